@@ -1,0 +1,5 @@
+//! Integration tests of the ABI: against the C header of this machine, and against its kernel.
+
+mod header;
+mod layout;
+mod syscalls;
