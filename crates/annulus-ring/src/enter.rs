@@ -1,0 +1,191 @@
+//! Entering the kernel: submit, wait, or both in one call.
+//!
+//! Owns: when a call is needed, with which flags, and what its result means. Does not own: retries
+//! and deadlines across interruptions, which are the caller's.
+//!
+//! Invariants: one call at most for each method (but for timed waits on kernels without `EXT_ARG`);
+//! no allocation; how many entries were consumed is read from the queue's head, so it is right
+//! whatever the call returned. Mirrors io_uring_enter(2).
+//!
+//! | after the call | result |
+//! |---|---|
+//! | all or some entries consumed | `Ok(consumed)`; [`Ring::sq_pending`] tells what is left |
+//! | the time is over (ETIME) | `Ok(consumed)`; the queue may be empty |
+//! | EINTR, EAGAIN, EBUSY, … | `Err`; nothing is lost, the next call submits what is left |
+
+use annulus_abi::{EnterFlags, Errno, GetEventsArg, SetupFlags, SqFlags, Timespec};
+
+use crate::{Enter, Kernel, Ring};
+
+impl Ring {
+    /// Gives all pushed entries to the kernel and runs what task work there is. Does not wait.
+    ///
+    /// Returns the number of entries consumed (given to the submission thread, with `SQPOLL`).
+    /// Makes no system call if there is nothing to be done by one.
+    ///
+    /// # Errors
+    /// EAGAIN (no memory for a request), EBUSY (reap first), EBADR (completions were lost), EBADFD
+    /// (the ring is disabled), and what else io_uring_enter(2) says.
+    #[inline]
+    pub fn submit(&mut self) -> Result<u32, Errno> {
+        if self.is_sqpoll() {
+            return self.submit_to_thread();
+        }
+        let to_submit = self.sq.publish();
+        let mut flags = EnterFlags::EMPTY;
+        if self.wants_events(to_submit) {
+            flags = EnterFlags::GETEVENTS;
+        } else if to_submit == 0 {
+            return Ok(0);
+        }
+        self.enter(Enter {
+            to_submit,
+            min_complete: 0,
+            flags,
+            arg: core::ptr::null(),
+            arg_bytes: 0,
+        })
+    }
+
+    /// Gives all pushed entries to the kernel and waits until `want` completions are ready or the
+    /// time is over, in one call. Runs task work even if `want` is 0.
+    ///
+    /// Returns the number of entries consumed; that the time is over is no error. Without
+    /// [`Capabilities::ext_arg`](crate::Capabilities::ext_arg) (before 5.11) a wait with a limit
+    /// ends with the first completion, and takes several calls.
+    ///
+    /// # Errors
+    /// EINTR, and as [`submit`](Self::submit). If only some entries are consumed there is no wait.
+    #[inline]
+    pub fn submit_and_wait(&mut self, want: u32, timeout_ns: Option<u64>) -> Result<u32, Errno> {
+        let Some(timeout_ns) = timeout_ns else {
+            return self.wait_with(want, self.wait_flags, (core::ptr::null(), 0));
+        };
+        if !self.capabilities().ext_arg() {
+            return self.wait_by_poll(want, timeout_ns);
+        }
+        let timeout = Timespec {
+            sec: (timeout_ns / 1_000_000_000) as i64,
+            nsec: (timeout_ns % 1_000_000_000) as i64,
+        };
+        let arg = GetEventsArg {
+            ts: (&raw const timeout).expose_provenance() as u64,
+            ..GetEventsArg::default()
+        };
+        let flags = self.wait_flags | EnterFlags::EXT_ARG;
+        let arg: *const GetEventsArg = &arg;
+        self.wait_with(want, flags, (arg.cast(), size_of::<GetEventsArg>()))
+    }
+
+    /// Waits until the submission thread has made room in a full queue (`SQ_WAIT`, since 5.10).
+    /// Returns at once without `SQPOLL`.
+    ///
+    /// # Errors
+    /// As io_uring_enter(2).
+    pub fn wait_for_sq_space(&mut self) -> Result<(), Errno> {
+        if !self.is_sqpoll() || self.sq.space_left() > 0 {
+            return Ok(());
+        }
+        self.sq.publish();
+        let mut flags = EnterFlags::SQ_WAIT;
+        if self.sq.needs_wakeup() {
+            flags |= EnterFlags::SQ_WAKEUP;
+        }
+        self.enter(Enter {
+            to_submit: 0,
+            min_complete: 0,
+            flags,
+            arg: core::ptr::null(),
+            arg_bytes: 0,
+        })
+        .map(drop)
+    }
+
+    #[inline]
+    fn wait_with(
+        &mut self,
+        want: u32,
+        flags: EnterFlags,
+        (arg, arg_bytes): (*const core::ffi::c_void, usize),
+    ) -> Result<u32, Errno> {
+        let mut flags = flags | EnterFlags::GETEVENTS;
+        let given = self.sq.unpublished();
+        let to_submit = self.sq.publish();
+        let sqpoll = self.is_sqpoll();
+        if sqpoll && self.sq.needs_wakeup() {
+            flags |= EnterFlags::SQ_WAKEUP;
+        }
+        let consumed =
+            self.enter(Enter { to_submit, min_complete: want, flags, arg, arg_bytes })?;
+        Ok(if sqpoll { given } else { consumed })
+    }
+
+    /// One call, after which the head says what was consumed.
+    #[inline]
+    fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
+        // SAFETY: every published entry was pushed through an unsafe method, whose caller answers
+        // for its memory; `arg` points to a value on the stack of the caller of this function, as
+        // `flags` say, or is null.
+        let result = unsafe { self.kernel.enter(call) };
+        let consumed = self.sq.refresh_head();
+        match result {
+            Ok(_) | Err(Errno(libc::ETIME)) => Ok(consumed),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether an enter has more to do than to submit: task work to run, or completions to flush.
+    #[inline]
+    fn wants_events(&self, to_submit: u32) -> bool {
+        let setup = self.params.flags;
+        if self.sq.flags().intersects(SqFlags::TASKRUN | SqFlags::CQ_OVERFLOW) {
+            return true;
+        }
+        // Deferred task work runs in this thread's enters alone; with the flag it announces itself.
+        setup.contains(SetupFlags::DEFER_TASKRUN)
+            && (to_submit > 0 || !setup.contains(SetupFlags::TASKRUN_FLAG))
+    }
+
+    /// With a submission thread: publishes, and calls only to wake it or to flush completions.
+    fn submit_to_thread(&mut self) -> Result<u32, Errno> {
+        let given = self.sq.unpublished();
+        let to_submit = self.sq.publish();
+        let mut flags = EnterFlags::EMPTY;
+        if to_submit > 0 && self.sq.needs_wakeup() {
+            flags |= EnterFlags::SQ_WAKEUP;
+        }
+        if self.overflowed() {
+            flags |= EnterFlags::GETEVENTS;
+        }
+        if !flags.is_empty() {
+            self.enter(Enter {
+                to_submit,
+                min_complete: 0,
+                flags,
+                arg: core::ptr::null(),
+                arg_bytes: 0,
+            })?;
+        }
+        Ok(given)
+    }
+
+    /// The timed wait of kernels before 5.11: submit, then poll the ring, which is readable as soon
+    /// as one completion is there, so this ends with the first rather than spin for the others.
+    #[cold]
+    fn wait_by_poll(&mut self, want: u32, timeout_ns: u64) -> Result<u32, Errno> {
+        let nothing = (core::ptr::null(), 0);
+        let deadline = self.kernel.now().saturating_add(timeout_ns);
+        let mut consumed = self.wait_with(0, EnterFlags::EMPTY, nothing)?;
+        while want > 0 && self.cq.ready() == 0 && (self.is_sqpoll() || self.sq.pending() == 0) {
+            let left = deadline.saturating_sub(self.kernel.now());
+            match self.kernel.poll_ring(left) {
+                Ok(()) if left > 0 => {}
+                Ok(()) | Err(Errno(libc::ETIME)) => break,
+                Err(errno) => return Err(errno),
+            }
+            // Readable may mean that task work waits to make the completion.
+            consumed += self.wait_with(0, EnterFlags::EMPTY, nothing)?;
+        }
+        Ok(consumed)
+    }
+}

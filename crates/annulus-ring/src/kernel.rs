@@ -1,0 +1,345 @@
+//! The seam: what a ring needs of a kernel.
+//!
+//! Owns: the [`Kernel`] trait, [`Enter`], and [`AnyKernel`], which forwards to one of them. Does
+//! not own: any kernel ([`Real`] is one; the simulated and the software kernels are others), nor
+//! any policy: retries, ladders and deadlines are above.
+//!
+//! Invariants: nothing above the seam makes a system call on the ring's behalf; everything here
+//! maps one to one to a call of the manual. Mirrors io_uring_setup(2), io_uring_enter(2),
+//! io_uring_register(2) and the few calls that are cheaper as calls than as operations.
+
+use core::ffi::c_void;
+use std::os::fd::RawFd;
+
+use annulus_abi::{EnterFlags, Errno, Params, RegisterOp};
+
+use crate::{Real, RingMemory, SocketAddress};
+
+/// The arguments of one io_uring_enter(2).
+#[derive(Clone, Copy, Debug)]
+pub struct Enter {
+    /// How many entries to consume at most.
+    pub to_submit: u32,
+    /// How many completions to wait for, with [`EnterFlags::GETEVENTS`].
+    pub min_complete: u32,
+    /// How to do it.
+    pub flags: EnterFlags,
+    /// With [`EnterFlags::EXT_ARG`] a [`GetEventsArg`](annulus_abi::GetEventsArg); else null.
+    pub arg: *const c_void,
+    /// Its size in bytes.
+    pub arg_bytes: usize,
+}
+
+/// A kernel, seen from one ring: real, simulated, or software.
+///
+/// One value serves one ring. All calls come from the ring's thread.
+///
+/// # Safety
+/// * The memory that [`setup`](Self::setup) returns is as its `params` describe it, and what the
+///   other side writes into it obeys io_uring's protocol: a completion for memory-borrowing
+///   requests is posted only when the kernel no longer touches that memory.
+pub unsafe trait Kernel {
+    /// Makes the ring: entries and flags as in `params`, which is completed as the kernel does.
+    ///
+    /// Called until it succeeds once, with fewer wishes each time.
+    ///
+    /// # Errors
+    /// As io_uring_setup(2) and mmap(2). EINVAL: a flag is unknown. ENOMEM: too large.
+    fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno>;
+
+    /// Submits and waits. Returns the number of entries consumed.
+    ///
+    /// # Errors
+    /// As io_uring_enter(2).
+    ///
+    /// # Safety
+    /// * Every published entry describes memory that stays valid until its last completion.
+    /// * `call.arg` is what `call.flags` say.
+    unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno>;
+
+    /// Registers, updates or removes resources.
+    ///
+    /// # Errors
+    /// As io_uring_register(2).
+    ///
+    /// # Safety
+    /// * `arg` points to what `op` says, `nr` elements long, valid for as long as `op` demands.
+    unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno>;
+
+    /// Registers the ring's descriptor with the calling thread and uses it from now on.
+    ///
+    /// # Errors
+    /// As `IORING_REGISTER_RING_FDS`; EINVAL where there is no such thing, which is the default.
+    fn register_ring(&mut self) -> Result<(), Errno> {
+        Err(Errno(libc::EINVAL))
+    }
+
+    /// Undoes [`register_ring`](Self::register_ring), on the same thread. Does nothing by default.
+    fn unregister_ring(&mut self) {}
+
+    /// Waits until the ring is readable (poll(2) on its descriptor): the timed wait of kernels
+    /// without `EXT_ARG`.
+    ///
+    /// # Errors
+    /// ETIME when the time is over, EINTR, and ENOSYS where there is no such thing, which is the
+    /// default.
+    fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
+        let _ = timeout_ns;
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// CLOCK_MONOTONIC in nanoseconds.
+    fn now(&self) -> u64;
+
+    /// close(2).
+    ///
+    /// # Errors
+    /// As close(2); the descriptor is gone whatever is returned, except with EBADF.
+    fn close(&mut self, fd: RawFd) -> Result<(), Errno>;
+
+    /// socket(2); the caller adds `SOCK_CLOEXEC` to `kind`.
+    ///
+    /// # Errors
+    /// As socket(2).
+    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno>;
+
+    /// socketpair(2).
+    ///
+    /// # Errors
+    /// As socketpair(2).
+    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno>;
+
+    /// bind(2).
+    ///
+    /// # Errors
+    /// As bind(2).
+    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno>;
+
+    /// listen(2).
+    ///
+    /// # Errors
+    /// As listen(2).
+    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno>;
+
+    /// shutdown(2).
+    ///
+    /// # Errors
+    /// As shutdown(2).
+    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno>;
+
+    /// getsockname(2).
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno>;
+
+    /// getpeername(2).
+    ///
+    /// # Errors
+    /// As getpeername(2).
+    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno>;
+
+    /// setsockopt(2).
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno>;
+
+    /// getsockopt(2). Returns the length of the value.
+    ///
+    /// # Errors
+    /// As getsockopt(2).
+    fn option(
+        &mut self,
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+    ) -> Result<usize, Errno>;
+
+    /// statx(2) of an open descriptor (`AT_EMPTY_PATH`).
+    ///
+    /// # Errors
+    /// As statx(2).
+    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno>;
+
+    /// eventfd(2): close-on-exec, counting from 0.
+    ///
+    /// # Errors
+    /// As eventfd(2).
+    fn eventfd(&mut self) -> Result<RawFd, Errno>;
+
+    /// sendfile(2). Never blocks on the socket, because the caller made it `O_NONBLOCK`.
+    ///
+    /// # Errors
+    /// As sendfile(2); EAGAIN when the socket is full.
+    fn send_file(
+        &mut self,
+        socket: RawFd,
+        file: RawFd,
+        offset: u64,
+        len: usize,
+    ) -> Result<usize, Errno>;
+
+    /// cachestat(2): how many pages of the range are in the page cache.
+    ///
+    /// # Errors
+    /// As cachestat(2); ENOSYS before Linux 6.5.
+    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno>;
+}
+
+/// The kernel of a ring: the real one at the price of one predictable branch, or any other.
+pub enum AnyKernel {
+    /// The real kernel.
+    Real(Real),
+    /// Another one.
+    Dyn(Box<dyn Kernel>),
+}
+
+impl core::fmt::Debug for AnyKernel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Real(real) => real.fmt(f),
+            Self::Dyn(_) => f.write_str("Dyn"),
+        }
+    }
+}
+
+impl Default for AnyKernel {
+    fn default() -> Self {
+        Self::Real(Real::new())
+    }
+}
+
+impl From<Real> for AnyKernel {
+    fn from(real: Real) -> Self {
+        Self::Real(real)
+    }
+}
+
+impl From<Box<dyn Kernel>> for AnyKernel {
+    fn from(kernel: Box<dyn Kernel>) -> Self {
+        Self::Dyn(kernel)
+    }
+}
+
+/// Calls the same method of whichever kernel it is.
+macro_rules! forward {
+    ($self:ident.$method:ident($($arg:ident),*)) => {
+        match $self {
+            Self::Real(kernel) => kernel.$method($($arg),*),
+            Self::Dyn(kernel) => kernel.$method($($arg),*),
+        }
+    };
+}
+
+// SAFETY: every call goes to a kernel that keeps the contract itself.
+unsafe impl Kernel for AnyKernel {
+    fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
+        forward!(self.setup(entries, params))
+    }
+
+    #[inline]
+    unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
+        match self {
+            // SAFETY: the caller's promise is passed on.
+            Self::Real(kernel) => unsafe { kernel.enter(call) },
+            // SAFETY: the caller's promise is passed on.
+            Self::Dyn(kernel) => unsafe { kernel.enter(call) },
+        }
+    }
+
+    unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        match self {
+            // SAFETY: the caller's promise is passed on.
+            Self::Real(kernel) => unsafe { kernel.register(op, arg, nr) },
+            // SAFETY: the caller's promise is passed on.
+            Self::Dyn(kernel) => unsafe { kernel.register(op, arg, nr) },
+        }
+    }
+
+    fn register_ring(&mut self) -> Result<(), Errno> {
+        forward!(self.register_ring())
+    }
+
+    fn unregister_ring(&mut self) {
+        forward!(self.unregister_ring())
+    }
+
+    fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
+        forward!(self.poll_ring(timeout_ns))
+    }
+
+    #[inline]
+    fn now(&self) -> u64 {
+        forward!(self.now())
+    }
+
+    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        forward!(self.close(fd))
+    }
+
+    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
+        forward!(self.socket(domain, kind, protocol))
+    }
+
+    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
+        forward!(self.socketpair(domain, kind, protocol))
+    }
+
+    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
+        forward!(self.bind(fd, address))
+    }
+
+    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
+        forward!(self.listen(fd, backlog))
+    }
+
+    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
+        forward!(self.shutdown(fd, how))
+    }
+
+    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
+        forward!(self.local_address(fd))
+    }
+
+    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
+        forward!(self.peer_address(fd))
+    }
+
+    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        forward!(self.set_option(fd, level, name, value))
+    }
+
+    fn option(
+        &mut self,
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+    ) -> Result<usize, Errno> {
+        forward!(self.option(fd, level, name, value))
+    }
+
+    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
+        forward!(self.statx(fd, mask))
+    }
+
+    fn eventfd(&mut self) -> Result<RawFd, Errno> {
+        forward!(self.eventfd())
+    }
+
+    fn send_file(
+        &mut self,
+        socket: RawFd,
+        file: RawFd,
+        offset: u64,
+        len: usize,
+    ) -> Result<usize, Errno> {
+        forward!(self.send_file(socket, file, offset, len))
+    }
+
+    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
+        forward!(self.cached(file, offset, len))
+    }
+}

@@ -1,0 +1,102 @@
+//! One io_uring, whole: negotiation, queues, registration, buffer rings and typed operations, over
+//! a kernel that can be swapped.
+//!
+//! Owns: everything between the kernel's ABI ([`annulus_abi`]) and a runtime. Does not own:
+//! futures, wakers, buffers, threads, or any policy of retrying.
+//!
+//! A [`Ring`] is opened by a [`Builder`], which finds out what the kernel has and says so in
+//! [`Capabilities`]. Operations are pushed into the submission queue, given to the kernel with
+//! [`Ring::submit`] or [`Ring::submit_and_wait`], and come back as completions.
+//!
+//! ```
+//! use std::{fs::File, io, os::fd::AsRawFd};
+//! use annulus_ring::{Op, Ring, Target, op::Read};
+//!
+//! fn main() -> io::Result<()> {
+//!     let mut ring = Ring::new(8).map_err(io::Error::other)?;
+//!     let file = File::open("/proc/self/cmdline")?;
+//!     let mut bytes = vec![0; 4096];
+//!     let read = Read {
+//!         target: Target::Fd(file.as_raw_fd()),
+//!         addr: bytes.as_mut_ptr(),
+//!         len: bytes.len() as u32,
+//!         offset: 0,
+//!     };
+//!     // SAFETY: `bytes` is neither moved, read nor freed until the completion has been reaped,
+//!     // and the loop below does not end before that.
+//!     unsafe { ring.push(&read, 1) }?;
+//!     let cqe = loop {
+//!         match ring.submit_and_wait(1, None) {
+//!             Err(errno) if errno.0 != libc::EINTR => panic!("the ring is broken: {errno}"),
+//!             _ => {}
+//!         }
+//!         if let Some(cqe) = ring.completions().next() {
+//!             break cqe;
+//!         }
+//!     };
+//!     assert_eq!(cqe.user_data, 1);
+//!     let count = Read::decode(&cqe)?;
+//!     println!("{}", bytes[..count as usize].escape_ascii());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The ladder
+//!
+//! A ring is opened with the first combination of setup flags that the kernel accepts; EINVAL
+//! descends a rung. Nothing looks at version numbers: those below are for people.
+//!
+//! | rung | flags beyond `CQSIZE` and `CLAMP` | first kernel |
+//! |---|---|---|
+//! | 1 | `SINGLE_ISSUER` `DEFER_TASKRUN` `TASKRUN_FLAG` `SUBMIT_ALL` `R_DISABLED` `NO_SQARRAY` | 6.6 |
+//! | 2 | the same without `NO_SQARRAY` | 6.1 |
+//! | 3 | `COOP_TASKRUN` `TASKRUN_FLAG` `SUBMIT_ALL` `R_DISABLED` | 5.19 |
+//! | 4 | none | 5.6 |
+//!
+//! [`Builder::task_work`] starts lower, [`Builder::sqpoll`] has a ladder of its own (without
+//! `DEFER_TASKRUN` and `COOP_TASKRUN`, which exclude it), and a [`Mask`] takes rungs out. The first
+//! rung of each ladder is also tried with `NO_SQARRAY`. ENOMEM halves the ring, down to 32 entries.
+//! Then the operations are probed, buffer rings are tried out, the ring is enabled, a NOP goes
+//! round, and the descriptor is registered with the thread. Any other refusal is a [`SetupError`]
+//! with cause, evidence and remedy.
+//!
+//! # The seam
+//!
+//! All of this talks to [`Kernel`], a trait of calls and memory. [`Real`] is the real one; others
+//! can be given to [`Builder::kernel`], and then the same queues run against them.
+
+mod address;
+mod buf_ring;
+mod builder;
+mod capabilities;
+mod cq;
+pub mod diagnose;
+mod enter;
+mod files;
+mod kernel;
+mod ladder;
+mod memory;
+mod mmap;
+pub mod op;
+mod real;
+mod register;
+mod ring;
+mod setup_error;
+pub mod since;
+mod sq;
+
+pub use address::SocketAddress;
+pub use buf_ring::BufRing;
+pub use builder::Builder;
+pub use capabilities::{Capabilities, Mask, Missing, Unsupported, Version, What, Why};
+pub use cq::Completions;
+pub use files::{EMPTY_SLOT, SAME_SLOT};
+pub use kernel::{AnyKernel, Enter, Kernel};
+pub use ladder::TaskWork;
+pub use memory::RingMemory;
+pub use op::{Op, Target};
+pub use real::Real;
+pub use ring::{Ring, SqFull};
+pub use setup_error::{Cause, SetupError, Stage};
+
+pub use annulus_abi as abi;

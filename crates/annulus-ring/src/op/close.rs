@@ -1,0 +1,47 @@
+//! Close a descriptor. Mirrors close(2).
+
+use std::{io, os::fd::RawFd};
+
+use annulus_abi::{Cqe, Opcode, Sqe};
+
+use super::{Op, done};
+
+/// Closes a descriptor of the process.
+///
+/// Requests in flight on the same file hold it open and go on: a receive still takes bytes. Cancel
+/// them, and await their completions, first.
+///
+/// # Kernel
+/// `CLOSE`, since 5.6. *Inline*, but *punted* for files whose driver wants to flush (NFS, FUSE).
+///
+/// # Errors
+/// Those of close(2): `EBADF` (also for the descriptor of a ring), `EIO`, `ENOSPC`, `EDQUOT`. After
+/// any but `EBADF` the descriptor is closed all the same.
+///
+/// # Memory
+/// None. The descriptor's number must not be given up to anyone else before the completion.
+#[doc(alias = "IORING_OP_CLOSE")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Close {
+    /// What to close.
+    pub fd: RawFd,
+}
+
+impl Op for Close {
+    const OPCODE: Opcode = Opcode::CLOSE;
+    type Output = ();
+
+    #[inline]
+    fn encode(&self, sqe: &mut Sqe) {
+        sqe.opcode = Self::OPCODE;
+        sqe.fd = self.fd;
+    }
+
+    #[inline]
+    fn decode(cqe: &Cqe) -> io::Result<()> {
+        done(cqe)
+    }
+}
+
+#[cfg(test)]
+mod tests;

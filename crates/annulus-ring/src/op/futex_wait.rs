@@ -1,0 +1,53 @@
+//! Wait on a futex. Mirrors io_uring_prep_futex_wait(3).
+
+use std::io;
+
+use annulus_abi::{Cqe, Opcode, Sqe};
+
+use super::{Op, address, done};
+
+/// Completes when a futex that holds `value` is woken.
+///
+/// # Kernel
+/// `FUTEX_WAIT`, since 6.7. Armed *inline*; the waker completes it.
+///
+/// # Errors
+/// `EAGAIN` (it does not hold `value`), `EINVAL` (flags, mask 0, alignment), `EFAULT`, `ECANCELED`.
+///
+/// # Memory
+/// `futex`, readable, until the completion; others may write to it.
+#[doc(alias = "IORING_OP_FUTEX_WAIT")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FutexWait {
+    /// The futex: aligned to its size.
+    pub futex: *const u32,
+    /// What it must hold for the wait to begin.
+    pub value: u64,
+    /// Which bits waiters and wakers must have in common; `u64::from(u32::MAX)` for all.
+    pub mask: u64,
+    /// `FUTEX2_*`: the size, and whether only this process uses it; `FUTEX2_SIZE_U32` (2), usually
+    /// with `FUTEX2_PRIVATE` (128).
+    pub flags: u32,
+}
+
+impl Op for FutexWait {
+    const OPCODE: Opcode = Opcode::FUTEX_WAIT;
+    type Output = ();
+
+    #[inline]
+    fn encode(&self, sqe: &mut Sqe) {
+        sqe.opcode = Self::OPCODE;
+        sqe.fd = self.flags as i32;
+        sqe.off = self.value;
+        sqe.addr = address(self.futex);
+        sqe.addr3 = self.mask;
+    }
+
+    #[inline]
+    fn decode(cqe: &Cqe) -> io::Result<()> {
+        done(cqe)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Wait for readiness. Mirrors poll(2) and io_uring_prep_poll_add(3).
+
+use std::io;
+
+use annulus_abi::{Cqe, Opcode, PollFlags, Sqe};
+
+use super::{Op, Target, count};
+
+/// Completes when a file is ready for one of `events`.
+///
+/// The output is the events that are there (`POLLERR` and `POLLHUP` are always waited for). Without
+/// [`PollFlags::ADD_MULTI`] it completes once. With it, it completes each time something happens,
+/// as long as completions carry [`CqeFlags::MORE`](annulus_abi::CqeFlags::MORE); without it on a
+/// completion, it must be submitted again. Multishot is edge-triggered unless
+/// [`PollFlags::ADD_LEVEL`] says otherwise.
+///
+/// # Kernel
+/// `POLL_ADD`, since 5.1; 32 bits of events since 5.9, [`PollFlags::ADD_MULTI`] since 5.13,
+/// [`PollFlags::ADD_LEVEL`] since 6.0. *Polled*.
+///
+/// # Errors
+/// `EBADF`, `EINVAL`, `ECANCELED` (removed, cancelled). A file that cannot be polled is always
+/// ready.
+///
+/// # Memory
+/// None.
+#[doc(alias = "IORING_OP_POLL_ADD")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PollAdd {
+    /// The file.
+    pub target: Target,
+    /// `POLL*` or `EPOLL*`: `POLLIN`, `POLLOUT`, `POLLRDHUP`, `EPOLLEXCLUSIVE`, …
+    pub events: u32,
+    /// [`PollFlags::ADD_MULTI`], [`PollFlags::ADD_LEVEL`].
+    pub flags: PollFlags,
+}
+
+impl Op for PollAdd {
+    const OPCODE: Opcode = Opcode::POLL_ADD;
+    type Output = u32;
+
+    #[inline]
+    fn encode(&self, sqe: &mut Sqe) {
+        sqe.opcode = Self::OPCODE;
+        self.target.encode(sqe);
+        sqe.len = self.flags.bits();
+        sqe.op_flags = self.events;
+    }
+
+    #[inline]
+    fn decode(cqe: &Cqe) -> io::Result<u32> {
+        count(cqe)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The entry of [`SetSocketOption`].
+
+use annulus_abi::Errno;
+
+use super::*;
+use crate::op::tests::{decoded, encoded, pointer};
+
+#[test]
+fn set_socket_option_has_level_and_name_in_one_word() {
+    let op = SetSocketOption {
+        target: Target::Fd(3),
+        level: libc::SOL_SOCKET,
+        name: libc::SO_RCVBUF,
+        value: pointer(0x1000),
+        len: 4,
+    };
+    let golden = Sqe {
+        opcode: Opcode(46),
+        fd: 3,
+        off: 3,
+        addr: 8 << 32 | 1,
+        file_index: 4,
+        addr3: 0x1000,
+        ..Sqe::default()
+    };
+    assert_eq!(encoded(&op), golden);
+}
+
+#[test]
+fn set_socket_option_succeeds_or_fails() {
+    assert_eq!(decoded::<SetSocketOption>(0), Ok(()));
+    assert_eq!(decoded::<SetSocketOption>(-libc::ENOPROTOOPT), Err(Errno(libc::ENOPROTOOPT)));
+}

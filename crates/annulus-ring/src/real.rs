@@ -1,0 +1,325 @@
+//! The real kernel.
+//!
+//! Owns: the ring's descriptor, its registered twin, and the system calls of [`Kernel`]. Does not
+//! own: the mappings, which belong to [`RingMemory`].
+//!
+//! Invariants: a registered descriptor is per thread, so it is used and removed on the thread that
+//! registered it (a ring is not `Send`); it is removed before the descriptor is closed, else the
+//! thread's table keeps the ring alive. Mirrors io_uring_setup(2), io_uring_enter(2),
+//! io_uring_register(2), and each call's own page.
+
+use core::{ffi::c_void, marker::PhantomData, mem::MaybeUninit, ptr::NonNull};
+use std::{
+    any::Any,
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    process,
+    sync::Arc,
+};
+
+use annulus_abi::{
+    Cqe, EnterFlags, Errno, Features, MMAP_CQ_RING, MMAP_SQ_RING, MMAP_SQES, Params, RegisterOp,
+    RingFdUpdate, SetupFlags, Sqe,
+};
+
+use crate::{Enter, Kernel, RingMemory, SocketAddress, mmap::Mapping};
+
+/// The real kernel, for one ring, on one thread: neither `Send` nor `Sync`.
+#[derive(Debug)]
+pub struct Real {
+    fd: Option<OwnedFd>,
+    features: Features,
+    registered: Option<Registered>,
+    /// What `enter` is called with: the descriptor, or the registered index and its flag.
+    enter_fd: u32,
+    enter_flags: EnterFlags,
+    /// The same for `register`.
+    register_fd: u32,
+    register_bit: u32,
+    /// An index of this thread's table would name another ring, or none, on another thread.
+    _of_one_thread: PhantomData<*const ()>,
+}
+
+/// The registered twin of the descriptor: its index in the table of the thread of this process.
+#[derive(Debug)]
+struct Registered {
+    index: u32,
+    owner: u32,
+}
+
+impl Real {
+    /// A kernel that has no ring yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            fd: None,
+            features: Features::EMPTY,
+            registered: None,
+            enter_fd: u32::MAX,
+            enter_flags: EnterFlags::EMPTY,
+            register_fd: u32::MAX,
+            register_bit: 0,
+            _of_one_thread: PhantomData,
+        }
+    }
+
+    fn use_descriptor(&mut self) {
+        let fd = self.fd.as_ref().map_or(u32::MAX, |fd| fd.as_raw_fd() as u32);
+        self.enter_fd = fd;
+        self.enter_flags = EnterFlags::EMPTY;
+        self.register_fd = fd;
+        self.register_bit = 0;
+    }
+
+    fn plain_register(&self, op: RegisterOp, update: &mut RingFdUpdate) -> Result<u32, Errno> {
+        let fd = self.fd.as_ref().ok_or(Errno(libc::EBADF))?.as_raw_fd();
+        let update: *mut RingFdUpdate = update;
+        // SAFETY: both ring-descriptor operations take an array of updates, here of one, and only
+        // for the duration of the call.
+        unsafe { annulus_abi::register(fd as u32, op.0, update.cast(), 1) }
+    }
+}
+
+impl Default for Real {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.unregister_ring();
+    }
+}
+
+// SAFETY: the kernel maps the rings as it says, and keeps io_uring's protocol.
+unsafe impl Kernel for Real {
+    fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
+        if self.fd.is_some() {
+            return Err(Errno(libc::EBUSY));
+        }
+        if params.flags.contains(SetupFlags::NO_MMAP) {
+            return Err(Errno(libc::EINVAL));
+        }
+        // SAFETY: without NO_MMAP the parameters hold no address.
+        let fd = unsafe { annulus_abi::setup(entries, params) }?;
+        // SAFETY: the kernel just made this descriptor, and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let memory = map(&fd, params)?;
+        self.fd = Some(fd);
+        self.features = params.features;
+        self.use_descriptor();
+        Ok(memory)
+    }
+
+    #[inline]
+    unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
+        // SAFETY: the caller answers for the entries and for the argument.
+        unsafe {
+            annulus_abi::enter(
+                self.enter_fd,
+                call.to_submit,
+                call.min_complete,
+                call.flags | self.enter_flags,
+                (call.arg, call.arg_bytes),
+            )
+        }
+    }
+
+    unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        // SAFETY: the caller answers for the argument.
+        unsafe { annulus_abi::register(self.register_fd, op.0 | self.register_bit, arg, nr) }
+    }
+
+    fn register_ring(&mut self) -> Result<(), Errno> {
+        if self.registered.is_some() {
+            return Ok(());
+        }
+        let fd = self.fd.as_ref().ok_or(Errno(libc::EBADF))?.as_raw_fd();
+        let mut update = RingFdUpdate { offset: u32::MAX, resv: 0, data: fd as u64 };
+        self.plain_register(RegisterOp::RING_FDS, &mut update)?;
+        self.enter_fd = update.offset;
+        self.enter_flags = EnterFlags::REGISTERED_RING;
+        if self.features.contains(Features::REG_REG_RING) {
+            self.register_fd = update.offset;
+            self.register_bit = RegisterOp::USE_REGISTERED_RING;
+        }
+        self.registered = Some(Registered { index: update.offset, owner: process::id() });
+        Ok(())
+    }
+
+    fn unregister_ring(&mut self) {
+        let Some(registered) = self.registered.take() else {
+            return;
+        };
+        self.use_descriptor();
+        // A forked child has no table of its own: there is nothing to remove there.
+        if registered.owner == process::id() {
+            let mut update = RingFdUpdate { offset: registered.index, resv: 0, data: 0 };
+            let removed = self.plain_register(RegisterOp::UNREGISTER_RING_FDS, &mut update);
+            debug_assert!(removed.is_ok(), "the registering thread removes its index");
+        }
+    }
+
+    fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
+        let fd = self.fd.as_ref().ok_or(Errno(libc::EBADF))?.as_raw_fd();
+        let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let timeout = libc::timespec {
+            tv_sec: (timeout_ns / 1_000_000_000) as libc::time_t,
+            tv_nsec: (timeout_ns % 1_000_000_000) as libc::c_long,
+        };
+        // SAFETY: one valid entry, a valid timeout, and no signal mask.
+        match unsafe { libc::ppoll(&mut entry, 1, &timeout, core::ptr::null()) } {
+            0 => Err(Errno(libc::ETIME)),
+            n if n < 0 => Err(Errno::last()),
+            _ => Ok(()),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let mut time = MaybeUninit::<libc::timespec>::uninit();
+        // SAFETY: the pointer is valid for one timespec. CLOCK_MONOTONIC always exists.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
+        // SAFETY: the call above cannot fail, so it filled the value.
+        let time = unsafe { time.assume_init() };
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+
+    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        // SAFETY: closing has no memory effect; whose descriptor it is, is the caller's matter.
+        check(unsafe { libc::close(fd) }).map(drop)
+    }
+
+    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::socket(domain, kind, protocol) })
+    }
+
+    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
+        let mut pair = [-1; 2];
+        // SAFETY: the pointer is valid for two descriptors.
+        check(unsafe { libc::socketpair(domain, kind, protocol, pair.as_mut_ptr()) })?;
+        Ok(pair)
+    }
+
+    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
+        // SAFETY: the pointer is valid for `len` bytes.
+        check(unsafe { libc::bind(fd, address.as_ptr(), address.len()) }).map(drop)
+    }
+
+    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::listen(fd, backlog) }).map(drop)
+    }
+
+    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::shutdown(fd, how) }).map(drop)
+    }
+
+    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
+        let mut address = SocketAddress::empty();
+        let (pointer, len) = address.as_mut();
+        // SAFETY: both pointers are valid, and `len` holds the room there is.
+        check(unsafe { libc::getsockname(fd, pointer, len) })?;
+        Ok(address)
+    }
+
+    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
+        let mut address = SocketAddress::empty();
+        let (pointer, len) = address.as_mut();
+        // SAFETY: both pointers are valid, and `len` holds the room there is.
+        check(unsafe { libc::getpeername(fd, pointer, len) })?;
+        Ok(address)
+    }
+
+    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        let pointer = value.as_ptr().cast();
+        let len = value.len() as libc::socklen_t;
+        // SAFETY: the pointer is valid for `len` bytes.
+        check(unsafe { libc::setsockopt(fd, level, name, pointer, len) }).map(drop)
+    }
+
+    fn option(
+        &mut self,
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+    ) -> Result<usize, Errno> {
+        let mut len = value.len() as libc::socklen_t;
+        let pointer = value.as_mut_ptr().cast();
+        // SAFETY: the pointer is valid for `len` bytes, and `len` itself is valid.
+        check(unsafe { libc::getsockopt(fd, level, name, pointer, &mut len) })?;
+        Ok(len as usize)
+    }
+
+    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
+        let mut stat = MaybeUninit::<libc::statx>::zeroed();
+        let path = c"".as_ptr();
+        let flags = libc::AT_EMPTY_PATH;
+        // SAFETY: the path is a C string and the pointer valid for one statx.
+        check(unsafe { libc::statx(fd, path, flags, mask, stat.as_mut_ptr()) })?;
+        // SAFETY: a statx is plain integers, all initialised by `zeroed` at least.
+        Ok(unsafe { stat.assume_init() })
+    }
+
+    fn eventfd(&mut self) -> Result<RawFd, Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })
+    }
+
+    fn send_file(
+        &mut self,
+        socket: RawFd,
+        file: RawFd,
+        offset: u64,
+        len: usize,
+    ) -> Result<usize, Errno> {
+        let mut offset = libc::off64_t::try_from(offset).map_err(|_| Errno(libc::EOVERFLOW))?;
+        // SAFETY: the offset is a valid pointer for the duration of the call.
+        let sent = unsafe { libc::sendfile64(socket, file, &mut offset, len) };
+        usize::try_from(sent).map_err(|_| Errno::last())
+    }
+
+    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
+        let range = [offset, len];
+        // nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted.
+        let mut counts = [0_u64; 5];
+        let (range, out) = (range.as_ptr(), counts.as_mut_ptr());
+        // SAFETY: `struct cachestat_range` is two u64, `struct cachestat` five, both valid.
+        let result = unsafe { libc::syscall(SYS_CACHESTAT, file, range, out, 0) };
+        check(result as i32)?;
+        Ok(counts[0])
+    }
+}
+
+/// cachestat(2), the same number on every architecture.
+const SYS_CACHESTAT: libc::c_long = 451;
+
+/// A result of a call that reports failure by a negative number and `errno`.
+fn check(result: i32) -> Result<i32, Errno> {
+    if result < 0 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// Maps what `params` describe. One mapping holds both rings where the kernel says so (since 5.4).
+fn map(fd: &OwnedFd, params: &Params) -> Result<RingMemory, Errno> {
+    let array_entries =
+        if params.flags.contains(SetupFlags::NO_SQARRAY) { 0 } else { params.sq_entries as usize };
+    let sq_bytes = params.sq_off.array as usize + array_entries * size_of::<u32>();
+    let cq_bytes = params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Cqe>();
+    let sqes_bytes = params.sq_entries as usize * size_of::<Sqe>();
+
+    let single = params.features.contains(Features::SINGLE_MMAP);
+    let ring_bytes = if single { sq_bytes.max(cq_bytes) } else { sq_bytes };
+    let rings = Mapping::of_ring(fd.as_fd(), MMAP_SQ_RING, ring_bytes)?;
+    let cq =
+        if single { None } else { Some(Mapping::of_ring(fd.as_fd(), MMAP_CQ_RING, cq_bytes)?) };
+    let sqes = Mapping::of_ring(fd.as_fd(), MMAP_SQES, sqes_bytes)?;
+
+    let sq_start = rings.start();
+    let cq_start: NonNull<u8> = cq.as_ref().map_or(sq_start, Mapping::start);
+    let sqes_start = sqes.start().cast::<Sqe>();
+    let keep: Arc<dyn Any + Send + Sync> = Arc::new((rings, cq, sqes));
+    // SAFETY: the mappings are as large as the offsets reach, page-aligned, and owned by `keep`.
+    Ok(unsafe { RingMemory::new(fd.as_raw_fd(), sq_start, cq_start, sqes_start, keep) })
+}

@@ -1,0 +1,169 @@
+//! The submission queue.
+//!
+//! Owns: the free-running tail, the cached head, and the entries between them. Does not own:
+//! entering the kernel, nor what an entry says.
+//!
+//! Invariants: indices run freely and wrap at 2^32, so only wrapping arithmetic touches them and
+//! the mask is applied at the access alone; `head <= published <= tail <= head + entries` in that
+//! arithmetic; an entry between head and published tail belongs to the kernel. Mirrors the
+//! submission half of io_uring(7).
+//!
+//! ```text
+//!        head (kernel writes)     published       tail
+//!   free  |  the kernel's entries     |  pushed     |  free
+//! ```
+
+use core::sync::atomic::{Ordering, fence};
+
+use annulus_abi::{Params, SetupFlags, SqFlags, Sqe};
+
+use crate::memory::{RingMemory, Word};
+
+/// The user side of a submission ring.
+pub(crate) struct Sq {
+    /// The next entry to be pushed.
+    tail: u32,
+    /// The kernel's head as last seen: it only ever moves on, so an old value errs on the side of
+    /// full.
+    head: u32,
+    mask: u32,
+    entries: u32,
+    sqes: *mut Sqe,
+    shared_head: Word,
+    shared_tail: Word,
+    shared_flags: Word,
+    shared_dropped: Word,
+    _memory: RingMemory,
+}
+
+impl Sq {
+    /// The queue in `memory`, starting where its indices stand.
+    ///
+    /// Writes the identity into the index array once, where there is one.
+    ///
+    /// # Safety
+    /// * `params` describe `memory`, and no other `Sq` works on it.
+    pub(crate) unsafe fn new(memory: &RingMemory, params: &Params) -> Self {
+        let ring = memory.sq_ring();
+        let at = &params.sq_off;
+        // SAFETY: `params` give the offset of each shared word within the ring.
+        let [shared_head, shared_tail, shared_flags, shared_dropped] =
+            [at.head, at.tail, at.flags, at.dropped]
+                .map(|offset| unsafe { Word::at(ring, offset) });
+        let entries = params.sq_entries;
+        if !params.flags.contains(SetupFlags::NO_SQARRAY) {
+            for index in 0..entries {
+                // SAFETY: the array has `entries` words from its offset on.
+                let word = unsafe { Word::at(ring, at.array + 4 * index) };
+                // ORDERING: relaxed; the release store of the first tail publishes it to the
+                // kernel.
+                word.store(index, Ordering::Relaxed);
+            }
+        }
+        // ORDERING: relaxed; only this side writes the tail, and no entry is read through either.
+        let tail = shared_tail.load(Ordering::Relaxed);
+        // ORDERING: relaxed; as above, nothing has been submitted yet.
+        let head = shared_head.load(Ordering::Relaxed);
+        Self {
+            tail,
+            head,
+            mask: entries - 1,
+            entries,
+            sqes: memory.sqes().as_ptr(),
+            shared_head,
+            shared_tail,
+            shared_flags,
+            shared_dropped,
+            _memory: memory.clone(),
+        }
+    }
+
+    /// The free entry at the tail, zeroed; it counts as pushed. `None` if the queue is full.
+    #[inline]
+    pub(crate) fn vacant(&mut self) -> Option<&mut Sqe> {
+        if self.tail.wrapping_sub(self.head) == self.entries && self.is_full_still() {
+            return None;
+        }
+        let index = (self.tail & self.mask) as usize;
+        // SAFETY: the masked index is within the `entries` entries.
+        let sqe = unsafe { self.sqes.add(index) };
+        // SAFETY: the slot lies outside head..tail, so the kernel does not touch it.
+        unsafe { sqe.write(Sqe::default()) };
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: initialised just now, and ours alone until the tail is published, which takes
+        // `&mut self` and so ends this borrow.
+        Some(unsafe { &mut *sqe })
+    }
+
+    /// Looks at the kernel's head again. Out of line: it happens once in a queue's length.
+    #[cold]
+    fn is_full_still(&mut self) -> bool {
+        self.refresh_head();
+        self.tail.wrapping_sub(self.head) == self.entries
+    }
+
+    /// Room for that many entries.
+    pub(crate) fn space_left(&self) -> u32 {
+        self.entries - self.pending()
+    }
+
+    /// Entries pushed that the kernel has not consumed.
+    pub(crate) fn pending(&self) -> u32 {
+        // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries.
+        let head = self.shared_head.load(Ordering::Acquire);
+        self.tail.wrapping_sub(head)
+    }
+
+    /// Gives all pushed entries to the kernel. Returns how many wait to be consumed.
+    #[inline]
+    pub(crate) fn publish(&mut self) -> u32 {
+        // ORDERING: release pairs with the kernel's acquire of the tail: it sees the entries whole.
+        self.shared_tail.store(self.tail, Ordering::Release);
+        self.refresh_head();
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// Entries that were pushed since the tail was last published.
+    pub(crate) fn unpublished(&self) -> u32 {
+        // ORDERING: relaxed; only this side writes the tail.
+        let published = self.shared_tail.load(Ordering::Relaxed);
+        self.tail.wrapping_sub(published)
+    }
+
+    /// Looks at the kernel's head and says by how much it moved since last time.
+    #[inline]
+    pub(crate) fn refresh_head(&mut self) -> u32 {
+        // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries,
+        // so they may be overwritten.
+        let head = self.shared_head.load(Ordering::Acquire);
+        let moved = head.wrapping_sub(self.head);
+        self.head = head;
+        moved
+    }
+
+    /// What the kernel says of the queue.
+    #[inline]
+    pub(crate) fn flags(&self) -> SqFlags {
+        // ORDERING: relaxed; a flag only asks for an enter, and the enter itself orders the rest.
+        SqFlags(self.shared_flags.load(Ordering::Relaxed))
+    }
+
+    /// Whether the submission thread sleeps, asked after a tail was published.
+    pub(crate) fn needs_wakeup(&self) -> bool {
+        // ORDERING: full fence between our store of the tail and the load of the flag; pairs with
+        // the kernel's fence between its store of the flag and its load of the tail. One of both
+        // sees the other's store, so the thread never sleeps on a published entry.
+        fence(Ordering::SeqCst);
+        self.flags().contains(SqFlags::NEED_WAKEUP)
+    }
+
+    /// Entries the kernel refused because of a bad index; always 0, because the array is the
+    /// identity.
+    pub(crate) fn dropped(&self) -> u32 {
+        // ORDERING: relaxed; a counter.
+        self.shared_dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

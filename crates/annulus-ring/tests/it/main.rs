@@ -1,0 +1,15 @@
+//! The ring against the real kernel, and against kernels that misbehave on purpose.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
+mod buffers;
+mod faults;
+mod files;
+mod fork;
+mod ladder;
+mod ops;
+mod queues;
+mod registered;
+mod sqpoll;
+mod support;
+mod waits;

@@ -1,0 +1,155 @@
+//! Every operation against the real kernel: one small behaviour each.
+//!
+//! Owns: how these tests push an operation and wait for it. An operation that the kernel's probe
+//! says is absent is skipped, and said so on standard error.
+
+mod bytes;
+mod cancel;
+mod files;
+mod messages;
+mod names;
+mod processes;
+mod readiness;
+mod rings;
+mod sockets;
+mod time;
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::fd::{FromRawFd, OwnedFd},
+    time::Duration,
+};
+
+use annulus_ring::{
+    BufRing, Op, Ring,
+    abi::{BufRegFlags, Cqe, Errno, Opcode, SqeFlags},
+};
+
+/// How long a completion that must come may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A ring of a size that suits every test here.
+fn ring() -> Ring {
+    Ring::builder().entries(32).build().unwrap()
+}
+
+/// Whether the kernel has all of `ops`; what it lacks is said on standard error.
+fn supported(ring: &Ring, ops: &[Opcode]) -> bool {
+    let mut all = true;
+    for &op in ops {
+        if !ring.capabilities().supports(op) {
+            said("this kernel has no such operation", op);
+            all = false;
+        }
+    }
+    all
+}
+
+/// Says that a test is skipped, past the harness, which would swallow `eprintln!`.
+fn said(why: &str, op: Opcode) {
+    let line = format!("skipped: {op:?}: {why}\n");
+    io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// Both ends of a pipe, the one to read from first.
+fn pipe() -> (File, File) {
+    let mut ends = [-1; 2];
+    // SAFETY: room for the two descriptors that the call writes.
+    let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(result, 0);
+    let [reader, writer] = ends.map(|fd| {
+        // SAFETY: the call gave both descriptors to this test.
+        File::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    });
+    (reader, writer)
+}
+
+/// Pushes `op` as the next link of a chain, or with other flags, without submitting.
+fn link<O: Op>(ring: &mut Ring, op: &O, user_data: u64, flags: SqeFlags) {
+    // SAFETY: the tests keep what their operations point at until they saw the last completion; one
+    // that fails before ends the process.
+    unsafe { ring.push_with_flags(op, user_data, flags) }.unwrap();
+}
+
+/// Pushes and submits `op`.
+fn push<O: Op>(ring: &mut Ring, op: &O, user_data: u64) {
+    link(ring, op, user_data, SqeFlags::EMPTY);
+    ring.submit().unwrap();
+}
+
+/// Submits what was pushed and waits for the next completion.
+fn next(ring: &mut Ring) -> Cqe {
+    if ring.sq_pending() > 0 {
+        ring.submit().unwrap();
+    }
+    for _ in 0..2 {
+        if let Some(cqe) = ring.completions().next() {
+            return cqe;
+        }
+        let patience = PATIENCE.as_nanos() as u64;
+        ring.submit_and_wait(1, Some(patience)).unwrap();
+    }
+    panic!("no completion within {PATIENCE:?}");
+}
+
+/// Waits for two completions, in whichever order, and gives them in the order of their user data.
+fn next_two(ring: &mut Ring) -> [Cqe; 2] {
+    let mut cqes = [next(ring), next(ring)];
+    cqes.sort_by_key(|cqe| cqe.user_data);
+    cqes
+}
+
+/// Runs `op` alone.
+fn run<O: Op>(ring: &mut Ring, op: &O) -> Result<O::Output, Errno> {
+    const ALONE: u64 = 0xa10e;
+    push(ring, op, ALONE);
+    let cqe = next(ring);
+    assert_eq!(cqe.user_data, ALONE, "{cqe:?}");
+    decode::<O>(&cqe)
+}
+
+/// What a completion of `O` means, errors as their number.
+fn decode<O: Op>(cqe: &Cqe) -> Result<O::Output, Errno> {
+    O::decode(cqe).map_err(|error| Errno(error.raw_os_error().unwrap()))
+}
+
+/// A group of provided buffers.
+struct Group {
+    buffers: BufRing,
+    memory: Vec<Vec<u8>>,
+}
+
+impl Group {
+    /// Registers group `bgid` with `count` buffers of `size` bytes each, numbered from 0.
+    fn new(ring: &mut Ring, bgid: u16, count: u16, size: usize) -> Self {
+        // SAFETY: `finish` unregisters it; a test that fails before ends the process.
+        let buffers = unsafe { ring.register_buf_ring(16, bgid, BufRegFlags::EMPTY) }.unwrap();
+        let memory = vec![vec![0; size]; usize::from(count)];
+        let mut group = Self { buffers, memory };
+        for bid in 0..count {
+            group.give(bid);
+        }
+        group
+    }
+
+    /// Gives a buffer to the kernel (again).
+    fn give(&mut self, bid: u16) {
+        let memory = &mut self.memory[usize::from(bid)];
+        let len = memory.len() as u32;
+        // SAFETY: the memory lives as long as the group, which nobody reads before a completion
+        // names the buffer.
+        unsafe { self.buffers.push(bid, memory.as_mut_ptr(), len) };
+        self.buffers.publish();
+    }
+
+    /// The first bytes of a buffer that the kernel filled.
+    fn bytes(&self, bid: Option<u16>, len: u32) -> &[u8] {
+        &self.memory[usize::from(bid.unwrap())][..len as usize]
+    }
+
+    /// Unregisters the group.
+    fn finish(self, ring: &mut Ring) {
+        ring.unregister_buf_ring(self.buffers).unwrap();
+    }
+}
