@@ -1,0 +1,46 @@
+//! The end of cells that neither a task nor a handle knows any more.
+//!
+//! Owns the iteration that stands in for recursion: the result in one cell may hold the handle of
+//! the next finished task, whose result holds the next handle, a million deep. A cell that dies
+//! while another one is being buried on this thread is put on a list, not on the stack.
+//!
+//! Invariant: the list is empty unless `bury` is on the stack of this thread. The thread-locals
+//! have no destructors, so this works to the last breath of a thread.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use crate::cell::{ALIVE, CellRef, Head};
+
+thread_local! {
+    static BURYING: Cell<bool> = const { Cell::new(false) };
+    static WAITING: Cell<Option<NonNull<Head>>> = const { Cell::new(None) };
+}
+
+/// Drops what the cell holds and frees it, now or when the burial under way is over. A cell that is
+/// still alive (spawned on an executor that has shut down) is cancelled instead, and freed when its
+/// handle is gone.
+///
+/// # Safety
+/// - The cell is live, and no `JoinHandle` and no header know it; a handle may if it is alive.
+pub(crate) unsafe fn bury(head: NonNull<Head>) {
+    // SAFETY: the caller gives up the cell, so it is freed by this function alone.
+    let cell = unsafe { CellRef::new(head) };
+    cell.head().next.set(WAITING.replace(Some(head)));
+    if BURYING.replace(true) {
+        return;
+    }
+    while let Some(head) = WAITING.get() {
+        // SAFETY: cells on the list were given up by callers of this function, as above.
+        let cell = unsafe { CellRef::new(head) };
+        WAITING.set(cell.head().next.take());
+        if cell.head().has(ALIVE) {
+            cell.cancel();
+            cell.finish();
+        } else {
+            // SAFETY: neither task nor handle know the cell, and it left the list.
+            unsafe { cell.free() };
+        }
+    }
+    BURYING.set(false);
+}

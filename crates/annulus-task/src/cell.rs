@@ -1,0 +1,348 @@
+//! The heap cell of a task: vtable, future or result, and the waker of whoever joins it, in the one
+//! allocation of a spawn.
+//!
+//! ```text
+//!            poll: Pending                     handle drops
+//!           +---------+                    3 +-------------> freed
+//!           v         | 1                    |
+//!  spawn -> ALIVE ----+---------> DONE + OUTPUT --> DONE (taken) --> freed
+//!           |   ABORT or shutdown  ^       join            handle drops
+//!           +----------------------+
+//!                      2
+//! ```
+//!
+//! Owns the stage, the containment of panics, and who frees the cell: the last to go of the task
+//! (`ALIVE`) and the join handle (`HANDLE`). Everything happens on the core's own thread. Does not
+//! own the header, nor the queues.
+//!
+//! Invariants: the future is live exactly while `DONE` is unset, the result exactly while `OUTPUT`
+//! is set. No reference into the stage is held while other user code than the future's own runs,
+//! and a cell is never freed while `BUSY`. Nothing user code throws leaves this file.
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use crate::bury::bury;
+use crate::executor::OnPanic;
+use crate::id::TaskId;
+use crate::join::JoinError;
+
+/// The future was dropped and the result was stored.
+pub(crate) const DONE: u8 = 1 << 0;
+/// The result is there and was not taken. Only with `DONE`.
+const OUTPUT: u8 = 1 << 1;
+/// The executor knows this task. Removed when it is done.
+pub(crate) const ALIVE: u8 = 1 << 2;
+/// A `JoinHandle` exists.
+pub(crate) const HANDLE: u8 = 1 << 3;
+/// The task is to be dropped instead of polled, or after the poll that is under way.
+pub(crate) const ABORT: u8 = 1 << 4;
+/// The future is being polled or dropped: a frame further up the stack is using it.
+pub(crate) const BUSY: u8 = 1 << 5;
+/// A panic in this task ends the process.
+const FATAL: u8 = 1 << 6;
+
+type Payload = Box<dyn Any + Send>;
+
+/// The part of a cell that does not depend on the future.
+pub(crate) struct Head {
+    vtable: &'static VTable,
+    pub(crate) id: TaskId,
+    flags: Cell<u8>,
+    /// The next cell to bury; see `bury`.
+    pub(crate) next: Cell<Option<NonNull<Head>>>,
+    waiter: Cell<Option<Waker>>,
+}
+
+/// What depends on the type of the future. Each function takes the head of a cell of that type.
+struct VTable {
+    poll: unsafe fn(NonNull<Head>, &mut Context<'_>) -> bool,
+    cancel: unsafe fn(NonNull<Head>),
+    take: unsafe fn(NonNull<Head>, *mut ()),
+    discard: unsafe fn(NonNull<Head>),
+    free: unsafe fn(NonNull<Head>),
+}
+
+/// Both fields lie at its start, so a pointer to it is a pointer to whichever is live.
+#[repr(C)]
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    result: ManuallyDrop<Result<F::Output, JoinError>>,
+}
+
+#[repr(C)]
+struct TaskCell<F: Future> {
+    head: Head,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+impl<F: Future> TaskCell<F> {
+    #[inline]
+    fn future(&self) -> *mut F {
+        self.stage.get().cast()
+    }
+
+    #[inline]
+    fn result(&self) -> *mut Result<F::Output, JoinError> {
+        self.stage.get().cast()
+    }
+}
+
+impl Head {
+    #[inline]
+    pub(crate) fn has(&self, flags: u8) -> bool {
+        self.flags.get() & flags != 0
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, flags: u8) {
+        self.flags.set(self.flags.get() | flags);
+    }
+
+    #[inline]
+    pub(crate) fn remove(&self, flags: u8) {
+        self.flags.set(self.flags.get() & !flags);
+    }
+
+    /// Makes `waker` the one that is woken when the task is done. Runs code of foreign wakers.
+    pub(crate) fn wait(&self, waker: &Waker) {
+        let earlier = self.waiter.take();
+        if earlier.as_ref().is_some_and(|earlier| earlier.will_wake(waker)) {
+            self.waiter.set(earlier);
+            return;
+        }
+        let waker = waker.clone();
+        let replaced = self.waiter.replace(Some(waker));
+        drop((earlier, replaced));
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn forget_waiter(&self) -> Option<Waker> {
+        self.waiter.take()
+    }
+
+    pub(crate) fn has_output(&self) -> bool {
+        self.has(OUTPUT)
+    }
+}
+
+/// Puts `future` into a cell that is alive and has a handle.
+pub(crate) fn allocate<F: Future>(id: TaskId, policy: OnPanic, future: F) -> NonNull<Head> {
+    let fatal = if policy == OnPanic::Abort { FATAL } else { 0 };
+    let head = Head {
+        vtable: &VTable {
+            poll: poll::<F>,
+            cancel: cancel::<F>,
+            take: take::<F>,
+            discard: discard::<F>,
+            free: free::<F>,
+        },
+        id,
+        flags: Cell::new(ALIVE | HANDLE | fatal),
+        next: Cell::new(None),
+        waiter: Cell::new(None),
+    };
+    let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
+    NonNull::from(Box::leak(Box::new(TaskCell { head, stage }))).cast()
+}
+
+/// A live cell, on its own thread: what the rest of the crate does with cells.
+#[derive(Clone, Copy)]
+pub(crate) struct CellRef(NonNull<Head>);
+
+impl CellRef {
+    /// # Safety
+    /// - `head` came from [`allocate`] on this thread, and the cell is not freed while the value is
+    ///   used, unless by the value itself.
+    #[inline]
+    pub(crate) unsafe fn new(head: NonNull<Head>) -> Self {
+        Self(head)
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> &Head {
+        // SAFETY: the cell is live (`new`), and heads are only ever shared.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Polls the future, or drops it if it is to be aborted. True when the task is done.
+    #[inline]
+    pub(crate) fn poll(self, cx: &mut Context<'_>) -> bool {
+        debug_assert!(!self.head().has(DONE | BUSY), "a task was polled twice at a time");
+        let poll = self.head().vtable.poll;
+        // SAFETY: the cell is live and of the vtable's type; its future is live and not in use.
+        unsafe { poll(self.0, cx) }
+    }
+
+    /// Drops the future; the result is `Aborted`.
+    pub(crate) fn cancel(self) {
+        debug_assert!(!self.head().has(DONE | BUSY), "a task was dropped while it was in use");
+        let cancel = self.head().vtable.cancel;
+        // SAFETY: the cell is live and of the vtable's type; its future is live and not in use.
+        unsafe { cancel(self.0) }
+    }
+
+    /// The task is done and its header is gone: wakes who joins it. The cell may be freed by this.
+    #[inline]
+    pub(crate) fn finish(self) {
+        let head = self.head();
+        debug_assert!(head.has(DONE), "a task was finished that was not done");
+        head.remove(ALIVE);
+        let waiter = head.waiter.take();
+        let fatal = head.has(FATAL);
+        if !head.has(HANDLE) {
+            // SAFETY: neither task nor handle know the cell any more.
+            unsafe { bury(self.0) };
+        }
+        if let Some(waiter) = waiter {
+            forget(contain(fatal, || waiter.wake()));
+        }
+    }
+
+    /// Moves the result to `to`.
+    ///
+    /// # Safety
+    /// - [`Head::has_output`] is true.
+    /// - `to` may be written with a `Result<T, JoinError>`, where `T` is the future's output.
+    pub(crate) unsafe fn take(self, to: *mut ()) {
+        debug_assert!(self.head().has_output(), "a result was taken that is not there");
+        let take = self.head().vtable.take;
+        // SAFETY: the cell is live and of the vtable's type; the caller vouches for the rest.
+        unsafe { take(self.0, to) }
+    }
+
+    /// Drops what the cell holds and frees it.
+    ///
+    /// # Safety
+    /// - Nothing else knows the cell.
+    pub(crate) unsafe fn free(self) {
+        debug_assert!(!self.head().has(ALIVE | HANDLE | BUSY), "a cell in use was freed");
+        if self.head().has_output() {
+            let discard = self.head().vtable.discard;
+            // SAFETY: the cell is live and of the vtable's type, and its result is there.
+            unsafe { discard(self.0) };
+        }
+        let free = self.head().vtable.free;
+        // SAFETY: the cell is live, of the vtable's type, empty, and nobody else knows it.
+        unsafe { free(self.0) }
+    }
+}
+
+/// Runs user code; gives back what it throws, or ends the process if that is the policy.
+#[inline]
+pub(crate) fn contain<R>(fatal: bool, user_code: impl FnOnce() -> R) -> Result<R, Payload> {
+    catch_unwind(AssertUnwindSafe(user_code)).inspect_err(|_payload| {
+        if fatal {
+            std::process::abort();
+        }
+    })
+}
+
+/// Ends a containment whose panic nobody can be told of. The payload is leaked, because dropping it
+/// is user code that could throw again; the panic hook has reported it.
+#[inline]
+pub(crate) fn forget(outcome: Result<(), Payload>) {
+    if let Err(payload) = outcome {
+        std::mem::forget(payload);
+    }
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F>` whose future is live and not in use.
+unsafe fn poll<F: Future>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool {
+    // SAFETY: the caller vouches for cell and type. The cell outlives this call, being BUSY.
+    let cell = unsafe { head.cast::<TaskCell<F>>().as_ref() };
+    if cell.head.has(ABORT) {
+        settle(cell, Err(JoinError::Aborted));
+        return true;
+    }
+    cell.head.add(BUSY);
+    let polled = contain(cell.head.has(FATAL), || {
+        // SAFETY: the future is live and, by BUSY, in no other frame's use.
+        let future = unsafe { &mut *cell.future() };
+        // SAFETY: the cell never moves, and the future is dropped in place.
+        unsafe { Pin::new_unchecked(future) }.poll(cx)
+    });
+    match polled {
+        Ok(Poll::Pending) if !cell.head.has(ABORT) => {
+            cell.head.remove(BUSY);
+            return false;
+        }
+        Ok(Poll::Pending) => settle(cell, Err(JoinError::Aborted)),
+        Ok(Poll::Ready(output)) => settle(cell, Ok(output)),
+        Err(payload) => settle(cell, Err(JoinError::panicked(payload))),
+    }
+    true
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F>` whose future is live and not in use.
+unsafe fn cancel<F: Future>(head: NonNull<Head>) {
+    // SAFETY: the caller vouches for cell and type.
+    settle(unsafe { head.cast::<TaskCell<F>>().as_ref() }, Err(JoinError::Aborted));
+}
+
+/// Drops the live future in place and stores the result in its stead. What the future's destructor
+/// throws becomes the result, unless the poll threw already.
+fn settle<F: Future>(cell: &TaskCell<F>, result: Result<F::Output, JoinError>) {
+    let fatal = cell.head.has(FATAL);
+    cell.head.add(BUSY);
+    let dropped = contain(fatal, || {
+        // SAFETY: the future is live, in no other frame's use, and not used again: whatever its
+        // destructor does, it counts as dropped.
+        unsafe { cell.future().drop_in_place() };
+    });
+    let result = match (dropped, result) {
+        (Ok(()), result) => result,
+        (Err(payload), Err(first @ JoinError::Panic(_))) => {
+            forget(Err(payload));
+            Err(first)
+        }
+        (Err(payload), unseen) => {
+            forget(contain(fatal, || drop(unseen)));
+            Err(JoinError::panicked(payload))
+        }
+    };
+    let stored = Stage { result: ManuallyDrop::new(result) };
+    // SAFETY: nothing refers into the stage, whose future is gone; a union is not dropped by this.
+    unsafe { cell.stage.get().write(stored) };
+    cell.head.remove(BUSY);
+    cell.head.add(DONE | OUTPUT);
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F>` whose result is there.
+/// - `to` may be written with a `Result<F::Output, JoinError>`.
+unsafe fn take<F: Future>(head: NonNull<Head>, to: *mut ()) {
+    // SAFETY: the caller vouches for cell and type.
+    let cell = unsafe { head.cast::<TaskCell<F>>().as_ref() };
+    cell.head.remove(OUTPUT);
+    // SAFETY: the result is there, and by the flag removed above it is moved out only once.
+    let result = unsafe { cell.result().read() };
+    // SAFETY: the caller vouches for the place.
+    unsafe { to.cast::<Result<F::Output, JoinError>>().write(result) };
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F>` whose result is there.
+unsafe fn discard<F: Future>(head: NonNull<Head>) {
+    // SAFETY: the caller vouches for cell and type.
+    let cell = unsafe { head.cast::<TaskCell<F>>().as_ref() };
+    cell.head.remove(OUTPUT);
+    forget(contain(cell.head.has(FATAL), || {
+        // SAFETY: the result is there, and by the flag removed above it is dropped only once.
+        unsafe { cell.result().drop_in_place() };
+    }));
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F>` that nobody else knows, with neither future nor result.
+unsafe fn free<F: Future>(head: NonNull<Head>) {
+    // SAFETY: the cell came from `Box::leak` in `allocate`; the caller gives it up.
+    drop(unsafe { Box::from_raw(head.cast::<TaskCell<F>>().as_ptr()) });
+}

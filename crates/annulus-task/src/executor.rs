@@ -1,0 +1,282 @@
+//! The executor: what a runtime drives, turn by turn.
+//!
+//! Owns the public face of one core: spawn, run, the inbox, the sleep handshake, shutdown. Does not
+//! own any I/O, nor the loop: a runtime calls [`Executor::drain_inbox`], [`Executor::run`] and
+//! [`Executor::sleep`] in its turn, and blocks in whatever way it likes.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::task::Waker;
+
+use crate::bury::bury;
+use crate::cell::{self, contain, forget};
+use crate::handshake::Bell;
+use crate::id::{CoreId, TaskId};
+use crate::inbox::NIL;
+use crate::join::JoinHandle;
+use crate::local::{self, Local};
+use crate::registry::{self, RegistryFull};
+use crate::waker::{self, wake_current};
+
+/// What a panic in a task does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPanic {
+    /// It ends that task only; who joins the task gets the payload.
+    #[default]
+    Contain,
+    /// It ends the process, after the panic hook has run.
+    Abort,
+}
+
+/// The tasks of one core, on one thread: neither `Send` nor `Sync`.
+///
+/// Dropping it shuts it down: every task's future is dropped first.
+pub struct Executor {
+    local: Rc<Local>,
+}
+
+impl Executor {
+    /// Claims a slot of the process-wide registry.
+    ///
+    /// # Errors
+    /// [`RegistryFull`] if 1024 executors live in this process.
+    pub fn new(panic: OnPanic) -> Result<Self, RegistryFull> {
+        let core = registry::claim()?;
+        Ok(Self { local: Rc::new(Local::new(core, panic)) })
+    }
+
+    /// The name of this core, unique for the life of the process.
+    #[must_use]
+    pub fn id(&self) -> CoreId {
+        self.local.core
+    }
+
+    /// Makes this core the current one of the thread until the guard is dropped; then the core that
+    /// was current before is current again. Wakes of its tasks take the short way meanwhile.
+    pub fn enter(&self) -> Entered<'_> {
+        let previous = local::swap(Some(Rc::clone(&self.local)));
+        Entered { previous, executor: PhantomData }
+    }
+
+    /// Spawns a task, which is polled first in the next [`run`](Self::run). One allocation holds
+    /// the future, its output and the state of the join.
+    ///
+    /// On an executor that has shut down, the future is dropped and the handle says `Aborted`.
+    ///
+    /// # Panics
+    /// With 2^26 live tasks.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        let local = &*self.local;
+        let cell = if local.closed.get() {
+            let nobody = TaskId::new(local.core.slot(), NIL, 1);
+            let cell = cell::allocate(nobody, local.policy, future);
+            // SAFETY: the cell is new, and alive without a header.
+            unsafe { bury(cell) };
+            cell
+        } else {
+            let own = local.vacant();
+            let cell = cell::allocate(own.id(local.core.slot()), local.policy, future);
+            local.install(own, cell);
+            cell
+        };
+        // SAFETY: the cell was allocated for this future, and gets no other handle.
+        unsafe { JoinHandle::new(cell) }
+    }
+
+    /// Polls ready tasks, at most `budget` of them and none twice: tasks that are woken meanwhile
+    /// go behind and are polled next time. Returns how many were polled.
+    ///
+    /// Panics of tasks do not get here; see [`OnPanic`].
+    ///
+    /// # Panics
+    /// If called from inside a task of this executor.
+    pub fn run(&self, budget: u32) -> u32 {
+        let running = Running::new(&self.local);
+        assert!(!running.nested, "an executor was run from inside one of its own tasks");
+        self.local.run(budget)
+    }
+
+    /// Whether [`run`](Self::run) has something to do.
+    #[must_use]
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        self.local.has_ready()
+    }
+
+    /// Whether nothing is ready and nothing was sent from other threads: the core may sleep.
+    #[must_use]
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.local.is_idle()
+    }
+
+    /// Wakes a task; a name of a task that has ended is ignored. For tasks of this core no locked
+    /// instruction is executed, whether or not the core is entered.
+    #[inline]
+    pub fn wake(&self, task: TaskId) {
+        if task.slot() == self.local.core.slot() {
+            self.local.wake(task);
+        } else {
+            wake_current(task);
+        }
+    }
+
+    /// A waker for a future that is not a task, the one that `block_on` polls itself.
+    #[must_use]
+    pub fn root_waker(&self) -> Waker {
+        (*waker::of(self.local.root())).clone()
+    }
+
+    /// Whether [`root_waker`](Self::root_waker) was woken since the last call. Wakes from other
+    /// threads count once the inbox is drained.
+    #[must_use]
+    #[inline]
+    pub fn take_root_wake(&self) -> bool {
+        self.local.take_root_wake()
+    }
+
+    /// Receives what other threads sent: wakes go to the run queue, posted jobs run here, outside
+    /// any task and any internal borrow. True if there was anything.
+    ///
+    /// A job that panics ends like a task that does, but nobody is told of the payload.
+    pub fn drain_inbox(&self) -> bool {
+        let local = &*self.local;
+        let mut any = local.receive();
+        if local.slot.door.posts.is_empty() {
+            return any;
+        }
+        let fatal = local.policy == OnPanic::Abort;
+        for job in local.slot.door.posts.take() {
+            any = true;
+            let ours = job.epoch() == local.core.epoch();
+            forget(contain(fatal, || if ours { job.run() } else { drop(job) }));
+        }
+        any
+    }
+
+    /// Calls `block` between both halves of the sleep handshake.
+    ///
+    /// `block` is told whether it may block. If so, nothing was ready or sent, and whoever wakes a
+    /// task of this core or posts a job from now on rings the [bell](Self::set_bell). If not, it
+    /// should look after its I/O without waiting.
+    pub fn sleep<R>(&self, block: impl FnOnce(bool) -> R) -> R {
+        struct Asleep<'a>(&'a crate::handshake::Handshake);
+        impl Drop for Asleep<'_> {
+            fn drop(&mut self) {
+                self.0.withdraw();
+            }
+        }
+        if !self.local.is_idle() {
+            return block(false);
+        }
+        let handshake = &self.local.slot.door.handshake;
+        handshake.announce();
+        let asleep = Asleep(handshake);
+        if self.local.is_idle() {
+            return block(true);
+        }
+        drop(asleep);
+        block(false)
+    }
+
+    /// Sets how other threads wake this core while it sleeps. Returns when no thread is ringing the
+    /// previous bell any more.
+    pub fn set_bell(&self, bell: Bell) {
+        self.local.slot.door.handshake.set_bell(Some(bell));
+    }
+
+    /// Takes the bell away; returns when no thread is ringing it any more, so that what its word
+    /// names can be closed. Dropping the executor does the same.
+    pub fn clear_bell(&self) {
+        self.local.slot.door.handshake.set_bell(None);
+    }
+
+    /// How many tasks have not ended.
+    #[must_use]
+    pub fn live_tasks(&self) -> usize {
+        self.local.live()
+    }
+
+    /// Drops every task's future, one after the other; their joins see `Aborted`. From here on what
+    /// is spawned is dropped at once and what is posted is refused; jobs that wait in the inbox are
+    /// dropped, too, so drain it first if they matter.
+    ///
+    /// Called from inside a task of this executor, it spares that task until its poll returns.
+    pub fn shutdown(&self) {
+        let local = &*self.local;
+        local.closed.set(true);
+        let _running = Running::new(local);
+        local.cancel_all();
+        let fatal = local.policy == OnPanic::Abort;
+        for job in local.slot.door.posts.close() {
+            forget(contain(fatal, || drop(job)));
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.shutdown();
+        self.local.end();
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("id", &self.id())
+            .field("live", &self.local.live())
+            .field("ready", &self.local.ready())
+            .field("closed", &self.local.closed.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// While it exists, tasks are being polled or dropped.
+struct Running<'a> {
+    local: &'a Local,
+    nested: bool,
+}
+
+impl<'a> Running<'a> {
+    fn new(local: &'a Local) -> Self {
+        Self { local, nested: local.running.replace(true) }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.local.running.set(self.nested);
+    }
+}
+
+/// The guard of [`Executor::enter`].
+///
+/// Guards are meant to be dropped in the reverse order of their making. Another order, or
+/// forgetting one, leaves the wrong core current, which makes wakes slower and nothing worse.
+#[must_use = "the core is current only until the guard is dropped"]
+pub struct Entered<'a> {
+    previous: Option<Rc<Local>>,
+    executor: PhantomData<&'a Executor>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        drop(local::swap(self.previous.take()));
+    }
+}
+
+impl fmt::Debug for Entered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered")
+            .field("previous", &self.previous.as_ref().map(|p| p.core))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! The owner's half of a core: run queue, free list, and which core this thread has entered.
+//!
+//! Owns everything that only the core's thread touches, in plain cells. Does not own the headers
+//! (they belong to the registry slot) nor the heap cells (each belongs to itself).
+//!
+//! Invariants: the run queue is linked through the headers, so a wake never allocates; `ready`
+//! counts it. No cell is borrowed across user code: everything is read or written in one step.
+//! `CURRENT` owns a strong count of what it points to, so no order of dropping or forgetting
+//! guards makes it dangle.
+
+use std::cell::Cell;
+use std::ptr;
+use std::rc::Rc;
+use std::task::Context;
+
+use crate::cell::{ABORT, BUSY, CellRef};
+use crate::executor::OnPanic;
+use crate::id::{CoreId, TaskId};
+use crate::inbox::NIL;
+use crate::pages::Own;
+use crate::registry::{self, Slot};
+use crate::waker;
+
+/// The reserved task that stands for the future of `block_on`.
+pub(crate) const ROOT: u32 = 1;
+
+thread_local! {
+    static CURRENT: Cell<*const Local> = const { Cell::new(ptr::null()) };
+}
+
+pub(crate) struct Local {
+    pub(crate) core: CoreId,
+    pub(crate) policy: OnPanic,
+    pub(crate) slot: &'static Slot,
+    /// The number of the slot; `u32::MAX`, which matches no task, after the slot was given back.
+    number: Cell<u32>,
+    head: Cell<Option<Own>>,
+    tail: Cell<Option<Own>>,
+    ready: Cell<u32>,
+    free: Cell<Option<Own>>,
+    /// The highest index that was ever used by this executor.
+    high: Cell<u32>,
+    live: Cell<usize>,
+    root_woken: Cell<bool>,
+    current: Cell<Option<TaskId>>,
+    /// Tasks are being polled or dropped: `run` must not be entered.
+    pub(crate) running: Cell<bool>,
+    pub(crate) closed: Cell<bool>,
+}
+
+impl Local {
+    /// The owner's half of a slot that was just claimed on this thread.
+    pub(crate) fn new(core: CoreId, policy: OnPanic) -> Self {
+        let slot = registry::slot(core.slot());
+        let local = Self {
+            core,
+            policy,
+            slot,
+            number: Cell::new(core.slot()),
+            head: Cell::new(None),
+            tail: Cell::new(None),
+            ready: Cell::new(0),
+            free: Cell::new(None),
+            high: Cell::new(ROOT),
+            live: Cell::new(0),
+            root_woken: Cell::new(false),
+            current: Cell::new(None),
+            running: Cell::new(false),
+            closed: Cell::new(false),
+        };
+        slot.pages.grow(ROOT);
+        local.own(ROOT).set_index(ROOT);
+        local
+    }
+
+    /// The header of an index that this executor has used.
+    #[inline]
+    fn own(&self, index: u32) -> Own {
+        debug_assert!(self.is_open(), "a core that has ended was asked for a header");
+        let header = self.slot.pages.find(index).expect("the page of a used index exists");
+        // SAFETY: the slot was claimed on this thread, `Local` is not `Send`, and every path to
+        // here checks that the slot is still held.
+        unsafe { Own::new(header) }
+    }
+
+    fn is_open(&self) -> bool {
+        self.number.get() != u32::MAX
+    }
+
+    pub(crate) fn root(&self) -> TaskId {
+        self.own(ROOT).id(self.core.slot())
+    }
+
+    pub(crate) fn take_root_wake(&self) -> bool {
+        self.root_woken.replace(false)
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live.get()
+    }
+
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready.get() != 0
+    }
+
+    pub(crate) fn ready(&self) -> u32 {
+        self.ready.get()
+    }
+
+    pub(crate) fn current(&self) -> Option<TaskId> {
+        self.current.get()
+    }
+
+    /// Whether neither this thread nor any other has anything for this core to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        let door = &self.slot.door;
+        !self.has_ready()
+            && !self.root_woken.get()
+            && door.inbox.is_empty()
+            && door.posts.is_empty()
+    }
+
+    /// A header for a new task.
+    #[inline]
+    pub(crate) fn vacant(&self) -> Own {
+        if let Some(own) = self.free.get() {
+            self.free.set(own.link());
+            return own;
+        }
+        let index = self.high.get() + 1;
+        self.slot.pages.grow(index);
+        self.high.set(index);
+        let own = self.own(index);
+        own.set_index(index);
+        own
+    }
+
+    /// A task moves into `own`, ready to be polled.
+    #[inline]
+    pub(crate) fn install(&self, own: Own, cell: ptr::NonNull<crate::cell::Head>) {
+        own.set_cell(Some(cell));
+        self.live.set(self.live.get() + 1);
+        self.push(own);
+    }
+
+    #[inline]
+    fn push(&self, own: Own) {
+        own.set_queued(true);
+        own.set_link(None);
+        match self.tail.replace(Some(own)) {
+            Some(tail) => tail.set_link(Some(own)),
+            None => self.head.set(Some(own)),
+        }
+        self.ready.set(self.ready.get() + 1);
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<Own> {
+        let own = self.head.get()?;
+        let next = own.link();
+        self.head.set(next);
+        if next.is_none() {
+            self.tail.set(None);
+        }
+        self.ready.set(self.ready.get() - 1);
+        own.set_queued(false);
+        Some(own)
+    }
+
+    #[inline]
+    fn release(&self, own: Own) {
+        own.set_link(self.free.replace(Some(own)));
+    }
+
+    /// Wakes a task of this slot on its own thread.
+    #[inline]
+    pub(crate) fn wake(&self, task: TaskId) {
+        let Some(header) = self.slot.pages.find(task.index()) else {
+            return;
+        };
+        if header.remote().generation() != task.generation() {
+            return;
+        }
+        // SAFETY: the slot was claimed on this thread, `Local` is not `Send`, and `number`, which
+        // callers have compared, says that the slot is still held.
+        self.ready_or_root(unsafe { Own::new(header) });
+    }
+
+    #[inline]
+    fn ready_or_root(&self, own: Own) {
+        if own.cell().is_some() {
+            if !own.is_queued() {
+                self.push(own);
+            }
+        } else if own.index() == ROOT {
+            self.root_woken.set(true);
+        }
+    }
+
+    /// Moves what other threads woke to the run queue. True if there was anything.
+    pub(crate) fn receive(&self) -> bool {
+        let inbox = &self.slot.door.inbox;
+        let mut index = inbox.take(|index| self.sent(index).remote());
+        let any = index != NIL;
+        while index != NIL {
+            // SAFETY: as in `own`; the index may be one of an earlier core, whose header is free.
+            let own = unsafe { Own::new(self.sent(index)) };
+            index = own.remote().receive();
+            self.ready_or_root(own);
+        }
+        any
+    }
+
+    fn sent(&self, index: u32) -> &'static crate::pages::Header {
+        self.slot.pages.find(index).expect("an index was sent through its header")
+    }
+
+    /// Polls at most `budget` of the tasks that are ready now; returns how many.
+    pub(crate) fn run(&self, budget: u32) -> u32 {
+        let mut waiting = self.ready.get();
+        let mut polled = 0;
+        while waiting != 0 && polled != budget {
+            waiting -= 1;
+            let Some(own) = self.pop() else { break };
+            let Some(cell) = own.cell() else {
+                self.release(own);
+                continue;
+            };
+            // SAFETY: a header has a cell exactly while the task is alive.
+            let cell = unsafe { CellRef::new(cell) };
+            let task = cell.head().id;
+            polled += 1;
+            self.current.set(Some(task));
+            let waker = waker::of(task);
+            if cell.poll(&mut Context::from_waker(&waker)) {
+                self.finish(own, cell);
+            }
+        }
+        self.current.set(None);
+        polled
+    }
+
+    /// The task is done: its header is free, its names are stale, and who joins it is woken.
+    fn finish(&self, own: Own, cell: CellRef) {
+        own.set_cell(None);
+        own.retire();
+        self.live.set(self.live.get() - 1);
+        if !own.is_queued() {
+            self.release(own);
+        }
+        cell.finish();
+    }
+
+    /// Drops the futures of all tasks but those that a frame further up the stack is using; those
+    /// are marked, and dropped by that frame.
+    pub(crate) fn cancel_all(&self) {
+        let outer = self.current.get();
+        for index in ROOT + 1..=self.high.get() {
+            let own = self.own(index);
+            let Some(cell) = own.cell() else { continue };
+            // SAFETY: a header has a cell exactly while the task is alive.
+            let cell = unsafe { CellRef::new(cell) };
+            if cell.head().has(BUSY) {
+                cell.head().add(ABORT);
+                continue;
+            }
+            self.current.set(Some(cell.head().id));
+            cell.cancel();
+            self.finish(own, cell);
+        }
+        self.current.set(outer);
+        while let Some(own) = self.pop() {
+            if own.cell().is_none() {
+                self.release(own);
+            }
+        }
+    }
+
+    /// Gives the slot back. All tasks are gone and the posts are closed.
+    pub(crate) fn end(&self) {
+        debug_assert_eq!(self.live.get(), 0, "a core ended with live tasks");
+        debug_assert_eq!(self.ready.get(), 0, "a core ended with a run queue");
+        self.slot.door.handshake.set_bell(None);
+        self.receive();
+        self.own(ROOT).retire();
+        self.number.set(u32::MAX);
+        registry::release(self.core);
+    }
+}
+
+/// Makes `local`'s core the current one of this thread; returns what was, to be given to [`swap`]
+/// again. Strong counts move along.
+pub(crate) fn swap(local: Option<Rc<Local>>) -> Option<Rc<Local>> {
+    let new = local.map_or(ptr::null(), Rc::into_raw);
+    let old = CURRENT.replace(new);
+    // SAFETY: a pointer in `CURRENT` that is not null came from `Rc::into_raw` above, on this
+    // thread, and its strong count moves out with it.
+    (!old.is_null()).then(|| unsafe { Rc::from_raw(old) })
+}
+
+/// Wakes a task if its core is the current one of this thread; false if not.
+#[inline]
+pub(crate) fn wake_if_current(task: TaskId) -> bool {
+    // SAFETY: `CURRENT` owns a strong count of what it points to, and no user code runs before the
+    // reference is gone.
+    let Some(local) = (unsafe { CURRENT.get().as_ref() }) else {
+        return false;
+    };
+    if local.number.get() != task.slot() {
+        return false;
+    }
+    local.wake(task);
+    true
+}
+
+/// The core that this thread has [entered](crate::Executor::enter).
+#[must_use]
+pub fn current() -> Option<CoreId> {
+    // SAFETY: as in `wake_if_current`.
+    let local = unsafe { CURRENT.get().as_ref() }?;
+    local.is_open().then_some(local.core)
+}
+
+/// The task that is being polled, or dropped by its executor, on this thread. None in posted jobs
+/// and in the root future.
+#[must_use]
+pub fn current_task() -> Option<TaskId> {
+    // SAFETY: as in `wake_if_current`.
+    unsafe { CURRENT.get().as_ref() }?.current()
+}

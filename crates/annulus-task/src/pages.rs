@@ -1,0 +1,187 @@
+//! Task headers, and the paged memory that they live in.
+//!
+//! Page `k` holds `256 << k` headers, so 19 pages hold 2^26 and the place of an index is a shift
+//! and a subtraction away. Pages come zeroed from the allocator, so a large one costs memory only
+//! where it is used; they belong to a registry slot and are never freed, which is what makes names
+//! of tasks safe to keep for ever.
+//!
+//! Owns the headers and who may touch what of them: [`Remote`] is for every thread, [`Own`] is the
+//! rest, for the thread that owns the slot. Does not own the free list or the run queue, which are
+//! linked through the headers.
+//!
+//! Invariants: a header is in at most one of the free list and the run queue. It has a cell exactly
+//! while its task is alive; one that is neither alive nor queued is free.
+
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+
+use crate::cell::Head;
+use crate::id::{GENERATION_MASK, INDEX_LIMIT, TaskId};
+use crate::inbox::Remote;
+use crate::sync::{AtomicPtr, Ordering};
+
+const FIRST_PAGE: u32 = 256;
+const PAGES: usize = (INDEX_LIMIT.ilog2() - FIRST_PAGE.ilog2() + 1) as usize;
+
+/// One task's place: 32 bytes, all zero before its first use.
+#[repr(C, align(32))]
+pub(crate) struct Header {
+    remote: Remote,
+    /// The index of this header, and `QUEUED`.
+    mark: Cell<u32>,
+    /// The next header in the free list or in the run queue.
+    link: Cell<Option<Own>>,
+    cell: Cell<Option<NonNull<Head>>>,
+}
+
+const _: () = assert!(size_of::<Header>() == 32);
+
+/// In `Header::mark`: this header is in the run queue.
+const QUEUED: u32 = 1 << 31;
+
+// SAFETY: of a shared header, threads other than the owner of its slot reach only `remote`, which
+// is atomic: the cells are private to this module and reached only through `Own`, whose makers
+// promise to be that owner, and which is not `Send`.
+unsafe impl Sync for Header {}
+
+impl Header {
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.remote
+    }
+}
+
+/// A header in the hands of the thread that owns its slot.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Own(NonNull<Header>);
+
+impl Own {
+    /// # Safety
+    /// - The calling thread owns the slot of this header for as long as the value is used.
+    #[inline]
+    pub(crate) unsafe fn new(header: &'static Header) -> Self {
+        Self(NonNull::from(header))
+    }
+
+    #[inline]
+    fn header(&self) -> &'static Header {
+        // SAFETY: `new` made the pointer from a `&'static Header`.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn remote(&self) -> &'static Remote {
+        self.header().remote()
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> u32 {
+        self.header().mark.get() & !QUEUED
+    }
+
+    #[inline]
+    pub(crate) fn set_index(&self, index: u32) {
+        debug_assert!(!self.is_queued(), "a header in the run queue was taken for a new task");
+        self.header().mark.set(index);
+    }
+
+    #[inline]
+    pub(crate) fn is_queued(&self) -> bool {
+        self.header().mark.get() & QUEUED != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_queued(&self, queued: bool) {
+        self.header().mark.set(self.index() | if queued { QUEUED } else { 0 });
+    }
+
+    #[inline]
+    pub(crate) fn link(&self) -> Option<Own> {
+        self.header().link.get()
+    }
+
+    #[inline]
+    pub(crate) fn set_link(&self, next: Option<Own>) {
+        self.header().link.set(next);
+    }
+
+    #[inline]
+    pub(crate) fn cell(&self) -> Option<NonNull<Head>> {
+        self.header().cell.get()
+    }
+
+    #[inline]
+    pub(crate) fn set_cell(&self, cell: Option<NonNull<Head>>) {
+        self.header().cell.set(cell);
+    }
+
+    /// The name of the task that lives here, or that will live here next.
+    #[inline]
+    pub(crate) fn id(&self, slot: u32) -> TaskId {
+        TaskId::new(slot, self.index(), self.remote().generation())
+    }
+
+    /// Makes every name that was given out for this header stale.
+    #[inline]
+    pub(crate) fn retire(&self) {
+        let remote = self.remote();
+        remote.set_generation((remote.generation() + 1) & GENERATION_MASK);
+    }
+}
+
+/// The headers of one registry slot.
+pub(crate) struct Pages([AtomicPtr<Header>; PAGES]);
+
+/// The page of `index`, the place in the page, and the length of the page.
+#[inline]
+fn place(index: u32) -> (usize, usize, usize) {
+    let shifted = index + FIRST_PAGE;
+    let page = shifted.ilog2() - FIRST_PAGE.ilog2();
+    let len = FIRST_PAGE << page;
+    (page as usize, (shifted - len) as usize, len as usize)
+}
+
+impl Pages {
+    pub(crate) const fn new() -> Self {
+        Self([const { AtomicPtr::new(ptr::null_mut()) }; PAGES])
+    }
+
+    /// The header of `index`; `None` if no task ever had that index.
+    #[inline]
+    pub(crate) fn find(&self, index: u32) -> Option<&'static Header> {
+        debug_assert!(index < INDEX_LIMIT);
+        let (page, offset, _) = place(index);
+        // ORDERING: Acquire, pairs with the store in `grow`: the page is zeroed.
+        let page = self.0.get(page)?.load(Ordering::Acquire);
+        if page.is_null() {
+            return None;
+        }
+        // SAFETY: `place` gives an offset below the length with which the page was allocated.
+        let header = unsafe { page.add(offset) };
+        // SAFETY: pages are never freed, all zero is a valid header, and headers are only shared.
+        Some(unsafe { &*header })
+    }
+
+    /// Owner: the header of `index`, in a page that is allocated if need be.
+    #[cold]
+    pub(crate) fn grow(&self, index: u32) -> &'static Header {
+        assert!(index < INDEX_LIMIT, "a core can have no more than 2^26 tasks at a time");
+        if let Some(header) = self.find(index) {
+            return header;
+        }
+        let (page, _, len) = place(index);
+        let layout = Layout::array::<Header>(len).expect("a page is at most 2 GiB long");
+        // SAFETY: the layout is not zero-sized.
+        let memory = unsafe { alloc_zeroed(layout) };
+        if memory.is_null() {
+            handle_alloc_error(layout);
+        }
+        // ORDERING: Release, pairs with the load in `find`.
+        self.0[page].store(memory.cast(), Ordering::Release);
+        self.find(index).expect("the page was stored just now")
+    }
+}
+
+#[cfg(test)]
+mod tests;

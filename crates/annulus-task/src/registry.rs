@@ -1,0 +1,137 @@
+//! The static registry of cores: 1024 slots, each with what other threads may touch of the core
+//! that holds it. Nothing here is ever freed, so there is no reference count on the way of a wake.
+//!
+//! Owns claims and epochs of slots, and the remote halves of *wake* and *post*. Does not own the
+//! owner's half, which is `Local`.
+//!
+//! Invariants: the epoch of a slot is odd while it is claimed. A slot has one owner thread at a
+//! time; the mutex around the free list hands the headers from one owner to the next.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::handshake::Handshake;
+use crate::id::{CoreId, SLOT_LIMIT, TaskId};
+use crate::inbox::Inbox;
+use crate::pages::Pages;
+use crate::posts::{Closed, Job, Posts};
+use crate::sync::{AtomicU64, Ordering};
+
+/// There are 1024 executors in this process already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistryFull;
+
+impl fmt::Display for RegistryFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this process has {SLOT_LIMIT} cores already; drop one before making another")
+    }
+}
+
+impl std::error::Error for RegistryFull {}
+
+/// What threads write that do not own the core; away from the lines that the owner reads.
+#[repr(align(128))]
+pub(crate) struct Door {
+    pub(crate) inbox: Inbox,
+    pub(crate) posts: Posts,
+    pub(crate) handshake: Handshake,
+}
+
+/// One core's place in the registry.
+#[repr(align(128))]
+pub(crate) struct Slot {
+    pub(crate) pages: Pages,
+    epoch: AtomicU64,
+    pub(crate) door: Door,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            pages: Pages::new(),
+            epoch: AtomicU64::new(0),
+            door: Door { inbox: Inbox::new(), posts: Posts::new(), handshake: Handshake::new() },
+        }
+    }
+
+    /// Any thread: wakes a task of this slot.
+    pub(crate) fn wake(&self, task: TaskId) {
+        let Some(header) = self.pages.find(task.index()) else {
+            return;
+        };
+        let remote = header.remote();
+        if remote.generation() == task.generation() && self.door.inbox.send(task.index(), remote) {
+            self.door.handshake.knock();
+        }
+    }
+}
+
+static SLOTS: [Slot; SLOT_LIMIT as usize] = [const { Slot::new() }; SLOT_LIMIT as usize];
+
+/// Slots that were claimed and released, and the first that never was.
+struct Free {
+    released: Vec<u32>,
+    unused: u32,
+}
+
+static FREE: Mutex<Free> = Mutex::new(Free { released: Vec::new(), unused: 0 });
+
+fn free() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The slot with this number; all numbers below 1024 exist.
+#[inline]
+pub(crate) fn slot(number: u32) -> &'static Slot {
+    &SLOTS[number as usize % SLOTS.len()]
+}
+
+/// Claims a slot, the one released last if there is one, since its pages are there.
+pub(crate) fn claim() -> Result<CoreId, RegistryFull> {
+    let mut free = free();
+    let number = match free.released.pop() {
+        Some(number) => number,
+        None if free.unused < SLOT_LIMIT => {
+            free.unused += 1;
+            free.unused - 1
+        }
+        None => return Err(RegistryFull),
+    };
+    let slot = slot(number);
+    slot.door.posts.open();
+    // ORDERING: Release, pairs with the load in `post`: the posts are open.
+    let epoch = slot.epoch.fetch_add(1, Ordering::Release) + 1;
+    Ok(CoreId::new(number, epoch))
+}
+
+/// Gives a slot back, whose tasks are gone and whose posts are closed.
+pub(crate) fn release(core: CoreId) {
+    let mut free = free();
+    // ORDERING: Relaxed, pairs with the load in `post`; the closed posts refuse late comers.
+    let epoch = slot(core.slot()).epoch.fetch_add(1, Ordering::Relaxed);
+    debug_assert_eq!(epoch, core.epoch(), "a slot was released by a core that did not hold it");
+    free.released.push(core.slot());
+}
+
+/// Hands `job` to a core, from any thread. It runs on the core's own thread, in its next
+/// [`drain_inbox`](crate::Executor::drain_inbox), outside of any task.
+///
+/// Jobs of one thread run in the order in which they were posted. A job that was accepted and not
+/// run when the core shuts down is dropped there.
+///
+/// # Errors
+/// [`Closed`] if the core has shut down; the job is dropped on the calling thread.
+pub fn post(core: CoreId, job: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
+    let slot = slot(core.slot());
+    // ORDERING: Acquire, pairs with the increment in `claim`. An epoch that ends right after this
+    // load is caught by the closed posts, or by the epoch in the job.
+    if slot.epoch.load(Ordering::Acquire) != core.epoch() {
+        return Err(Closed);
+    }
+    slot.door.posts.push(Job::new(core.epoch(), job)).map_err(|_job| Closed)?;
+    slot.door.handshake.knock();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! One allocation per spawn, none per wake or poll.
+
+use std::future::{pending, poll_fn};
+use std::task::Poll;
+
+use crate::support::*;
+
+#[test]
+fn a_spawn_is_one_allocation_and_its_end_one_free() {
+    let executor = executor();
+    let _entered = executor.enter();
+    settle(&executor);
+    let before = allocations();
+    for number in 0..100_u64 {
+        let handle = executor.spawn(async move {
+            yield_now().await;
+            [number; 20]
+        });
+        settle(&executor);
+        assert_eq!(result(handle).unwrap()[0], number);
+    }
+    let after = allocations();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (100, 100));
+}
+
+#[test]
+fn wakes_and_polls_and_wakers_never_allocate() {
+    let executor = executor();
+    let _entered = executor.enter();
+    let handles: Vec<_> = (0..200)
+        .map(|_| {
+            executor.spawn(poll_fn(|cx| {
+                drop(cx.waker().clone());
+                Poll::<()>::Pending
+            }))
+        })
+        .collect();
+    settle(&executor);
+    let before = allocations();
+    for _ in 0..10 {
+        for handle in &handles {
+            executor.wake(handle.id());
+            annulus_task::wake_current(handle.id());
+        }
+        assert_eq!(settle(&executor), 200);
+    }
+    assert_eq!(allocations(), before);
+}
+
+#[test]
+fn a_wake_through_the_inbox_never_allocates_and_a_post_is_one_allocation() {
+    let executor = executor();
+    let handle = executor.spawn(pending::<()>());
+    settle(&executor);
+    let before = allocations();
+    for _ in 0..10 {
+        annulus_task::wake_current(handle.id());
+        assert_eq!(settle(&executor), 1);
+    }
+    assert_eq!(allocations(), before);
+    let captured = [0_u64; 8];
+    annulus_task::post(executor.id(), move || assert_eq!(captured[7], 0)).unwrap();
+    settle(&executor);
+    let after = allocations();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
+}

@@ -1,0 +1,68 @@
+//! Many tasks, many executors.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use annulus_task::{Executor, OnPanic};
+
+use crate::support::*;
+
+#[test]
+fn a_million_live_tasks_are_woken_and_shut_down() {
+    const TASKS: u32 = 1_000_000;
+    let executor = executor();
+    let _entered = executor.enter();
+    let polls = Rc::new(Cell::new(0));
+    let ids: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let polls = Rc::clone(&polls);
+            executor.spawn(poll_fn(move |_cx| {
+                polls.set(polls.get() + 1);
+                Poll::<()>::Pending
+            }))
+        })
+        .map(|handle| handle.id())
+        .collect();
+    assert_eq!(settle(&executor), TASKS);
+    for id in &ids {
+        executor.wake(*id);
+    }
+    assert_eq!(settle(&executor), TASKS);
+    assert_eq!((polls.get(), executor.live_tasks()), (2 * TASKS, TASKS as usize));
+    executor.shutdown();
+    assert_eq!((Rc::strong_count(&polls), executor.live_tasks()), (1, 0));
+}
+
+#[test]
+fn slots_are_used_again_by_thousands_of_executors_with_ever_new_names() {
+    let mut names = std::collections::HashSet::new();
+    for _ in 0..5_000 {
+        let executor = executor();
+        assert!(names.insert(executor.id()));
+        for _ in 0..3 {
+            executor.spawn(async { yield_now().await }).detach();
+        }
+        executor.run(2);
+    }
+}
+
+#[test]
+fn the_registry_is_full_at_1024_and_says_so() {
+    // In a process of its own, for other tests need slots.
+    const CHILD: &str = "ANNULUS_TASK_REGISTRY_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let mut executors: Vec<_> = (0..1024).map(|_| executor()).collect();
+        assert!(Executor::new(OnPanic::Contain).is_err());
+        executors.pop();
+        assert!(Executor::new(OnPanic::Contain).is_ok());
+        return;
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "scale::the_registry_is_full_at_1024_and_says_so"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+}
