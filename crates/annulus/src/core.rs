@@ -1,0 +1,250 @@
+//! One core: one thread, one ring, one executor, and the tables between them.
+//!
+//! Owns: what a core is made of ([`Core`], [`State`]) and which core is current on a thread. Does
+//! not own: what users see (`net`, `fs`, `time`, `runtime` are made of this).
+//!
+//! "The current core" is a thread-local that is set for the length of a turn. It is not a thread's
+//! identity: several cores may take turns on one thread.
+//!
+//! Invariant: `state` is borrowed for short stretches in which no user code runs, so a future, a
+//! waker or a destructor of a user may call anything of this crate.
+
+#![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
+
+pub(crate) mod blocks;
+pub(crate) mod chunk;
+pub(crate) mod close;
+pub(crate) mod driver;
+pub(crate) mod errors;
+pub(crate) mod file_op;
+pub(crate) mod key;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod metrics;
+pub(crate) mod op;
+pub(crate) mod path_op;
+pub(crate) mod pool;
+pub(crate) mod record;
+pub(crate) mod recv_op;
+pub(crate) mod send_op;
+pub(crate) mod setup;
+pub(crate) mod shutdown;
+pub(crate) mod socket_op;
+pub(crate) mod stream;
+pub(crate) mod submit;
+pub(crate) mod table;
+pub(crate) mod timers;
+pub(crate) mod turn;
+pub(crate) mod waiters;
+pub(crate) mod wheel;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+
+use annulus_ring::Ring;
+use annulus_ring::abi::{Cqe, Sqe};
+use annulus_task::{CoreId, Executor, OnPanic};
+
+use driver::After;
+use key::{Handle, Key};
+use metrics::Counters;
+use pool::Pool;
+use record::{Kind, Records};
+use table::Table;
+use timers::Sleeps;
+use waiters::Waiters;
+use wheel::Wheel;
+
+thread_local! {
+    static CURRENT: Cell<*const Core> = const { Cell::new(std::ptr::null()) };
+}
+
+/// One core.
+pub(crate) struct Core {
+    pub(crate) executor: Executor,
+    pub(crate) state: RefCell<State>,
+    /// Tasks polled in one turn at most.
+    pub(crate) budget: u32,
+    /// How long to look for completions before sleeping.
+    pub(crate) spin_ns: u64,
+    /// What a panic of user code does for which no task answers.
+    on_panic: OnPanic,
+}
+
+/// Everything that the driver works on.
+pub(crate) struct State {
+    pub(crate) ring: Ring,
+    pub(crate) table: Table,
+    pub(crate) records: Records,
+    pub(crate) waiters: Waiters,
+    pub(crate) wheel: Wheel,
+    pub(crate) sleeps: Sleeps,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) fixed_free: Vec<u32>,
+    pub(crate) after: After,
+    pub(crate) counters: Counters,
+    /// Streams that wait for a buffer.
+    pub(crate) starved: VecDeque<Key>,
+    /// Streams with a chunk that is not with the kernel yet.
+    pub(crate) dirty: Vec<Key>,
+    /// Vectors for the next chunks.
+    pub(crate) spare_chunks: Vec<Vec<u8>>,
+    /// SQEs that found no room.
+    pub(crate) unsent: VecDeque<Sqe>,
+    pub(crate) due: Vec<u64>,
+    /// Completions of the current turn; kept to reuse its memory.
+    pub(crate) batch: Vec<Cqe>,
+    pub(crate) bell_fd: RawFd,
+    pub(crate) bell_count: NonNull<u64>,
+    pub(crate) bell_armed: bool,
+    pub(crate) cancels: u32,
+    pub(crate) closes: u32,
+    pub(crate) stopping: bool,
+    /// How long a dropped socket may take to send its queued bytes.
+    pub(crate) close_flush_ns: u64,
+    /// Bytes queued by `send_nowait` above which a socket takes no more.
+    pub(crate) send_high_bytes: usize,
+}
+
+impl Core {
+    pub(crate) fn id(&self) -> CoreId {
+        self.executor.id()
+    }
+
+    /// Makes this core the current one of the thread until the guard is dropped.
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        let executor = self.executor.enter();
+        Entered { outer: CURRENT.replace(self), _executor: executor }
+    }
+}
+
+/// While it lives, a core is current.
+pub(crate) struct Entered<'a> {
+    outer: *const Core,
+    _executor: annulus_task::Entered<'a>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+    }
+}
+
+/// Which core is current.
+#[inline]
+pub(crate) fn current_id() -> Option<CoreId> {
+    with_any(|core| core.id()).ok()
+}
+
+/// Runs `f` on the current core.
+#[inline]
+pub(crate) fn with_any<R>(f: impl FnOnce(&Core) -> R) -> io::Result<R> {
+    let core = CURRENT.get();
+    if core.is_null() {
+        return Err(errors::no_runtime());
+    }
+    // SAFETY: `enter` set the pointer from a reference that its guard keeps borrowed, and the guard
+    // restores the pointer before the borrow ends.
+    Ok(f(unsafe { &*core }))
+}
+
+/// Runs `f` on the core `id`, which must be the current one.
+#[inline]
+pub(crate) fn with_core<R>(id: CoreId, f: impl FnOnce(&Core) -> R) -> io::Result<R> {
+    with_any(
+        |core| {
+            if core.id() == id { Ok(f(core)) } else { Err(errors::wrong_core(id, core.id())) }
+        },
+    )?
+}
+
+/// Buffers came back from another thread: serves who waits for them.
+pub(crate) fn feed_current() {
+    let _ = with_any(|core| core.state.borrow_mut().feed_starved());
+}
+
+/// What a handle of a descriptor owns: its record, on its core.
+///
+/// `Send + Sync`: the record is only ever touched on its core. Dropping it elsewhere posts to the
+/// core's inbox; after the core's end there is nothing left to do.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    handle: Handle,
+    fd: RawFd,
+}
+
+impl Owned {
+    /// Makes a record on the current core for a descriptor that the caller owns.
+    pub(crate) fn adopt(fd: RawFd, kind: Kind) -> io::Result<Self> {
+        with_any(|core| core.adopt(fd, kind))
+    }
+
+    /// As [`Owned::adopt`], for a descriptor of `std`.
+    pub(crate) fn adopt_fd(fd: OwnedFd, kind: Kind) -> io::Result<Self> {
+        let owned = Self::adopt(fd.as_raw_fd(), kind)?;
+        let _ = fd.into_raw_fd();
+        Ok(owned)
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the record keeps the descriptor open for as long as this handle lives.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.fd
+    }
+
+    /// Runs `f` on the state of the core that the record is on.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, Key) -> R) -> io::Result<R> {
+        with_core(self.handle.core, |core| f(&mut core.state.borrow_mut(), self.handle.key))
+    }
+
+    /// Gives up the record without closing it.
+    pub(crate) fn forget(self) -> Handle {
+        let handle = self.handle;
+        std::mem::forget(self);
+        handle
+    }
+}
+
+/// A descriptor that was taken out of its record, as `std` owns it.
+pub(crate) fn adopted_fd(fd: RawFd) -> OwnedFd {
+    // SAFETY: `State::detach` removed the record that owned it, so it has no other owner.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+impl Core {
+    pub(crate) fn adopt(&self, fd: RawFd, kind: Kind) -> Owned {
+        let mut state = self.state.borrow_mut();
+        let fixed = state.take_fixed(fd);
+        let key = state.records.insert(fd, fixed, kind);
+        Owned { handle: Handle { core: self.id(), key }, fd }
+    }
+
+    fn close(&self, key: Key) {
+        self.state.borrow_mut().close(key);
+        self.run_after();
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let Handle { core, key } = self.handle;
+        if current_id() == Some(core) {
+            let _ = with_core(core, |core| core.close(key));
+        } else {
+            // A core that is gone has closed its records already.
+            let _ = annulus_task::post(core, move || {
+                let _ = with_core(core, |core| core.close(key));
+            });
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Bytes that `send_nowait` took: chunks that coalesce, wait in the send queue, and go out
+//! unawaited.
+//!
+//! Owns: the chunk as an operation, and the accounting of queued bytes. Invariants: bytes are sent
+//! in the order in which they were queued, each exactly once unless the connection fails; a chunk
+//! takes more bytes only while it is not with the kernel; the bound is checked before bytes are
+//! taken, so one call may go over it, and the next one is refused.
+
+use std::io;
+use std::task::{Poll, Waker};
+
+use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::op::{self, Op as _, Target};
+
+use super::key::{Handle, Key, NONE};
+use super::op::{Late, Operation, vtable};
+use super::record::Kind;
+use super::table::{Lane, Phase, locate};
+use super::{Core, State, errors};
+
+/// A chunk is full when it has this many bytes; the next ones start another.
+const CHUNK_BYTES: usize = 64 * 1024;
+const SPARE_CHUNKS: usize = 256;
+const SPARE_CHUNK_BYTES: usize = 4096;
+
+/// Bytes that belong to the core.
+struct Chunk {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+// SAFETY: the bytes are on the heap, owned by the chunk, and not changed once it is encoded: only
+// an `open` chunk grows, and a chunk is no longer open when it goes to the kernel.
+unsafe impl Operation for Chunk {
+    type Output = ();
+    const LANE: Lane = Lane::Send;
+    const CANCELS: bool = false;
+
+    fn handle(&self) -> Option<Handle> {
+        None
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let rest = &self.bytes[self.sent.min(self.bytes.len())..];
+        let send = op::Send {
+            target,
+            addr: rest.as_ptr(),
+            len: rest.len() as u32,
+            flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+            ioprio: RecvSendFlags::EMPTY,
+        };
+        send.encode(sqe);
+    }
+
+    fn resume(&mut self, res: i32) -> bool {
+        self.sent += res as usize;
+        self.sent < self.bytes.len()
+    }
+
+    fn complete(self, _core: &Core, _res: i32, _flags: u32) {}
+
+    fn refuse(_this: Option<Self>, _error: io::Error) {}
+
+    fn orphan(self, core: &Core, late: Late) {
+        let mut bytes = self.bytes;
+        let mut state = core.state.borrow_mut();
+        if let Some(key) = late.record {
+            state.chunk_ended(key, bytes.len(), late.res);
+        }
+        if state.spare_chunks.len() < SPARE_CHUNKS && bytes.capacity() <= SPARE_CHUNK_BYTES {
+            bytes.clear();
+            state.spare_chunks.push(bytes);
+        }
+    }
+}
+
+impl State {
+    /// `send_nowait`: takes the bytes, or refuses them all.
+    pub(crate) fn queue_bytes(&mut self, key: Key, bytes: &[u8]) -> io::Result<()> {
+        let Some(stream) = self.records.stream(key) else {
+            return Err(errors::handle_gone());
+        };
+        let send = &mut stream.send;
+        if let Some(errno) = send.failed.take() {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        if send.shut {
+            return Err(errors::shut());
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if send.queued_bytes >= self.send_high_bytes {
+            return Err(full(send.queued_bytes));
+        }
+        send.queued_bytes += bytes.len();
+        let open = send.open;
+        if open != NONE && self.extend_chunk(open, bytes) {
+            return Ok(());
+        }
+        self.append_chunk(key, bytes);
+        Ok(())
+    }
+
+    fn extend_chunk(&mut self, index: u32, bytes: &[u8]) -> bool {
+        let storage = self.table.storage(index);
+        // SAFETY: `open` names a slot that `append_chunk` filled with a `Chunk`.
+        let mut place = unsafe { locate::<Chunk>(storage) };
+        // SAFETY: the chunk is open: it is live and the kernel does not have it.
+        let chunk = unsafe { place.as_mut() };
+        let fits = chunk.bytes.len() + bytes.len() <= CHUNK_BYTES;
+        if fits {
+            chunk.bytes.extend_from_slice(bytes);
+        }
+        fits
+    }
+
+    fn append_chunk(&mut self, key: Key, bytes: &[u8]) {
+        let mut copy = self.spare_chunks.pop().unwrap_or_default();
+        copy.extend_from_slice(bytes);
+        let (slot_key, _) = self.table.take(Chunk { bytes: copy, sent: 0 }, vtable::<Chunk>());
+        let slot = self.table.at(slot_key.index);
+        slot.lane = Lane::Send;
+        slot.phase = Phase::Queued;
+        slot.abandoned = true;
+        slot.record = key.index;
+        slot.record_generation = key.generation;
+        let record = self.records.at(key.index);
+        record.in_flight += 1;
+        let Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
+        let send = &mut stream.send;
+        let tail = std::mem::replace(&mut send.tail, slot_key.index);
+        send.open = slot_key.index;
+        if tail == NONE {
+            send.head = slot_key.index;
+            self.dirty.push(key);
+        } else {
+            self.table.at(tail).next = slot_key.index;
+        }
+    }
+
+    /// The end of a turn: chunks at the head of a send queue go to the kernel.
+    #[inline]
+    pub(crate) fn start_chunks(&mut self) {
+        while let Some(key) = self.dirty.pop() {
+            let Some(stream) = self.records.stream(key) else {
+                continue;
+            };
+            let head = stream.send.head;
+            if head == NONE {
+                continue;
+            }
+            if stream.send.open == head {
+                stream.send.open = NONE;
+            }
+            self.start_queued(head);
+        }
+    }
+
+    fn chunk_ended(&mut self, key: Key, bytes: usize, res: i32) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        stream.send.queued_bytes -= bytes;
+        if res < 0 {
+            stream.send.failed = Some(-res);
+        }
+        let room = stream.send.room;
+        self.wake_all(room);
+    }
+
+    /// Wakes every future of a queue: they wait for different amounts of room.
+    pub(crate) fn wake_all(&mut self, queue: super::waiters::Queue) {
+        while let Some(waker) = self.waiters.any(queue) {
+            self.wake(waker);
+        }
+    }
+
+    /// Waits until at most `bytes_max` bytes are queued.
+    pub(crate) fn poll_room(
+        &mut self,
+        (key, bytes_max): (Key, usize),
+        waiter: &mut Option<Key>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let Some(stream) = self.records.stream(key) else {
+            return Poll::Ready(Err(errors::handle_gone()));
+        };
+        let send = &mut stream.send;
+        if let Some(errno) = send.failed.take() {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(errno)));
+        }
+        // No bytes at all means an empty queue: also sends whose futures are gone come first.
+        if send.queued_bytes <= bytes_max && (bytes_max > 0 || send.head == NONE) {
+            return Poll::Ready(Ok(()));
+        }
+        self.waiters.wait(&mut send.room, waiter, waker);
+        Poll::Pending
+    }
+
+    /// A future that waited for room is done or gone.
+    pub(crate) fn leave_room(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+        let Some(stream) = self.records.stream(key) else {
+            return self.waiters.abandon(waiter);
+        };
+        self.waiters.leave(&mut stream.send.room, waiter).1
+    }
+}
+
+fn full(queued: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::WouldBlock,
+        format!("{queued} bytes wait to be sent and the peer reads slower: await flush() first"),
+    )
+}

@@ -1,0 +1,159 @@
+//! How a descriptor ends: flush what was accepted, wait for the kernel, then close.
+//!
+//! Owns: the order of a record's last steps. Invariants: a descriptor is closed when no request is
+//! in flight on it and never earlier; bytes that a handle accepted before it was dropped are sent,
+//! within a bounded time; the fixed-file slot is emptied before the descriptor is closed.
+
+use std::os::fd::RawFd;
+
+use annulus_ring::Kernel as _;
+use annulus_ring::op::{Close, Op as _};
+
+use super::State;
+use super::key::{Key, Kind as UserKind, NONE, user_data};
+use super::record::Kind;
+use super::table::Phase;
+use super::timers::Due;
+
+impl State {
+    /// The handle is gone.
+    pub(crate) fn close(&mut self, key: Key) {
+        let flush_ns = self.close_flush_ns;
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        if record.closing {
+            return;
+        }
+        record.closing = true;
+        match &mut record.kind {
+            Kind::Stream(stream) => {
+                stream.recv.queue.clear();
+                if stream.send.head != NONE {
+                    let deadline = self.ring.kernel().now().saturating_add(flush_ns);
+                    let timer = self.wheel.insert(deadline, Due::Flush(key).token());
+                    stream.send.flush = Some(timer);
+                }
+                self.pause_recv(key);
+            }
+            Kind::Listener(listener) => {
+                let armed = listener.is_armed();
+                let untaken: Vec<RawFd> = listener.drain().collect();
+                for fd in untaken {
+                    self.close_descriptor(fd);
+                }
+                if armed {
+                    self.push_cancel(user_data(UserKind::Accept, key));
+                }
+            }
+            Kind::Plain | Kind::Free { .. } => {}
+        }
+        self.finish_close(key);
+    }
+
+    /// Closes a closing record if nothing is in flight on it any more.
+    pub(crate) fn finish_close(&mut self, key: Key) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        if !record.closing || record.in_flight > 0 {
+            return;
+        }
+        let (fd, fixed, kind) = self.records.remove(key.index);
+        self.release_fixed(fixed);
+        if let Kind::Stream(stream) = &kind {
+            if let Some(timer) = stream.send.flush {
+                self.wheel.cancel(timer);
+            }
+        }
+        match kind {
+            // A last close of a file may write back and block (NFS, FUSE): the kernel's affair.
+            Kind::Plain => self.push_close(fd),
+            // Closing a socket does not block: nobody sets SO_LINGER behind our back and waits
+            // here.
+            _ => self.close_descriptor(fd),
+        }
+    }
+
+    /// Takes a record away without closing its descriptor. The caller has made sure that nothing is
+    /// in flight on it.
+    pub(crate) fn detach(&mut self, key: Key) -> Option<RawFd> {
+        let record = self.records.get(key)?;
+        debug_assert_eq!(record.in_flight, 0, "only a record at rest is detached");
+        let (fd, fixed, _) = self.records.remove(key.index);
+        self.release_fixed(fixed);
+        Some(fd)
+    }
+
+    /// The time to send queued bytes is over: what is left is given up.
+    pub(crate) fn end_flush(&mut self, key: Key) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        let Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
+        if !record.closing || stream.send.head == NONE {
+            return;
+        }
+        stream.send.given_up = true;
+        stream.send.open = NONE;
+        let head = stream.send.head;
+        // A chunk that was never started is tried once; then the cancel has something to meet.
+        self.start_queued(head);
+        let slot = self.table.at(head);
+        let head_key = Key { index: head, generation: slot.generation };
+        let mut next = std::mem::replace(&mut slot.next, NONE);
+        self.push_cancel(user_data(UserKind::Op, head_key));
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        stream.send.tail = head;
+        stream.send.open = NONE;
+        while next != NONE {
+            let slot = self.table.at(next);
+            let following = std::mem::replace(&mut slot.next, NONE);
+            if slot.phase == Phase::Queued {
+                self.counters.sends_given_up += 1;
+                self.settle(next, -libc::ECANCELED, 0);
+            }
+            next = following;
+        }
+    }
+
+    /// Closes a descriptor at once; its errors say nothing that anybody could act on.
+    pub(crate) fn close_descriptor(&mut self, fd: RawFd) {
+        let _ = self.ring.kernel().close(fd);
+    }
+
+    /// Closes a descriptor through the ring.
+    pub(crate) fn push_close(&mut self, fd: RawFd) {
+        self.closes += 1;
+        let key = Key { index: 0, generation: 0 };
+        self.push(user_data(UserKind::Close, key), |sqe| Close { fd }.encode(sqe));
+    }
+
+    fn release_fixed(&mut self, fixed: u32) {
+        if fixed == NONE {
+            return;
+        }
+        // A slot that could not be emptied keeps its file open; it is overwritten at its next use,
+        // so it goes back to the list either way.
+        let _ = self.ring.update_files(fixed, &[-1]);
+        self.fixed_free.push(fixed);
+    }
+
+    /// The shadow slot for a descriptor, or [`NONE`] when the table is full or refused.
+    pub(crate) fn take_fixed(&mut self, fd: RawFd) -> u32 {
+        let Some(fixed) = self.fixed_free.pop() else {
+            return NONE;
+        };
+        match self.ring.update_files(fixed, &[fd]) {
+            Ok(_) => fixed,
+            Err(_) => {
+                self.fixed_free.push(fixed);
+                NONE
+            }
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Between futures and the ring: pushing requests, and giving each completion to whom it belongs.
+//!
+//! Owns: how a slot reaches the kernel and comes back, what a full SQ and a full CQ mean, and the
+//! work that has to wait until nothing is borrowed ([`After`]). Does not own: when the ring is
+//! entered (the turn).
+//!
+//! Invariants: pushing never fails and never loses a request: what does not fit waits in `unsent`,
+//! in order; no user code (wakers of other executors, drops of buffers) runs while the state is
+//! borrowed; what such code throws ends neither the turn nor the work that waits behind it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+use annulus_ring::abi::{CancelFlags, Cqe, Sqe};
+use annulus_ring::op::{Cancel, Op as _, Read, Target};
+use annulus_task::OnPanic;
+
+use super::key::{Key, Kind, NONE, cancel_of, parse, user_data, victim_of};
+use super::op::Late;
+use super::record;
+use super::stream::Arm;
+use super::table::{Lane, Phase};
+use super::{Core, State};
+
+/// What has to happen when nothing of the core is borrowed, because it may run user code.
+#[derive(Default)]
+pub(crate) struct After {
+    /// Slots of orphans whose request has ended.
+    reclaim: Vec<Key>,
+    /// Wakers that are not ours.
+    wakers: Vec<Waker>,
+}
+
+impl After {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reclaim.is_empty() && self.wakers.is_empty()
+    }
+}
+
+impl State {
+    /// Writes one SQE. If the SQ is full it is submitted first; if that is not possible the SQE
+    /// waits.
+    #[inline]
+    pub(crate) fn push(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
+        self.counters.sqes += 1;
+        if self.unsent.is_empty() {
+            // SAFETY: what the SQE points to is owned by a slot, a record or the core until the
+            // final completion (the contract of `Operation`), and it is complete before the next
+            // submission.
+            if let Some(sqe) = unsafe { self.ring.vacant() } {
+                fill(sqe);
+                sqe.user_data = user_data;
+                return;
+            }
+        }
+        self.push_later(user_data, fill);
+    }
+
+    /// The SQ is full: submits it in the middle of the turn, and appends behind what waits.
+    #[cold]
+    fn push_later(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
+        let mut sqe = Sqe::default();
+        fill(&mut sqe);
+        sqe.user_data = user_data;
+        self.unsent.push_back(sqe);
+        self.flush_unsent();
+    }
+
+    /// Submits in the middle of a turn.
+    #[cold]
+    fn make_room(&mut self) -> bool {
+        self.counters.sq_full += 1;
+        self.counters.enters += 1;
+        let _ = self.ring.submit();
+        self.ring.sq_space_left() > 0
+    }
+
+    /// Moves what did not fit into the SQ.
+    pub(crate) fn flush_unsent(&mut self) {
+        while !self.unsent.is_empty() && (self.ring.sq_space_left() > 0 || self.make_room()) {
+            let Some(waiting) = self.unsent.pop_front() else {
+                return;
+            };
+            // SAFETY: as in `push`.
+            if let Some(sqe) = unsafe { self.ring.vacant() } {
+                *sqe = waiting;
+            }
+        }
+    }
+
+    /// Gives a freshly taken slot to its lane.
+    #[inline]
+    pub(crate) fn launch(&mut self, key: Key) {
+        let slot = self.table.at(key.index);
+        match slot.lane {
+            Lane::Free => self.push_slot(key.index),
+            Lane::Send => self.enqueue_send(key),
+            Lane::Recv => {
+                if let Some(stream) = slot.record_key().and_then(|key| self.records.stream(key)) {
+                    stream.recv.arm = Arm::Single;
+                }
+                self.push_slot(key.index);
+            }
+        }
+    }
+
+    /// Writes the SQE of a slot.
+    #[inline]
+    pub(crate) fn push_slot(&mut self, index: u32) {
+        let slot = self.table.at(index);
+        let (key, record) = (Key { index, generation: slot.generation }, slot.record);
+        let Some(vtable) = slot.vtable else { return };
+        let target = match record {
+            NONE => Target::Fd(-1),
+            record => self.records.at(record).target(),
+        };
+        let storage = self.table.storage(index);
+        self.push(user_data(Kind::Op, key), |sqe| {
+            // SAFETY: the vtable was stored with the owner in this storage; nobody else refers to
+            // it.
+            unsafe { (vtable.encode)(storage, target, sqe) };
+        });
+    }
+
+    /// Asks the kernel to end a request. Whether it still could is seen from the request's own
+    /// result.
+    pub(crate) fn push_cancel(&mut self, victim: u64) {
+        self.counters.cancels += 1;
+        self.cancels += 1;
+        let cancel = Cancel { user_data: victim, flags: CancelFlags::EMPTY };
+        self.push(cancel_of(victim), |sqe| cancel.encode(sqe));
+    }
+
+    /// A cancel has ended. If it found nothing although its victim has not ended, the victim was on
+    /// its way from one of the kernel's lists to another, and is asked again.
+    fn on_cancel(&mut self, victim: u64, res: i32) {
+        self.cancels -= 1;
+        if res != -libc::ENOENT {
+            return;
+        }
+        let missed = match parse(victim) {
+            Some((Kind::Op, key)) => {
+                self.table.get(key).is_some_and(|slot| slot.phase == Phase::Orphan)
+            }
+            Some((Kind::Recv, key)) => self.recv_is_cancelling(key),
+            Some((Kind::Accept, key)) => self.accept_is_cancelling(key),
+            Some((Kind::Bell, _)) => self.stopping && self.bell_armed,
+            Some((Kind::Close, _)) | None => false,
+        };
+        if missed {
+            self.push_cancel(victim);
+        }
+    }
+
+    /// Arms the read of the bell, by which other threads end a wait.
+    pub(crate) fn arm_bell(&mut self) {
+        let (fd, addr) = (self.bell_fd, self.bell_count.as_ptr().cast::<u8>());
+        let read = Read { target: Target::Fd(fd), addr, len: 8, offset: 0 };
+        self.bell_armed = true;
+        let key = Key { index: 0, generation: 0 };
+        self.push(user_data(Kind::Bell, key), |sqe| read.encode(sqe));
+    }
+
+    /// Gives a completion to whom it belongs.
+    #[inline]
+    pub(crate) fn dispatch(&mut self, cqe: Cqe) {
+        self.counters.cqes += 1;
+        match parse(cqe.user_data) {
+            Some((Kind::Op, key)) => self.on_op(key, cqe),
+            Some((Kind::Recv, key)) => self.on_recv(key, cqe),
+            Some((Kind::Accept, key)) => self.on_accept(key, cqe),
+            Some((Kind::Bell, _)) => {
+                self.bell_armed = false;
+                if !self.stopping {
+                    self.arm_bell();
+                }
+            }
+            Some((Kind::Close, _)) => self.closes -= 1,
+            None => match victim_of(cqe.user_data) {
+                Some(victim) => self.on_cancel(victim, cqe.res),
+                None => self.counters.stale_cqes += 1,
+            },
+        }
+    }
+
+    #[inline]
+    fn on_op(&mut self, key: Key, cqe: Cqe) {
+        let Some(slot) = self.table.get(key) else {
+            self.counters.stale_cqes += 1;
+            return;
+        };
+        if cqe.more() {
+            // The result of a request that will post again: the final completion only ends it.
+            if !slot.res_is_set {
+                slot.res = cqe.res;
+                slot.flags = cqe.flags.bits();
+                slot.res_is_set = true;
+            }
+            return;
+        }
+        let (res, flags) = match slot.res_is_set {
+            true => (slot.res, slot.flags),
+            false => (cqe.res, cqe.flags.bits()),
+        };
+        if slot.lane != Lane::Free && res > 0 {
+            if let Some(vtable) = slot.vtable {
+                let storage = self.table.storage(key.index);
+                // SAFETY: the vtable was stored with the owner in this storage; the kernel has
+                // ended the request, and nobody else refers to the owner.
+                if unsafe { (vtable.resume)(storage, res) } && self.goes_on(key.index) {
+                    self.push_slot(key.index);
+                    return;
+                }
+            }
+        }
+        self.settle(key.index, res, flags);
+    }
+
+    /// Whether a request whose result leaves a rest is to be sent again: not a receive whose future
+    /// is gone (it only notes what arrived), nor a send that was given up.
+    fn goes_on(&mut self, index: u32) -> bool {
+        let slot = self.table.at(index);
+        if slot.lane != Lane::Send {
+            return slot.phase == Phase::Flight;
+        }
+        let record = slot.record_key();
+        record.and_then(|key| self.records.stream(key)).is_some_and(|stream| !stream.send.given_up)
+    }
+
+    /// A request has ended: its future is woken, or its owner is put up for reclaiming.
+    #[inline]
+    pub(crate) fn settle(&mut self, index: u32, res: i32, flags: u32) {
+        let slot = self.table.at(index);
+        slot.res = res;
+        slot.flags = flags;
+        let (lane, record) = (slot.lane, slot.record_key());
+        let orphan = slot.phase == Phase::Orphan || slot.abandoned;
+        slot.phase = Phase::Done;
+        let waker = slot.waker.take();
+        if orphan {
+            slot.abandoned = true;
+            let generation = slot.generation;
+            self.after.reclaim.push(Key { index, generation });
+        }
+        if let Some(waker) = waker {
+            self.wake(waker);
+        }
+        if let Some(record) = record {
+            self.settle_record(index, lane, record);
+        }
+    }
+
+    #[inline]
+    fn settle_record(&mut self, index: u32, lane: Lane, key: Key) {
+        let record = self.records.at(key.index);
+        record.in_flight -= 1;
+        let closing = record.closing;
+        if let record::Kind::Stream(stream) = &mut record.kind {
+            match lane {
+                Lane::Free => {}
+                Lane::Send if stream.send.head == index => self.advance_send(key.index),
+                Lane::Send => {}
+                Lane::Recv => {
+                    // Who waits behind an orphan is woken when its bytes are back in the queue.
+                    stream.recv.arm = Arm::Idle;
+                    stream.recv.heap = None;
+                }
+            }
+        }
+        if closing {
+            self.finish_close(key);
+        }
+    }
+
+    /// Wakes, or notes to wake when nothing is borrowed.
+    #[inline]
+    pub(crate) fn wake(&mut self, waker: Waker) {
+        match annulus_task::task_of(&waker) {
+            Some(task) => annulus_task::wake_current(task),
+            None => self.after.wakers.push(waker),
+        }
+    }
+
+    /// The future of an ended slot will not come for its result.
+    pub(crate) fn abandon_done(&mut self, key: Key) {
+        let slot = self.table.at(key.index);
+        if !slot.abandoned {
+            slot.abandoned = true;
+            self.after.reclaim.push(key);
+        }
+    }
+
+    /// Requests of any kind that the kernel has.
+    pub(crate) fn in_flight(&mut self) -> u32 {
+        let records = self.records.live();
+        let armed: u32 = records.into_iter().map(|key| self.records.at(key.index).in_flight).sum();
+        // Slots on records are counted twice; what matters is whether anything is left.
+        armed + self.table.used() + self.cancels + self.closes + u32::from(self.bell_armed)
+    }
+}
+
+impl Core {
+    /// Does what had to wait until nothing was borrowed.
+    #[inline]
+    pub(crate) fn run_after(&self) {
+        if !self.state.borrow().after.is_empty() {
+            self.run_after_now();
+        }
+    }
+
+    #[cold]
+    fn run_after_now(&self) {
+        loop {
+            let mut state = self.state.borrow_mut();
+            let after = &mut state.after;
+            if after.is_empty() {
+                return;
+            }
+            let (mut reclaim, mut wakers) =
+                (std::mem::take(&mut after.reclaim), std::mem::take(&mut after.wakers));
+            drop(state);
+            for key in reclaim.drain(..) {
+                self.contain(|| self.reclaim(key));
+            }
+            for waker in wakers.drain(..) {
+                self.contain(|| waker.wake());
+            }
+            // Their memory is used again, unless user code has begun new lists meanwhile.
+            let after = &mut self.state.borrow_mut().after;
+            if after.reclaim.is_empty() {
+                after.reclaim = reclaim;
+            }
+            if after.wakers.is_empty() {
+                after.wakers = wakers;
+            }
+        }
+    }
+
+    /// The future of a slot is gone.
+    pub(crate) fn orphan(&self, key: Key, cancels: bool) {
+        let mut state = self.state.borrow_mut();
+        let Some(slot) = state.table.get(key) else {
+            return;
+        };
+        let waker = slot.waker.take();
+        let phase = slot.phase;
+        match phase {
+            Phase::Queued => slot.abandoned = true,
+            Phase::Flight => slot.phase = Phase::Orphan,
+            Phase::Free | Phase::Done | Phase::Orphan => {}
+        }
+        if phase == Phase::Flight {
+            state.counters.orphans += 1;
+            if cancels {
+                state.push_cancel(user_data(Kind::Op, key));
+            }
+        }
+        drop(state);
+        drop(waker);
+        if phase == Phase::Done {
+            self.reclaim(key);
+        }
+    }
+
+    /// Consumes the owner of a slot whose request has ended and whose future is gone.
+    ///
+    /// It may be gone already: an owner that was reclaimed before it can have dropped the future.
+    fn reclaim(&self, key: Key) {
+        let mut state = self.state.borrow_mut();
+        let storage = state.table.storage(key.index);
+        let Some(slot) = state.table.get(key) else {
+            return;
+        };
+        debug_assert_eq!(slot.phase, Phase::Done, "the kernel has ended the request");
+        let (record, res, flags) = (slot.record_key(), slot.res, slot.flags);
+        let late = Late { index: key.index, record, res, flags };
+        let vtable = slot.vtable;
+        drop(state);
+        if let Some(vtable) = vtable {
+            // SAFETY: the slot is `Done` (its request has ended) and still holds the owner that the
+            // vtable was stored with.
+            unsafe { (vtable.reclaim)(storage, self, late) };
+        }
+    }
+
+    /// Runs code of a user for which no task answers. What it throws ends here, unless the policy
+    /// is to abort: the panic hook has reported it, and others wait behind it. The payload is
+    /// leaked, because dropping it is such code as well.
+    fn contain(&self, user_code: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
+            if matches!(self.on_panic, OnPanic::Abort) {
+                std::process::abort();
+            }
+            std::mem::forget(payload);
+        }
+    }
+}

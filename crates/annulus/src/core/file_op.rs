@@ -1,0 +1,167 @@
+//! Operations on an open file: read, write, sync, close.
+//!
+//! Owns: the operations. Invariant: the file's record counts each of them, so its descriptor
+//! outlives them whatever happens to handle and future.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use annulus_ring::abi::{FsyncFlags, Sqe};
+use annulus_ring::op::{self, Op as _, Target};
+
+use super::key::Handle;
+use super::op::Operation;
+use super::{Core, errors};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, receive_len, send_len};
+
+/// A read at an offset.
+pub(crate) struct ReadAt<B> {
+    pub(crate) handle: Handle,
+    pub(crate) buf: B,
+    pub(crate) offset: u64,
+}
+
+// SAFETY: the buffer's memory is stable (the contract of `IoBufMut`) and owned by this operation.
+unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
+    type Output = BufResult<usize, B>;
+
+    #[inline]
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    #[inline]
+    fn refusal(&self) -> Option<io::Error> {
+        match receive_len(&self.buf) {
+            Err(_) => Some(errors::no_capacity()),
+            Ok(_) => no_such_offset(self.offset),
+        }
+    }
+
+    #[inline]
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let len = receive_len(&self.buf).unwrap_or(0);
+        op::Read { target, addr: self.buf.bytes_mut_ptr(), len, offset: self.offset }.encode(sqe);
+    }
+
+    #[inline]
+    fn complete(mut self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.buf));
+        }
+        // SAFETY: the kernel wrote `res` bytes from the start, within the capacity it was given.
+        unsafe { self.buf.set_bytes_len(res as usize) };
+        Ok((res as usize, self.buf))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(match this {
+            Some(this) => BufError::new(error, this.buf),
+            None => BufError::without_buf(error),
+        })
+    }
+}
+
+/// A write at an offset.
+pub(crate) struct WriteAt<B> {
+    pub(crate) handle: Handle,
+    pub(crate) buf: B,
+    pub(crate) offset: u64,
+}
+
+// SAFETY: the buffer's memory is stable (the contract of `IoBuf`) and owned by this operation.
+unsafe impl<B: IoBuf> Operation for WriteAt<B> {
+    type Output = BufResult<usize, B>;
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn refusal(&self) -> Option<io::Error> {
+        no_such_offset(self.offset)
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let (addr, len) = (self.buf.bytes_ptr(), send_len(&self.buf));
+        op::Write { target, addr, len, offset: self.offset }.encode(sqe);
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.buf));
+        }
+        Ok((res as usize, self.buf))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(match this {
+            Some(this) => BufError::new(error, this.buf),
+            None => BufError::without_buf(error),
+        })
+    }
+}
+
+/// Refuses what no file offset can be. The largest number would mean the file's own position to the
+/// kernel, and move it.
+#[inline]
+fn no_such_offset(offset: u64) -> Option<io::Error> {
+    let refused = i64::try_from(offset).is_err();
+    refused.then(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a file offset is below 2^63; to write at the end, open the file for appending",
+        )
+    })
+}
+
+/// A flush to the device.
+pub(crate) struct Sync {
+    pub(crate) handle: Handle,
+    pub(crate) flags: FsyncFlags,
+}
+
+// SAFETY: the request refers to no memory.
+unsafe impl Operation for Sync {
+    type Output = io::Result<()>;
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        op::Fsync { target, flags: self.flags }.encode(sqe);
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 { Err(errors::from_res(res)) } else { Ok(()) }
+    }
+
+    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(error)
+    }
+}
+
+/// A close whose result somebody wants to see. The record is gone already.
+pub(crate) struct CloseFd(pub(crate) RawFd);
+
+// SAFETY: the request refers to no memory.
+unsafe impl Operation for CloseFd {
+    type Output = io::Result<()>;
+    const CANCELS: bool = false;
+
+    fn handle(&self) -> Option<Handle> {
+        None
+    }
+
+    fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
+        op::Close { fd: self.0 }.encode(sqe);
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 { Err(errors::from_res(res)) } else { Ok(()) }
+    }
+
+    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(error)
+    }
+}

@@ -1,0 +1,277 @@
+//! The life of one awaited operation, seen from the future.
+//!
+//! Owns: the [`Operation`] contract between a description and the driver, and [`Op`], the future.
+//! Does not own: slots (the table), completions (the driver).
+//!
+//! | the future is | it holds | dropping it |
+//! |---|---|---|
+//! | `Idle` | the description with its buffer | drops both; the kernel never heard of it |
+//! | `Flight` | core, slot, generation | marks the slot an orphan; the slot keeps the buffer until the final CQE |
+//! | `Done` | nothing | does nothing |
+//!
+//! Dropping moves nothing, so it works on any thread: elsewhere than on the owner core, a job that
+//! names the slot goes to the owner's inbox.
+
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use annulus_ring::abi::Sqe;
+use annulus_ring::op::Target;
+use annulus_task::CoreId;
+
+use super::key::{Handle, Key, Kind, user_data};
+use super::table::{Lane, Phase, Vtable, locate};
+use super::{Core, current_id, errors, with_any, with_core};
+
+/// A result that came after its future was gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Late {
+    pub(crate) index: u32,
+    /// The record that the request worked on, if any.
+    pub(crate) record: Option<Key>,
+    pub(crate) res: i32,
+    /// The flags word of the completion.
+    #[allow(dead_code, reason = "reclaimers of provided buffers and notifications read it")]
+    pub(crate) flags: u32,
+}
+
+/// What a request is made of, and what its results mean.
+///
+/// # Safety
+/// * Every address that `encode` writes into the SQE stays valid, for what the kernel does with it,
+///   for as long as `self` stays unmoved and undropped.
+pub(crate) unsafe trait Operation: Sized + 'static {
+    /// What awaiting it gives.
+    type Output;
+
+    /// Which queue of its socket it belongs to.
+    const LANE: Lane = Lane::Free;
+    /// Whether dropping the future cancels the request.
+    const CANCELS: bool = true;
+
+    /// The record it works on, if it works on one.
+    fn handle(&self) -> Option<Handle>;
+
+    /// Why it cannot even start: a zero capacity, for instance.
+    fn refusal(&self) -> Option<io::Error> {
+        None
+    }
+
+    /// Fills the zeroed SQE. It runs while the core is borrowed: it must not panic, nor call into
+    /// the runtime.
+    fn encode(&mut self, target: Target, sqe: &mut Sqe);
+
+    /// Notes a non-negative result; true if the rest must go to the kernel again.
+    fn resume(&mut self, _res: i32) -> bool {
+        false
+    }
+
+    /// The result of the final completion.
+    fn complete(self, core: &Core, res: i32, flags: u32) -> Self::Output;
+
+    /// The error of an operation that did not reach the kernel; `this` is `None` if it did, and its
+    /// owner can no longer be reached from here.
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output;
+
+    /// The result came after the future was dropped. Called when nothing of the core is borrowed.
+    fn orphan(self, _core: &Core, _late: Late) {}
+}
+
+struct VtableOf<D>(PhantomData<D>);
+
+impl<D: Operation> VtableOf<D> {
+    const TABLE: Vtable =
+        Vtable { encode: encode::<D>, resume: resume::<D>, reclaim: reclaim::<D> };
+}
+
+/// How the table works on owners of type `D`.
+pub(crate) fn vtable<D: Operation>() -> &'static Vtable {
+    const { &VtableOf::<D>::TABLE }
+}
+
+/// # Safety
+/// * `storage` belongs to a slot that holds a `D`, and nobody else refers to it.
+unsafe fn encode<D: Operation>(storage: NonNull<u8>, target: Target, sqe: &mut Sqe) {
+    // SAFETY: the caller's contract.
+    let place = unsafe { locate::<D>(storage) };
+    // SAFETY: the owner is live, and exclusively ours for this call.
+    unsafe { &mut *place.as_ptr() }.encode(target, sqe);
+}
+
+/// # Safety
+/// * As for [`encode`].
+unsafe fn resume<D: Operation>(storage: NonNull<u8>, res: i32) -> bool {
+    // SAFETY: the caller's contract.
+    let place = unsafe { locate::<D>(storage) };
+    // SAFETY: the owner is live, and exclusively ours for this call.
+    unsafe { &mut *place.as_ptr() }.resume(res)
+}
+
+/// # Safety
+/// * The slot `late.index` of `core` holds a `D`, and the kernel has ended its request.
+unsafe fn reclaim<D: Operation>(_storage: NonNull<u8>, core: &Core, late: Late) {
+    let mut state = core.state.borrow_mut();
+    // SAFETY: the caller's contract.
+    let owner = unsafe { state.table.take_out::<D>(late.index) };
+    drop(state);
+    owner.orphan(core, late);
+}
+
+/// The future of one operation. It touches the ring when it is first polled.
+pub(crate) struct Op<D: Operation> {
+    stage: Stage<D>,
+}
+
+enum Stage<D> {
+    Idle(D),
+    Flight { core: CoreId, key: Key },
+    Done,
+}
+
+impl<D: Operation> Op<D> {
+    pub(crate) fn new(description: D) -> Self {
+        Self { stage: Stage::Idle(description) }
+    }
+
+    fn start(&mut self, cx: &mut Context<'_>) -> Poll<D::Output> {
+        let Stage::Idle(description) = std::mem::replace(&mut self.stage, Stage::Done) else {
+            panic!("an operation was polled after it had completed");
+        };
+        if let Some(error) = description.refusal() {
+            return Poll::Ready(D::refuse(Some(description), error));
+        }
+        let mut description = Some(description);
+        let started = match description.as_ref().and_then(D::handle) {
+            Some(handle) => {
+                with_core(handle.core, |core| begin(core, Some(handle.key), &mut description, cx))
+            }
+            None => with_any(|core| begin(core, None, &mut description, cx)),
+        };
+        match started.and_then(|result| result) {
+            Ok((core, key)) => {
+                self.stage = Stage::Flight { core, key };
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(D::refuse(description, error)),
+        }
+    }
+}
+
+/// Places the owner in a slot and pushes its SQE.
+#[inline]
+fn begin<D: Operation>(
+    core: &Core,
+    record: Option<Key>,
+    description: &mut Option<D>,
+    cx: &mut Context<'_>,
+) -> io::Result<(CoreId, Key)> {
+    let waker = cx.waker().clone();
+    let state = &mut *core.state.borrow_mut();
+    if state.stopping {
+        return Err(errors::handle_gone());
+    }
+    let mut target = Target::Fd(-1);
+    if let Some(record) = record {
+        let Some(found) = state.records.get(record) else {
+            return Err(errors::handle_gone());
+        };
+        if D::LANE == Lane::Send && found.is_shut() {
+            return Err(errors::shut());
+        }
+        found.in_flight += 1;
+        target = found.target();
+    }
+    let Some(owner) = description.take() else {
+        return Err(errors::handle_gone());
+    };
+    let (key, mut place) = state.table.take(owner, vtable::<D>());
+    let slot = state.table.at(key.index);
+    slot.waker = Some(waker);
+    if let Some(record) = record {
+        slot.record = record.index;
+        slot.record_generation = record.generation;
+    }
+    if D::LANE == Lane::Free {
+        // SAFETY: `take` has just placed the owner there, and nobody else refers to it.
+        let owner = unsafe { place.as_mut() };
+        state.push(user_data(Kind::Op, key), |sqe| owner.encode(target, sqe));
+    } else {
+        slot.lane = D::LANE;
+        state.launch(key);
+    }
+    Ok((core.id(), key))
+}
+
+impl<D: Operation> Future for Op<D> {
+    type Output = D::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY-free projection: nothing in `Op` is structurally pinned, so it may be moved out.
+        let this = self.get_mut();
+        let Stage::Flight { core: id, key } = this.stage else {
+            return this.start(cx);
+        };
+        let polled = with_core(id, |core| {
+            let mut state = core.state.borrow_mut();
+            let Some(slot) = state.table.get(key) else {
+                return Poll::Ready(D::refuse(None, errors::handle_gone()));
+            };
+            if slot.phase != Phase::Done {
+                if slot.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                    return Poll::Pending;
+                }
+                drop(state);
+                let waker = cx.waker().clone();
+                let displaced =
+                    core.state.borrow_mut().table.get(key).map(|s| s.waker.replace(waker));
+                drop(displaced);
+                return Poll::Pending;
+            }
+            let (res, flags) = (slot.res, slot.flags);
+            // SAFETY: the key names this future's slot, which `begin` filled with a `D`; its phase
+            // says that the kernel has ended the request.
+            let owner = unsafe { state.table.take_out::<D>(key.index) };
+            drop(state);
+            Poll::Ready(owner.complete(core, res, flags))
+        });
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => {
+                this.stage = Stage::Done;
+                Poll::Ready(output)
+            }
+            Err(error) => {
+                orphan(id, key, D::CANCELS);
+                this.stage = Stage::Done;
+                Poll::Ready(D::refuse(None, error))
+            }
+        }
+    }
+}
+
+impl<D> Unpin for Op<D> where D: Operation {}
+
+impl<D: Operation> Drop for Op<D> {
+    fn drop(&mut self) {
+        if let Stage::Flight { core, key } = self.stage {
+            orphan(core, key, D::CANCELS);
+        }
+    }
+}
+
+/// The future of a slot is gone: on its own core at once, elsewhere through the inbox. A core that
+/// is gone has settled its slots already.
+fn orphan(core: CoreId, key: Key, cancels: bool) {
+    if current_id() == Some(core) {
+        let _ = with_core(core, |core| core.orphan(key, cancels));
+    } else {
+        let _ = annulus_task::post(core, move || {
+            let _ = with_core(core, |core| core.orphan(key, cancels));
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! Operations on names: open, and metadata of a path.
+//!
+//! Owns: the operations with the memory of their paths and structures. Invariant: a descriptor that
+//! arrives after its future is gone is closed.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::RawFd;
+
+use annulus_ring::abi::Sqe;
+use annulus_ring::op::{self, Op as _, Place, Target};
+
+use super::key::Handle;
+use super::op::{Late, Operation};
+use super::record::Kind;
+use super::{Core, Owned, errors};
+
+/// An open.
+pub(crate) struct Open {
+    /// Where relative paths start: a descriptor or `AT_FDCWD`.
+    pub(crate) dir: RawFd,
+    pub(crate) path: CString,
+    pub(crate) how: Box<libc::open_how>,
+    /// The record of `dir`, which has to outlive the request.
+    pub(crate) handle: Option<Handle>,
+}
+
+// SAFETY: path and structure are on the heap and owned by this operation.
+unsafe impl Operation for Open {
+    type Output = io::Result<Owned>;
+
+    fn handle(&self) -> Option<Handle> {
+        self.handle
+    }
+
+    fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
+        let (dir, path, place) = (self.dir, self.path.as_ptr(), Place::Fd);
+        if self.how.resolve == 0 {
+            // Also where openat2 is filtered: the plainer call says the same.
+            let (flags, mode) = (self.how.flags as i32, self.how.mode as u32);
+            op::Openat { dir, path, flags, mode, place }.encode(sqe);
+        } else {
+            op::Openat2 { dir, path, how: &raw const *self.how, place }.encode(sqe);
+        }
+    }
+
+    fn complete(self, core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 { Err(errors::from_res(res)) } else { Ok(core.adopt(res, Kind::Plain)) }
+    }
+
+    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(error)
+    }
+
+    fn orphan(self, core: &Core, late: Late) {
+        if late.res >= 0 {
+            core.state.borrow_mut().push_close(late.res);
+        }
+    }
+}
+
+/// Metadata of a path.
+pub(crate) struct StatPath {
+    pub(crate) path: CString,
+    pub(crate) flags: i32,
+    pub(crate) out: Box<libc::statx>,
+}
+
+// SAFETY: path and structure are on the heap and owned by this operation.
+unsafe impl Operation for StatPath {
+    type Output = io::Result<Box<libc::statx>>;
+
+    fn handle(&self) -> Option<Handle> {
+        None
+    }
+
+    fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
+        let statx = op::Statx {
+            dir: libc::AT_FDCWD,
+            path: self.path.as_ptr(),
+            flags: self.flags,
+            mask: libc::STATX_BASIC_STATS | libc::STATX_BTIME,
+            buffer: &raw mut *self.out,
+        };
+        statx.encode(sqe);
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 { Err(errors::from_res(res)) } else { Ok(self.out) }
+    }
+
+    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(error)
+    }
+}
+
+/// A `statx` to be filled.
+pub(crate) fn blank_statx() -> Box<libc::statx> {
+    // SAFETY: every field is an integer or an array of integers; zero is a value of each.
+    Box::new(unsafe { std::mem::zeroed() })
+}
+
+/// An `open_how` with these parts.
+pub(crate) fn open_how(flags: i32, mode: u32, resolve: u64) -> Box<libc::open_how> {
+    // SAFETY: every field is an integer; zero is a value of each, and the kernel wants unknown ones
+    // 0.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = flags as u64;
+    how.mode = u64::from(mode);
+    how.resolve = resolve;
+    Box::new(how)
+}

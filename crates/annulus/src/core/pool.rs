@@ -1,0 +1,375 @@
+//! Memory that the kernel receives into: one group of provided buffers, and the leases on it.
+//!
+//! Owns: the buffers' memory, which of them the kernel has (*published*), which are *free*, and how
+//! many leases are out. Does not own: who waits for a buffer (the streams do).
+//!
+//! ```text
+//!   free --publish--> with the kernel --CQE--> leased --last lease dropped--> free
+//! ```
+//!
+//! Few buffers are published, and the one that came back last goes out first, so a small working
+//! set of memory stays hot. When the kernel runs out, the published number doubles, up to all there
+//! are.
+//!
+//! Invariants: every buffer is in exactly one of the three states; memory lives until the last
+//! lease is gone, whichever thread drops it and however long the core is dead.
+
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use annulus_ring::BufRing;
+use annulus_task::CoreId;
+
+use crate::buf::Lease;
+
+/// How the default group of a core is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Bytes of one buffer.
+    pub(crate) buffer_bytes: u32,
+    /// How many there are at most; a power of two.
+    pub(crate) count: u16,
+    /// How many are published at first.
+    pub(crate) published: u16,
+    /// The kernel consumes buffers bit by bit (`IOU_PBUF_RING_INC`).
+    pub(crate) incremental: bool,
+}
+
+/// What leases and their core share.
+pub(crate) struct Shared {
+    core: CoreId,
+    memory: NonNull<u8>,
+    shape: Shape,
+    /// The owner core's own view; touched by its thread alone.
+    local: UnsafeCell<Local>,
+    /// Leases that came back on other threads.
+    remote: Mutex<Remote>,
+    /// The core has no free buffer and wants to hear of the next that comes back.
+    starved: AtomicBool,
+}
+
+struct Local {
+    /// Free buffers; the last one came back last.
+    free: Vec<u16>,
+    /// Leases on each buffer, plus one while the kernel has it.
+    holds: Vec<u32>,
+    leases: u32,
+}
+
+#[derive(Default)]
+struct Remote {
+    returned: Vec<u16>,
+    /// Once the core is gone: leases still out.
+    outstanding: Option<u32>,
+}
+
+// SAFETY: `local` is touched only on the owner core's thread while the core lives (`give_back` and
+// the `Pool` check that), and by nobody afterwards; the rest is immutable or synchronised.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// The core's side of the group.
+pub(crate) struct Pool {
+    shared: NonNull<Shared>,
+    ring: Option<BufRing>,
+    bgid: u16,
+    /// Buffers that the kernel has.
+    published: u16,
+    /// How many it should have.
+    target: u16,
+    /// How much of a published buffer is consumed; incremental groups only.
+    consumed: Vec<u32>,
+}
+
+impl Pool {
+    /// Reserves the memory; nothing of it is touched before it is published.
+    pub(crate) fn new(
+        core: CoreId,
+        shape: Shape,
+        bgid: u16,
+        ring: BufRing,
+    ) -> std::io::Result<Self> {
+        let bytes = shape.buffer_bytes as usize * usize::from(shape.count);
+        let memory = memory::map(bytes)?;
+        let shared = Box::new(Shared {
+            core,
+            memory,
+            shape,
+            local: UnsafeCell::new(Local {
+                free: (0..shape.count).rev().collect(),
+                holds: vec![0; usize::from(shape.count)],
+                leases: 0,
+            }),
+            remote: Mutex::default(),
+            starved: AtomicBool::new(false),
+        });
+        let mut pool = Self {
+            shared: NonNull::from(Box::leak(shared)),
+            ring: Some(ring),
+            bgid,
+            published: 0,
+            target: shape.published.clamp(1, shape.count),
+            consumed: vec![0; usize::from(shape.count)],
+        };
+        pool.replenish();
+        Ok(pool)
+    }
+
+    pub(crate) fn bgid(&self) -> u16 {
+        self.bgid
+    }
+
+    pub(crate) fn buffer_bytes(&self) -> u32 {
+        self.shared().shape.buffer_bytes
+    }
+
+    /// Whether many leases share a buffer.
+    pub(crate) fn is_incremental(&self) -> bool {
+        self.shared().shape.incremental
+    }
+
+    pub(crate) fn published(&self) -> u16 {
+        self.published
+    }
+
+    /// Leases that are out; those that came back on other threads count until they are collected.
+    pub(crate) fn leases_out(&self) -> u32 {
+        let remote = lock(&self.shared().remote).returned.len() as u32;
+        self.with_local(|local| local.leases) - remote
+    }
+
+    /// Gives the kernel buffers up to the target. True if it has at least one afterwards.
+    #[inline]
+    pub(crate) fn replenish(&mut self) -> bool {
+        if self.published < self.target {
+            self.publish_free();
+        }
+        self.published > 0
+    }
+
+    fn publish_free(&mut self) {
+        let missing = self.target - self.published;
+        if self.with_local(|local| local.free.len() < usize::from(missing)) {
+            self.collect_remote();
+        }
+        let shared = self.shared;
+        let bytes = self.buffer_bytes();
+        let mut pushed = 0;
+        while pushed < missing {
+            let Some(bid) = self.with_local(take_free) else {
+                break;
+            };
+            self.consumed[usize::from(bid)] = 0;
+            // SAFETY: `shared` lives as long as the pool.
+            let address = unsafe { shared.as_ref() }.address(bid, 0);
+            if let Some(ring) = &mut self.ring {
+                // SAFETY: the buffer is free, so nobody else uses its memory, and it stays
+                // mapped until the kernel has given it back and every lease is gone.
+                unsafe { ring.push(bid, address.as_ptr(), bytes) };
+            }
+            pushed += 1;
+        }
+        if pushed > 0 {
+            self.published += pushed;
+            if let Some(ring) = &mut self.ring {
+                ring.publish();
+            }
+        }
+    }
+
+    /// The kernel ran out: publish twice as many from now on. False if all there are were out
+    /// already.
+    pub(crate) fn grow(&mut self) -> bool {
+        let count = self.shared().shape.count;
+        let grown = self.target < count;
+        self.target = self.target.saturating_mul(2).min(count);
+        grown
+    }
+
+    /// Asks to be told (by a job on this core) when the next lease comes back from another thread.
+    pub(crate) fn announce_starvation(&self, starved: bool) {
+        // ORDERING: Relaxed; pairs with the load in `give_back`, which happens under the mutex that
+        // `collect_remote` takes before the core relies on the answer.
+        self.shared().starved.store(starved, Ordering::Relaxed);
+    }
+
+    /// Turns what a completion says into a lease. `more` is `IORING_CQE_F_BUF_MORE`.
+    pub(crate) fn lease(&mut self, bid: u16, len: u32, more: bool) -> Option<Lease> {
+        let shape = self.shared().shape;
+        let offset = self.consumed.get(usize::from(bid)).copied().unwrap_or(shape.buffer_bytes);
+        if bid >= shape.count || u64::from(offset) + u64::from(len) > shape.buffer_bytes.into() {
+            debug_assert!(false, "the kernel names room in a buffer of this group");
+            return None;
+        }
+        self.consumed[usize::from(bid)] += len;
+        let kernel_keeps = shape.incremental && more;
+        self.with_local(|local| {
+            local.leases += 1;
+            // The kernel's own hold passes to the lease unless the kernel keeps the buffer.
+            local.holds[usize::from(bid)] += u32::from(kernel_keeps);
+        });
+        if !kernel_keeps {
+            self.published -= 1;
+        }
+        let address = self.shared().address(bid, offset);
+        // SAFETY: the kernel wrote `len` bytes at `address`, inside buffer `bid`, will not write
+        // there again before the buffer is published anew, and the lease holds the buffer until
+        // dropped.
+        Some(unsafe { Lease::from_pool(self.shared, bid, address, len as usize) })
+    }
+
+    /// Takes back a buffer that came with a completion that carries no data.
+    pub(crate) fn discard(&mut self, bid: u16, more: bool) {
+        drop(self.lease(bid, 0, more));
+    }
+
+    /// The ring, to be unregistered before the memory goes.
+    pub(crate) fn take_ring(&mut self) -> Option<BufRing> {
+        self.ring.take()
+    }
+
+    fn collect_remote(&mut self) {
+        let shared = self.shared;
+        // SAFETY: `shared` lives as long as the pool.
+        let mut remote = lock(&unsafe { shared.as_ref() }.remote);
+        let returned = std::mem::take(&mut remote.returned);
+        drop(remote);
+        self.with_local(|local| {
+            for bid in returned {
+                local.release(bid);
+            }
+        });
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: allocated in `new`, freed no earlier than in this pool's drop.
+        unsafe { self.shared.as_ref() }
+    }
+
+    fn with_local<R>(&self, f: impl FnOnce(&mut Local) -> R) -> R {
+        let local = self.shared().local.get();
+        // SAFETY: a pool is used on its core's thread only (it is part of a `!Send` core), and no
+        // other reference to `local` exists: every access is as short as this one and runs no user
+        // code.
+        f(unsafe { &mut *local })
+    }
+}
+
+fn take_free(local: &mut Local) -> Option<u16> {
+    let bid = local.free.pop()?;
+    local.holds[usize::from(bid)] = 1;
+    Some(bid)
+}
+
+impl Local {
+    fn release(&mut self, bid: u16) {
+        self.leases -= 1;
+        let holds = &mut self.holds[usize::from(bid)];
+        *holds -= 1;
+        if *holds == 0 {
+            self.free.push(bid);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let shared = self.shared;
+        let leases = self.with_local(|local| local.leases);
+        let mut remote = lock(&self.shared().remote);
+        let outstanding = leases - remote.returned.len() as u32;
+        remote.outstanding = Some(outstanding);
+        drop(remote);
+        if outstanding == 0 {
+            // SAFETY: the pool is going away, and no lease is left to reach `shared`.
+            unsafe { free(shared) };
+        }
+    }
+}
+
+impl Shared {
+    fn address(&self, bid: u16, offset: u32) -> NonNull<u8> {
+        let bytes = usize::from(bid) * self.shape.buffer_bytes as usize + offset as usize;
+        // SAFETY: `bid` is below the count and `offset` within a buffer: inside the mapping.
+        unsafe { self.memory.add(bytes) }
+    }
+}
+
+/// Gives one lease on buffer `bid` back, on any thread.
+///
+/// # Safety
+/// * The caller owned a lease on this buffer of this group and uses neither any more.
+pub(crate) unsafe fn give_back(shared: NonNull<Shared>, bid: u16) {
+    // SAFETY: the lease kept `shared` alive until now.
+    let this = unsafe { shared.as_ref() };
+    if super::current_id() == Some(this.core) {
+        let local = this.local.get();
+        // SAFETY: this is the owner core's thread, the core lives (it is current), and no other
+        // reference to `local` exists: all are as short as this one.
+        unsafe { &mut *local }.release(bid);
+        return;
+    }
+    let mut remote = lock(&this.remote);
+    if let Some(outstanding) = &mut remote.outstanding {
+        *outstanding -= 1;
+        if *outstanding == 0 {
+            drop(remote);
+            // SAFETY: the core is gone and this was the last lease.
+            unsafe { free(shared) };
+        }
+        return;
+    }
+    remote.returned.push(bid);
+    // ORDERING: Relaxed; pairs with `announce_starvation`, see there.
+    let starved = this.starved.load(Ordering::Relaxed);
+    let core = this.core;
+    drop(remote);
+    if starved {
+        // A core that is gone meanwhile has nobody left to feed.
+        let _ = annulus_task::post(core, super::feed_current);
+    }
+}
+
+/// # Safety
+/// * Nobody else reaches `shared`, and the kernel has no buffer of it.
+unsafe fn free(shared: NonNull<Shared>) {
+    // SAFETY: `Pool::new` leaked this box, and it is freed once: by whoever saw the last lease go.
+    let shared = unsafe { Box::from_raw(shared.as_ptr()) };
+    let bytes = shared.shape.buffer_bytes as usize * usize::from(shared.shape.count);
+    // SAFETY: mapped in `Pool::new` with this size; nobody uses it any more.
+    unsafe { memory::unmap(shared.memory, bytes) };
+}
+
+fn lock(remote: &Mutex<Remote>) -> std::sync::MutexGuard<'_, Remote> {
+    remote.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+mod memory {
+    //! Anonymous mappings: untouched pages cost nothing, and a child after fork does not get them.
+
+    use std::io;
+    use std::ptr::NonNull;
+
+    pub(super) fn map(bytes: usize) -> io::Result<NonNull<u8>> {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing.
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the range was just mapped.
+        unsafe { libc::madvise(address, bytes, libc::MADV_DONTFORK) };
+        NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap gave address zero"))
+    }
+
+    /// # Safety
+    /// * `map` gave this address for this size, and nobody uses it any more.
+    pub(super) unsafe fn unmap(address: NonNull<u8>, bytes: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { libc::munmap(address.as_ptr().cast(), bytes) };
+    }
+}

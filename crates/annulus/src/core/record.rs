@@ -1,0 +1,144 @@
+//! The records of a core: every descriptor that a handle of this core owns.
+//!
+//! Owns: the descriptor, its shadow slot in the fixed-file table, how many requests the kernel has
+//! on it, and, for sockets, their queues. Does not own: the ring; closing is the driver's, since it
+//! must wait until nothing is in flight.
+//!
+//! Invariant: a descriptor is closed only when its record has no request in flight, so no request
+//! can meet a reused descriptor number.
+
+use std::os::fd::RawFd;
+
+use annulus_ring::op::Target;
+
+use super::key::{Key, NONE, next_generation};
+use super::listener::Listener;
+use super::stream::Stream;
+
+/// What a record is beside a descriptor.
+pub(crate) enum Kind {
+    Free {
+        next: u32,
+    },
+    /// A file, or anything else whose requests are single ops.
+    Plain,
+    Stream(Box<Stream>),
+    Listener(Box<Listener>),
+}
+
+/// One descriptor of this core.
+pub(crate) struct Record {
+    generation: u32,
+    pub(crate) fd: RawFd,
+    /// The shadow slot in the fixed-file table, or [`NONE`].
+    pub(crate) fixed: u32,
+    /// Requests that the kernel has, or that wait in the send queue.
+    pub(crate) in_flight: u32,
+    /// The handle is gone; the descriptor closes when nothing is in flight.
+    pub(crate) closing: bool,
+    pub(crate) kind: Kind,
+}
+
+impl Record {
+    /// Whether the sending direction has been ended from here.
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(&self.kind, Kind::Stream(stream) if stream.send.shut)
+    }
+
+    /// How an op names the descriptor.
+    #[inline]
+    pub(crate) fn target(&self) -> Target {
+        if self.fixed == NONE { Target::Fd(self.fd) } else { Target::Fixed(self.fixed) }
+    }
+}
+
+/// All records of a core.
+pub(crate) struct Records {
+    records: Vec<Record>,
+    free: u32,
+    used: u32,
+}
+
+impl Records {
+    pub(crate) fn new() -> Self {
+        Self { records: Vec::new(), free: NONE, used: 0 }
+    }
+
+    /// Records that are not free.
+    pub(crate) fn used(&self) -> u32 {
+        self.used
+    }
+
+    pub(crate) fn insert(&mut self, fd: RawFd, fixed: u32, kind: Kind) -> Key {
+        self.used += 1;
+        if self.free == NONE {
+            let index = self.records.len() as u32;
+            self.records.push(Record {
+                generation: 0,
+                fd,
+                fixed,
+                in_flight: 0,
+                closing: false,
+                kind,
+            });
+            return Key { index, generation: 0 };
+        }
+        let index = self.free;
+        let record = &mut self.records[index as usize];
+        if let Kind::Free { next } = record.kind {
+            self.free = next;
+        }
+        *record =
+            Record { generation: record.generation, fd, fixed, in_flight: 0, closing: false, kind };
+        Key { index, generation: record.generation }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, key: Key) -> Option<&mut Record> {
+        self.records.get_mut(key.index as usize).filter(|record| {
+            record.generation == key.generation && !matches!(record.kind, Kind::Free { .. })
+        })
+    }
+
+    /// A record by index, for slots and queues that keep it alive.
+    #[inline]
+    pub(crate) fn at(&mut self, index: u32) -> &mut Record {
+        &mut self.records[index as usize]
+    }
+
+    /// The stream of a live key.
+    #[inline]
+    pub(crate) fn stream(&mut self, key: Key) -> Option<&mut Stream> {
+        match self.get(key) {
+            Some(Record { kind: Kind::Stream(stream), .. }) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// The listener of a live key.
+    pub(crate) fn listener(&mut self, key: Key) -> Option<&mut Listener> {
+        match self.get(key) {
+            Some(Record { kind: Kind::Listener(listener), .. }) => Some(listener),
+            _ => None,
+        }
+    }
+
+    /// Frees a record and gives what it was.
+    pub(crate) fn remove(&mut self, index: u32) -> (RawFd, u32, Kind) {
+        let free = self.free;
+        let record = &mut self.records[index as usize];
+        record.generation = next_generation(record.generation);
+        let kind = std::mem::replace(&mut record.kind, Kind::Free { next: free });
+        self.free = index;
+        self.used -= 1;
+        (record.fd, record.fixed, kind)
+    }
+
+    /// Keys of every record that is not free.
+    pub(crate) fn live(&self) -> Vec<Key> {
+        let records = self.records.iter().enumerate();
+        let live = records.filter(|(_, record)| !matches!(record.kind, Kind::Free { .. }));
+        live.map(|(index, record)| Key { index: index as u32, generation: record.generation })
+            .collect()
+    }
+}

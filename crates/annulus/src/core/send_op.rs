@@ -1,0 +1,77 @@
+//! Sending a buffer of the user: once, or until all of it is sent.
+//!
+//! Owns: the operation. Invariant: it stays in its socket's send queue until it has ended; dropping
+//! its future does not take its bytes back.
+
+use std::io;
+
+use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::op::{self, Op as _, Target};
+
+use super::key::Handle;
+use super::op::Operation;
+use super::table::Lane;
+use super::{Core, errors};
+use crate::buf::{BufError, BufResult, IoBuf, clamp_transfer};
+
+/// A send.
+pub(crate) struct SendFrom<B> {
+    pub(crate) handle: Handle,
+    pub(crate) buf: B,
+    /// Bytes that earlier rounds of this operation have sent.
+    pub(crate) sent: usize,
+    /// Go on until everything is sent.
+    pub(crate) all: bool,
+}
+
+// SAFETY: the buffer's memory is stable (the contract of `IoBuf`) and owned by this operation.
+unsafe impl<B: IoBuf> Operation for SendFrom<B> {
+    type Output = BufResult<usize, B>;
+    const LANE: Lane = Lane::Send;
+    const CANCELS: bool = false;
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    #[inline]
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let send = op::Send {
+            target,
+            // Within the buffer: no more was sent than it has.
+            addr: self.buf.bytes_ptr().wrapping_add(self.sent),
+            len: clamp_transfer(self.buf.bytes_len() - self.sent),
+            flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+            ioprio: RecvSendFlags::EMPTY,
+        };
+        send.encode(sqe);
+    }
+
+    fn resume(&mut self, res: i32) -> bool {
+        let sent = self.sent + res as usize;
+        let again = self.all && sent < self.buf.bytes_len();
+        if again {
+            self.sent = sent;
+        }
+        again
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.buf));
+        }
+        let sent = self.sent + res as usize;
+        if self.all && sent < self.buf.bytes_len() {
+            let error = io::Error::new(io::ErrorKind::WriteZero, "the socket took no more bytes");
+            return Err(BufError::new(error, self.buf));
+        }
+        Ok((sent, self.buf))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(match this {
+            Some(this) => BufError::new(error, this.buf),
+            None => BufError::without_buf(error),
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! How a core is made: ring, fixed-file table, buffers, bell.
+//!
+//! Owns: the defaults and what happens when the system grants less than asked: everything but the
+//! ring itself is optional and shrinks under a low memlock limit.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annulus_ring::Kernel as _;
+use annulus_ring::abi::{BufRegFlags, Features};
+use annulus_ring::{AnyKernel, Mask, Ring};
+use annulus_task::{Bell, Executor, OnPanic};
+
+use super::driver::After;
+use super::metrics::Counters;
+use super::pool::{Pool, Shape};
+use super::record::Records;
+use super::table::Table;
+use super::timers::Sleeps;
+use super::waiters::Waiters;
+use super::wheel::Wheel;
+use super::{Core, State};
+use crate::runtime::Error;
+
+/// Makes the kernel of a ring.
+#[derive(Clone)]
+pub(crate) struct KernelMaker(pub(crate) Arc<dyn Fn() -> AnyKernel + Send + Sync>);
+
+impl fmt::Debug for KernelMaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KernelMaker")
+    }
+}
+
+/// Everything that `Runtime::builder` can set.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) entries: u32,
+    pub(crate) cq_entries: Option<u32>,
+    pub(crate) fixed_files: u32,
+    pub(crate) buffer_bytes: u32,
+    pub(crate) buffer_count: u16,
+    pub(crate) buffers_published: u16,
+    pub(crate) buffers_incremental: bool,
+    pub(crate) budget: u32,
+    pub(crate) spin_ns: u64,
+    pub(crate) sqpoll_idle: Option<Duration>,
+    pub(crate) sqpoll_cpu: Option<u32>,
+    pub(crate) on_panic: OnPanic,
+    pub(crate) close_flush_ns: u64,
+    pub(crate) send_high_bytes: usize,
+    pub(crate) shutdown_ns: u64,
+    pub(crate) mask: Mask,
+    /// The real kernel if nothing else is said.
+    pub(crate) kernel: Option<KernelMaker>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            entries: 256,
+            cq_entries: None,
+            fixed_files: 16384,
+            buffer_bytes: 16 * 1024,
+            buffer_count: 1024,
+            buffers_published: 32,
+            buffers_incremental: true,
+            budget: 256,
+            spin_ns: 0,
+            sqpoll_idle: None,
+            sqpoll_cpu: None,
+            on_panic: OnPanic::Contain,
+            close_flush_ns: 5_000_000_000,
+            send_high_bytes: 256 * 1024,
+            shutdown_ns: 5_000_000_000,
+            mask: Mask::none(),
+            kernel: None,
+        }
+    }
+}
+
+const POOL_BGID: u16 = 0;
+
+impl Core {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let executor = Executor::new(config.on_panic)?;
+        let mut ring = build_ring(config)?;
+        let fixed_free = register_files(&mut ring, config.fixed_files);
+        let pool = build_pool(&mut ring, config, &executor)?;
+        let bell_fd = ring.kernel().eventfd().map_err(io::Error::from)?;
+        let now_ns = ring.kernel().now();
+        let mut state = State {
+            ring,
+            table: Table::new(),
+            records: Records::new(),
+            waiters: Waiters::new(),
+            wheel: Wheel::new(now_ns),
+            sleeps: Sleeps::new(),
+            pool,
+            fixed_free,
+            after: After::default(),
+            counters: Counters::default(),
+            starved: VecDeque::new(),
+            dirty: Vec::new(),
+            spare_chunks: Vec::new(),
+            unsent: VecDeque::new(),
+            due: Vec::new(),
+            batch: Vec::with_capacity(256),
+            bell_fd,
+            bell_count: NonNull::from(Box::leak(Box::new(0))),
+            bell_armed: false,
+            cancels: 0,
+            closes: 0,
+            stopping: false,
+            close_flush_ns: config.close_flush_ns,
+            send_high_bytes: config.send_high_bytes,
+        };
+        state.arm_bell();
+        executor.set_bell(Bell { ring: ring_bell, word: bell_fd as u64 });
+        Ok(Self {
+            executor,
+            state: RefCell::new(state),
+            budget: config.budget,
+            spin_ns: config.spin_ns,
+            on_panic: config.on_panic,
+        })
+    }
+}
+
+fn build_ring(config: &Config) -> Result<Ring, Error> {
+    let mut builder = Ring::builder().entries(config.entries).mask(config.mask);
+    if let Some(KernelMaker(make)) = &config.kernel {
+        builder = builder.kernel(make());
+    }
+    if let Some(entries) = config.cq_entries {
+        builder = builder.cq_entries(entries);
+    }
+    if let Some(idle) = config.sqpoll_idle {
+        builder = builder.sqpoll(idle);
+    }
+    if let Some(cpu) = config.sqpoll_cpu {
+        builder = builder.sqpoll_cpu(cpu);
+    }
+    Ok(builder.build()?)
+}
+
+/// A sparse table as large as asked or as allowed: it may not be larger than the descriptor limit.
+///
+/// None on kernels before about 6.14 (read off a feature of that age). There a file that is taken
+/// out of the table is let go only after every *older* request on any fixed file has ended, so one
+/// long-armed receive would keep all sockets that are closed after it from ending their
+/// connections.
+fn register_files(ring: &mut Ring, slots: u32) -> Vec<u32> {
+    if !ring.capabilities().has(Features::RW_ATTR) {
+        return Vec::new();
+    }
+    let mut slots = slots;
+    while slots > 0 {
+        if ring.register_files_sparse(slots).is_ok() {
+            return (0..slots).rev().collect();
+        }
+        slots /= 2;
+    }
+    Vec::new()
+}
+
+/// The group of provided buffers, or none where the kernel has no such rings (before 5.19) or the
+/// memlock limit leaves no room for one; receives then go through the heap.
+fn build_pool(
+    ring: &mut Ring,
+    config: &Config,
+    executor: &Executor,
+) -> Result<Option<Pool>, Error> {
+    if !ring.capabilities().buf_rings() {
+        return Ok(None);
+    }
+    let incremental = config.buffers_incremental && ring.capabilities().inc_buffers();
+    let flags = if incremental { BufRegFlags::INC } else { BufRegFlags::EMPTY };
+    let mut count = config.buffer_count.next_power_of_two().max(1);
+    while count > 0 {
+        // SAFETY: the pool keeps what it pushes valid until the kernel has given it back.
+        match unsafe { ring.register_buf_ring(count, POOL_BGID, flags) } {
+            Ok(buf_ring) => {
+                let shape = Shape {
+                    buffer_bytes: config.buffer_bytes,
+                    count,
+                    published: config.buffers_published,
+                    incremental,
+                };
+                return Ok(Some(Pool::new(executor.id(), shape, POOL_BGID, buf_ring)?));
+            }
+            Err(_) => count /= 2,
+        }
+    }
+    Ok(None)
+}
+
+/// Ends the sleep of the core whose bell is the eventfd `word`.
+fn ring_bell(word: u64) {
+    let one = 1u64;
+    // SAFETY: writes 8 readable bytes; the executor calls this only while the bell is set, and the
+    // bell is taken away before its descriptor is closed.
+    unsafe { libc::write(word as i32, std::ptr::from_ref(&one).cast(), 8) };
+}

@@ -1,0 +1,157 @@
+//! How a core ends: stop, cancel everything, reap to zero, then close the ring.
+//!
+//! Owns: the order, the deadline, and what is leaked past it. Invariant: memory that the kernel may
+//! still write to is never freed. Closing a ring is no barrier: requests in flight may write their
+//! buffers after close(2) has returned, so past the deadline such memory is leaked instead.
+
+use annulus_ring::Kernel as _;
+use annulus_ring::abi::{CancelFlags, Errno, SyncCancel, Timespec};
+
+use super::key::{Key, Kind, user_data};
+use super::metrics::Metrics;
+use super::pool::Pool;
+use super::table::Phase;
+use super::{Core, State};
+
+impl Core {
+    /// Ends the core within about `deadline_ns`. Afterwards its handles are dead, and their drops
+    /// do nothing.
+    pub(crate) fn shut_down(&self, deadline_ns: u64) -> Metrics {
+        let entered = self.enter();
+        self.executor.drain_inbox();
+        self.executor.shutdown();
+        self.run_after();
+        self.state.borrow_mut().stop();
+        self.run_after();
+        let end_ns = self.state.borrow_mut().ring.kernel().now().saturating_add(deadline_ns);
+        let mut drained = self.drain(end_ns);
+        if !drained {
+            self.cancel_everything();
+            drained = self.drain(end_ns.saturating_add(deadline_ns / 4));
+        }
+        self.state.borrow_mut().discard_received();
+        let last = self.metrics();
+        if !drained {
+            self.state.borrow_mut().abandon_descriptors();
+        }
+        let mut state = self.state.borrow_mut();
+        let mut pool = state.pool.take();
+        if let Some(ring) = pool.as_mut().and_then(Pool::take_ring) {
+            if let Err((ring, _)) = state.ring.unregister_buf_ring(ring) {
+                // The kernel keeps it: its memory must stay.
+                std::mem::forget(ring);
+            }
+        }
+        drop(state);
+        drop(entered);
+        if drained {
+            drop(pool);
+        } else {
+            std::mem::forget(pool);
+        }
+        self.release_bell(drained);
+        last
+    }
+
+    /// Turns without tasks until nothing is in flight. False if the time is over before.
+    fn drain(&self, end_ns: u64) -> bool {
+        loop {
+            self.executor.drain_inbox();
+            let now_ns = {
+                let mut state = self.state.borrow_mut();
+                // Destructors may still have made handles while the tasks ended.
+                state.close_all();
+                if state.in_flight() == 0 {
+                    return true;
+                }
+                state.ring.kernel().now()
+            };
+            if now_ns >= end_ns {
+                return false;
+            }
+            self.turn(Some((end_ns - now_ns).min(10_000_000)));
+        }
+    }
+
+    fn cancel_everything(&self) {
+        let mut state = self.state.borrow_mut();
+        for key in state.records.live() {
+            state.end_flush(key);
+        }
+        let all = SyncCancel {
+            fd: -1,
+            flags: CancelFlags::ANY | CancelFlags::ALL,
+            timeout: Timespec { sec: 0, nsec: 100_000_000 },
+            ..SyncCancel::default()
+        };
+        // Older kernels have no such call; the single cancels have been sent already.
+        let _: Result<u32, Errno> = state.ring.sync_cancel(&all);
+    }
+
+    fn release_bell(&self, drained: bool) {
+        self.executor.clear_bell();
+        let mut state = self.state.borrow_mut();
+        let bell_fd = state.bell_fd;
+        state.close_descriptor(bell_fd);
+        if drained {
+            // SAFETY: leaked from a box in `Core::new`; no read of the bell is in flight any more.
+            drop(unsafe { Box::from_raw(state.bell_count.as_ptr()) });
+        }
+    }
+}
+
+impl State {
+    /// Asks the kernel to end everything, and closes every record.
+    fn stop(&mut self) {
+        self.stopping = true;
+        if self.bell_armed {
+            self.push_cancel(user_data(Kind::Bell, Key { index: 0, generation: 0 }));
+        }
+        self.close_all();
+        for key in self.table.live() {
+            let phase = self.table.at(key.index).phase;
+            if matches!(phase, Phase::Flight | Phase::Orphan) && !self.is_flushing(key) {
+                self.push_cancel(user_data(Kind::Op, key));
+            }
+        }
+        for key in self.table.live() {
+            // Futures that outlive the runtime find their slots gone; the owners go when they end.
+            let slot = self.table.at(key.index);
+            match slot.phase {
+                Phase::Flight => slot.phase = Phase::Orphan,
+                Phase::Queued => slot.abandoned = true,
+                Phase::Done => self.abandon_done(key),
+                Phase::Free | Phase::Orphan => {}
+            }
+        }
+    }
+
+    fn close_all(&mut self) {
+        for key in self.records.live() {
+            self.close(key);
+        }
+    }
+
+    /// Whether a slot sends bytes of a socket that is flushing; these have the socket's own bound.
+    fn is_flushing(&mut self, key: Key) -> bool {
+        let slot = self.table.at(key.index);
+        slot.lane == super::table::Lane::Send
+    }
+
+    /// Closes descriptors although requests are in flight on them: the kernel holds the files, and
+    /// this ring takes no more requests that could meet a reused number.
+    fn abandon_descriptors(&mut self) {
+        for key in self.records.live() {
+            let (fd, _, _) = self.records.remove(key.index);
+            self.close_descriptor(fd);
+        }
+    }
+
+    fn discard_received(&mut self) {
+        for key in self.records.live() {
+            if let Some(stream) = self.records.stream(key) {
+                stream.recv.queue.clear();
+            }
+        }
+    }
+}

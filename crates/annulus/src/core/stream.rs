@@ -1,0 +1,546 @@
+//! The record of a connected socket: what has been received, who waits for it, what is to be sent.
+//!
+//! Owns: the receive queue and its waiters, the send queue, and when the multishot receive is
+//! armed. Does not own: the descriptor (the record), buffers (the pool), slots (the table).
+//!
+//! ```text
+//!   Idle --a reader waits--> Armed --queue is long, no reader--> Cancelling --final CQE--> Idle
+//!    ^                         |                                     (data still arrives)
+//!    +------ final CQE --------+--- ENOBUFS --> Starved --a buffer is free--> Armed
+//! ```
+//!
+//! Invariants: one receive is in flight at a time, the multishot or a single one; one send is in
+//! flight at a time, so bytes never interleave; only the first waiter takes from the queue; a
+//! dropped future loses no byte.
+
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Poll, Waker};
+
+use annulus_ring::Kernel as _;
+use annulus_ring::abi::{Cqe, CqeFlags, RecvSendFlags};
+use annulus_ring::op::{Op as _, RecvMulti};
+
+use super::key::{Key, Kind as UserKind, NONE, user_data};
+use super::table::Phase;
+use super::waiters::Queue;
+use super::{State, errors};
+use crate::buf::Lease;
+
+/// Buffers' worth of data that may lie unread before the receive is cancelled, so that one
+/// connection cannot take the whole pool and the peer feels TCP's flow control.
+const UNREAD_BUFFERS: usize = 4;
+/// The same in leases, where many share a buffer.
+const UNREAD_LEASES: usize = 64;
+
+/// Both directions of a connected socket.
+pub(crate) struct Stream {
+    pub(crate) recv: Receive,
+    pub(crate) send: Sends,
+}
+
+/// The receiving direction.
+pub(crate) struct Receive {
+    pub(crate) queue: VecDeque<Lease>,
+    pub(crate) waiters: Queue,
+    pub(crate) arm: Arm,
+    pub(crate) end: Option<End>,
+    /// The descriptor is about to leave: nothing is armed again.
+    pub(crate) leaving: bool,
+    /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
+    pub(crate) heap: Option<Key>,
+}
+
+/// What of the receive is with the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arm {
+    Idle,
+    Armed,
+    /// A cancel of the multishot is on its way.
+    Cancelling,
+    /// The pool was empty; the stream is in the core's list of starved ones.
+    Starved,
+    /// A single receive into somebody's buffer is in flight.
+    Single,
+}
+
+/// Why no more data will come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// The peer has shut its sending direction down.
+    Eof,
+    /// The receive failed; reported once, then it reads as end of file.
+    Failed(i32),
+}
+
+/// The sending direction: a queue of slots, the first of which is with the kernel.
+pub(crate) struct Sends {
+    pub(crate) head: u32,
+    pub(crate) tail: u32,
+    /// The last slot of the queue, if it is a chunk of `send_nowait` that can still take bytes.
+    pub(crate) open: u32,
+    /// Bytes in chunks of `send_nowait`.
+    pub(crate) queued_bytes: usize,
+    /// Futures that wait until fewer bytes are queued.
+    pub(crate) room: Queue,
+    /// The direction ends when the queue is empty; nothing more is taken.
+    pub(crate) shut: bool,
+    /// A chunk of `send_nowait` failed, and nobody has been told yet.
+    pub(crate) failed: Option<i32>,
+    /// The time to send what a dropped handle left is over.
+    pub(crate) given_up: bool,
+    /// The timer of that time.
+    pub(crate) flush: Option<super::wheel::TimerKey>,
+}
+
+impl Stream {
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Self {
+            recv: Receive {
+                queue: VecDeque::new(),
+                waiters: Queue::EMPTY,
+                arm: Arm::Idle,
+                end: None,
+                leaving: false,
+                heap: None,
+            },
+            send: Sends {
+                head: NONE,
+                tail: NONE,
+                open: NONE,
+                queued_bytes: 0,
+                room: Queue::EMPTY,
+                shut: false,
+                failed: None,
+                given_up: false,
+                flush: None,
+            },
+        })
+    }
+}
+
+/// What a reader finds.
+pub(crate) enum Found {
+    Lease(Lease),
+    Eof,
+    Failed(i32),
+    /// Nothing yet, and it is this reader's turn.
+    Nothing,
+    /// Others are before this reader.
+    NotYourTurn,
+}
+
+impl State {
+    /// What the receive queue has for this reader. Takes it out.
+    pub(crate) fn take_received(&mut self, key: Key, waiter: Option<Key>) -> io::Result<Found> {
+        let Some(stream) = self.records.stream(key) else {
+            return Err(errors::handle_gone());
+        };
+        if !self.waiters.may_take(stream.recv.waiters, waiter) {
+            return Ok(Found::NotYourTurn);
+        }
+        if let Some(lease) = stream.recv.queue.pop_front() {
+            return Ok(Found::Lease(lease));
+        }
+        Ok(match stream.recv.end {
+            Some(End::Eof) => Found::Eof,
+            Some(End::Failed(errno)) => {
+                stream.recv.end = Some(End::Eof);
+                Found::Failed(errno)
+            }
+            None => Found::Nothing,
+        })
+    }
+
+    /// `recv`: the next lease, or `None` at the end.
+    pub(crate) fn poll_lease(
+        &mut self,
+        key: Key,
+        waiter: &mut Option<Key>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        match self.take_received(key, *waiter) {
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(Found::Lease(lease)) => Poll::Ready(Ok(Some(lease))),
+            Ok(Found::Eof) => Poll::Ready(Ok(None)),
+            Ok(Found::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+            Ok(Found::Nothing) => {
+                self.wait_received(key, waiter, waker);
+                self.arm_recv(key);
+                Poll::Pending
+            }
+            Ok(Found::NotYourTurn) => {
+                self.wait_received(key, waiter, waker);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whoever has just taken a lease becomes the first of the queue, if it is in none.
+    pub(crate) fn hold_recv(&mut self, key: Key, waiter: &mut Option<Key>) {
+        if let Some(stream) = self.records.stream(key) {
+            if waiter.is_none() {
+                self.waiters.wait(&mut stream.recv.waiters, waiter, &mut None);
+            }
+        }
+    }
+
+    pub(crate) fn wait_received(
+        &mut self,
+        key: Key,
+        waiter: &mut Option<Key>,
+        waker: &mut Option<Waker>,
+    ) {
+        if let Some(stream) = self.records.stream(key) {
+            self.waiters.wait(&mut stream.recv.waiters, waiter, waker);
+        }
+    }
+
+    /// A reader is done or gone: the next in the queue is woken if there is something for it to do.
+    pub(crate) fn leave_recv(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+        let Some(stream) = self.records.stream(key) else {
+            return self.waiters.abandon(waiter);
+        };
+        let (others, displaced) = self.waiters.leave(&mut stream.recv.waiters, waiter);
+        if others {
+            self.wake_reader(key);
+        }
+        displaced
+    }
+
+    /// Bytes that a reader took and did not use go back to the front.
+    pub(crate) fn unread(&mut self, key: Key, lease: Lease) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        stream.recv.queue.push_front(lease);
+        self.wake_reader(key);
+    }
+
+    pub(crate) fn wake_reader(&mut self, key: Key) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        if let Some(waker) = self.waiters.first(stream.recv.waiters) {
+            self.wake(waker);
+        }
+    }
+
+    /// Whether a cancel of the multishot receive is on its way.
+    pub(crate) fn recv_is_cancelling(&mut self, key: Key) -> bool {
+        self.records.stream(key).is_some_and(|stream| stream.recv.arm == Arm::Cancelling)
+    }
+
+    /// Whether no receive of any kind is with the kernel.
+    pub(crate) fn recv_is_idle(&mut self, key: Key) -> bool {
+        self.records.stream(key).is_some_and(|stream| stream.recv.arm == Arm::Idle)
+    }
+
+    /// Arms the multishot receive unless a receive is in flight.
+    pub(crate) fn arm_recv(&mut self, key: Key) {
+        let Some(record) = self.records.get(key) else {
+            return;
+        };
+        if record.closing {
+            return;
+        }
+        let target = record.target();
+        let super::record::Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
+        if stream.recv.arm != Arm::Idle || stream.recv.leaving {
+            return;
+        }
+        let Some(pool) = &mut self.pool else {
+            // A kernel without buffer rings, or no locked memory for one.
+            self.launch_heap_receive(key);
+            return;
+        };
+        let bgid = pool.bgid();
+        if !pool.replenish() {
+            self.starve(key);
+            return;
+        }
+        stream.recv.arm = Arm::Armed;
+        record.in_flight += 1;
+        let op = RecvMulti { target, bgid, ioprio: RecvSendFlags::EMPTY, cap_bytes: 0 };
+        self.push(user_data(UserKind::Recv, key), |sqe| op.encode(sqe));
+    }
+
+    /// No buffer is left for this stream: it is served when one comes back.
+    fn starve(&mut self, key: Key) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        stream.recv.arm = Arm::Starved;
+        self.starved.push_back(key);
+        self.counters.starvations += 1;
+        if let Some(pool) = &mut self.pool {
+            pool.announce_starvation(true);
+        }
+    }
+
+    /// Buffers may have come back: re-arms as many starved streams as there are buffers for, and
+    /// serves one by a receive into the heap if the pool is exhausted for good.
+    pub(crate) fn feed_starved(&mut self) {
+        if self.starved.is_empty() {
+            return;
+        }
+        let Some(pool) = &mut self.pool else { return };
+        pool.replenish();
+        let mut buffers = usize::from(pool.published());
+        while buffers > 0 {
+            let Some(key) = self.starved.pop_front() else {
+                break;
+            };
+            let Some(stream) = self.records.stream(key) else {
+                continue;
+            };
+            if stream.recv.arm != Arm::Starved {
+                continue;
+            }
+            stream.recv.arm = Arm::Idle;
+            if !stream.recv.waiters.is_empty() {
+                buffers -= 1;
+                self.arm_recv(key);
+            }
+        }
+        if self.starved.is_empty() {
+            if let Some(pool) = &mut self.pool {
+                pool.announce_starvation(false);
+            }
+        } else {
+            self.receive_on_heap();
+            if let Some(pool) = &mut self.pool {
+                pool.announce_starvation(false);
+            }
+        }
+    }
+
+    /// The pool has nothing to give: the starved streams that somebody waits for receive once into
+    /// memory of the heap, so that a reader who keeps leases cannot stall the others for ever.
+    fn receive_on_heap(&mut self) {
+        for _ in 0..self.starved.len() {
+            let Some(key) = self.starved.pop_front() else {
+                break;
+            };
+            let Some(stream) = self.records.stream(key) else {
+                continue;
+            };
+            if stream.recv.arm != Arm::Starved {
+                continue;
+            }
+            stream.recv.arm = Arm::Idle;
+            if !stream.recv.waiters.is_empty() {
+                self.launch_heap_receive(key);
+            }
+        }
+    }
+
+    /// A single receive has ended without a future to tell.
+    pub(crate) fn received_late(&mut self, key: Key, res: i32, bytes: Vec<u8>) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        match res {
+            0 => stream.recv.end = Some(End::Eof),
+            res if res > 0 => stream.recv.queue.push_back(Lease::from_vec(bytes)),
+            res if is_passing(-res) => {}
+            res => stream.recv.end = Some(End::Failed(-res)),
+        }
+        self.wake_reader(key);
+    }
+
+    /// A completion of a multishot receive.
+    pub(crate) fn on_recv(&mut self, key: Key, cqe: Cqe) {
+        let more_of_buffer = cqe.flags.contains(CqeFlags::BUF_MORE);
+        let lease = match (cqe.buffer_id(), &mut self.pool) {
+            (Some(bid), Some(pool)) if cqe.res > 0 => {
+                self.counters.leases += 1;
+                pool.lease(bid, cqe.res as u32, more_of_buffer)
+            }
+            (Some(bid), Some(pool)) => {
+                pool.discard(bid, more_of_buffer);
+                None
+            }
+            _ => None,
+        };
+        let Some(record) = self.records.get(key) else {
+            self.counters.stale_cqes += 1;
+            return;
+        };
+        let ended = !cqe.more();
+        if ended {
+            record.in_flight -= 1;
+        }
+        if record.closing {
+            self.finish_close(key);
+            return;
+        }
+        let super::record::Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
+        let recv = &mut stream.recv;
+        if ended {
+            recv.arm = Arm::Idle;
+        }
+        recv.queue.extend(lease);
+        let mut starving = false;
+        match cqe.res {
+            0 => recv.end = Some(End::Eof),
+            res if res > 0 || is_passing(-res) => {}
+            res if -res == libc::ENOBUFS => starving = !recv.leaving,
+            res => recv.end = Some(End::Failed(-res)),
+        }
+        if starving {
+            if let Some(pool) = &mut self.pool {
+                pool.grow();
+            }
+            self.starve(key);
+            return;
+        }
+        let (has_news, wanted) =
+            (!recv.queue.is_empty() || recv.end.is_some(), !recv.waiters.is_empty());
+        let crowded = recv.arm == Arm::Armed && recv.queue.len() >= UNREAD_BUFFERS;
+        if (has_news || recv.leaving) && wanted {
+            self.wake_reader(key);
+        } else if wanted {
+            self.arm_recv(key);
+        }
+        if crowded {
+            self.limit_unread(key);
+        }
+    }
+
+    /// Cancels the receive of a stream that holds more of the pool than its share.
+    fn limit_unread(&mut self, key: Key) {
+        let Some(pool) = &self.pool else { return };
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        let queue = &stream.recv.queue;
+        let within_share = || {
+            let bytes: usize = queue.iter().map(|lease| lease.len()).sum();
+            queue.len() < UNREAD_LEASES && bytes < UNREAD_BUFFERS * pool.buffer_bytes() as usize
+        };
+        if pool.is_incremental() && within_share() {
+            return;
+        }
+        self.pause_recv(key);
+    }
+
+    /// Whether the descriptor may leave: nothing is in flight on it. Cancels the receive if one is
+    /// armed.
+    pub(crate) fn poll_at_rest(
+        &mut self,
+        key: Key,
+        waiter: &mut Option<Key>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let Some(stream) = self.records.stream(key) else {
+            return Poll::Ready(Err(errors::handle_gone()));
+        };
+        stream.recv.leaving = true;
+        if matches!(stream.recv.arm, Arm::Idle | Arm::Starved) {
+            return Poll::Ready(Ok(()));
+        }
+        self.waiters.wait(&mut stream.recv.waiters, waiter, waker);
+        self.pause_recv(key);
+        Poll::Pending
+    }
+
+    /// Cancels the multishot receive; data that arrives before the cancel is kept.
+    pub(crate) fn pause_recv(&mut self, key: Key) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        if stream.recv.arm == Arm::Armed {
+            stream.recv.arm = Arm::Cancelling;
+            self.push_cancel(user_data(UserKind::Recv, key));
+        } else if let Some(slot) = stream.recv.heap.take() {
+            self.push_cancel(user_data(UserKind::Op, slot));
+        }
+    }
+
+    /// Ends directions of a connection; the sending one when everything accepted is sent.
+    pub(crate) fn shut_down_stream(&mut self, key: Key, how: i32) -> io::Result<()> {
+        let Some(record) = self.records.get(key) else {
+            return Err(errors::handle_gone());
+        };
+        let fd = record.fd;
+        let super::record::Kind::Stream(stream) = &mut record.kind else {
+            return Err(errors::handle_gone());
+        };
+        let writes = how != libc::SHUT_RD;
+        stream.send.shut |= writes;
+        let deferred = writes && stream.send.head != NONE;
+        let now = match (deferred, how) {
+            (false, how) => how,
+            (true, libc::SHUT_RDWR) => libc::SHUT_RD,
+            (true, _) => return Ok(()),
+        };
+        Ok(self.ring.kernel().shutdown(fd, now)?)
+    }
+
+    /// Puts a slot at the end of its socket's send queue, and starts it if it is alone there.
+    pub(crate) fn enqueue_send(&mut self, slot_key: Key) {
+        let record_index = self.table.at(slot_key.index).record;
+        let record = self.records.at(record_index);
+        let super::record::Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
+        let send = &mut stream.send;
+        send.open = NONE;
+        if send.tail == NONE {
+            send.head = slot_key.index;
+            send.tail = slot_key.index;
+            self.push_slot(slot_key.index);
+        } else {
+            let tail = send.tail;
+            send.tail = slot_key.index;
+            self.table.at(tail).next = slot_key.index;
+            self.table.at(slot_key.index).phase = Phase::Queued;
+        }
+    }
+
+    /// The first of the send queue has ended: takes it out and starts the next.
+    pub(crate) fn advance_send(&mut self, record_index: u32) {
+        let record = self.records.at(record_index);
+        let super::record::Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
+        let head = stream.send.head;
+        let next = self.table.at(head).next;
+        stream.send.head = next;
+        if next == NONE {
+            stream.send.tail = NONE;
+            stream.send.open = NONE;
+            let (room, shut) = (stream.send.room, stream.send.shut);
+            if shut {
+                let fd = self.records.at(record_index).fd;
+                // The peer may be gone by now; there is nobody to tell.
+                let _ = self.ring.kernel().shutdown(fd, libc::SHUT_WR);
+            }
+            self.wake_all(room);
+        } else {
+            if stream.send.open == next {
+                stream.send.open = NONE;
+            }
+            self.start_queued(next);
+        }
+    }
+
+    /// Gives a queued slot to the kernel. One whose future is gone becomes an orphan on the way.
+    pub(crate) fn start_queued(&mut self, index: u32) {
+        let slot = self.table.at(index);
+        if slot.phase == Phase::Queued {
+            slot.phase = if slot.abandoned { Phase::Orphan } else { Phase::Flight };
+            self.push_slot(index);
+        }
+    }
+}
+
+/// Errors that say nothing about the connection: the receive is simply armed again.
+fn is_passing(errno: i32) -> bool {
+    matches!(errno, libc::ECANCELED | libc::EAGAIN | libc::EINTR)
+}

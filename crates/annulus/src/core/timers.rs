@@ -1,0 +1,148 @@
+//! What a core does when a moment comes: sleeping futures, and bounds on closing and resting.
+//!
+//! Owns: the wakers of sleeping futures and the meaning of the wheel's tokens. Does not own: the
+//! order of moments (the wheel has it), nor the clock.
+//!
+//! Invariant: an entry is in the wheel or has fired; a dropped sleep takes both away.
+
+use std::task::Waker;
+
+use super::State;
+use super::key::{GENERATION_MASK, Key, NONE, next_generation};
+use super::wheel::TimerKey;
+
+/// What is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Due {
+    /// A sleeping future.
+    Sleep(Key),
+    /// The time that a closed socket has to send its queued bytes.
+    Flush(Key),
+    /// The pause of a listener that ran out of descriptors.
+    AcceptRest(Key),
+}
+
+impl Due {
+    /// As the wheel carries it.
+    pub(crate) fn token(self) -> u64 {
+        let (kind, key) = match self {
+            Self::Sleep(key) => (0, key),
+            Self::Flush(key) => (1, key),
+            Self::AcceptRest(key) => (2, key),
+        };
+        kind << 60 | u64::from(key.generation) << 32 | u64::from(key.index)
+    }
+
+    fn from_token(token: u64) -> Self {
+        let generation = (token >> 32) as u32 & GENERATION_MASK;
+        let key = Key { index: token as u32, generation };
+        match token >> 60 {
+            0 => Self::Sleep(key),
+            1 => Self::Flush(key),
+            _ => Self::AcceptRest(key),
+        }
+    }
+}
+
+struct Sleep {
+    generation: u32,
+    next_free: u32,
+    /// In the wheel; `None` once fired.
+    timer: Option<TimerKey>,
+    waker: Option<Waker>,
+}
+
+/// The sleeping futures of a core.
+pub(crate) struct Sleeps {
+    sleeps: Vec<Sleep>,
+    free: u32,
+}
+
+impl Sleeps {
+    pub(crate) fn new() -> Self {
+        Self { sleeps: Vec::new(), free: NONE }
+    }
+
+    fn get(&mut self, key: Key) -> Option<&mut Sleep> {
+        self.sleeps.get_mut(key.index as usize).filter(|sleep| sleep.generation == key.generation)
+    }
+
+    fn take(&mut self) -> Key {
+        if self.free == NONE {
+            let index = self.sleeps.len() as u32;
+            self.sleeps.push(Sleep { generation: 0, next_free: NONE, timer: None, waker: None });
+            return Key { index, generation: 0 };
+        }
+        let index = self.free;
+        let sleep = &mut self.sleeps[index as usize];
+        self.free = sleep.next_free;
+        Key { index, generation: sleep.generation }
+    }
+
+    fn release(&mut self, key: Key) -> (Option<TimerKey>, Option<Waker>) {
+        let free = self.free;
+        let Some(sleep) = self.get(key) else {
+            return (None, None);
+        };
+        sleep.generation = next_generation(sleep.generation);
+        sleep.next_free = free;
+        let left = (sleep.timer.take(), sleep.waker.take());
+        self.free = key.index;
+        left
+    }
+}
+
+impl State {
+    /// Starts a sleep until `deadline_ns`.
+    pub(crate) fn start_sleep(&mut self, deadline_ns: u64, waker: Waker) -> Key {
+        let key = self.sleeps.take();
+        let timer = self.wheel.insert(deadline_ns, Due::Sleep(key).token());
+        if let Some(sleep) = self.sleeps.get(key) {
+            sleep.timer = Some(timer);
+            sleep.waker = Some(waker);
+        }
+        key
+    }
+
+    /// Whether a sleep is over; if not, renews its waker and gives the old one.
+    pub(crate) fn poll_sleep(&mut self, key: Key, waker: Waker) -> (bool, Option<Waker>) {
+        match self.sleeps.get(key) {
+            Some(sleep) if sleep.timer.is_some() => (false, sleep.waker.replace(waker)),
+            _ => (true, Some(waker)),
+        }
+    }
+
+    /// Ends a sleep, fired or not.
+    pub(crate) fn end_sleep(&mut self, key: Key) -> Option<Waker> {
+        let (timer, waker) = self.sleeps.release(key);
+        if let Some(timer) = timer {
+            self.wheel.cancel(timer);
+        }
+        waker
+    }
+
+    /// Does what is due now.
+    pub(crate) fn expire_timers(&mut self, now_ns: u64) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(now_ns, |token| due.push(token));
+        for token in due.drain(..) {
+            match Due::from_token(token) {
+                Due::Sleep(key) => self.fire_sleep(key),
+                Due::Flush(key) => self.end_flush(key),
+                Due::AcceptRest(key) => self.end_accept_rest(key),
+            }
+        }
+        self.due = due;
+    }
+
+    fn fire_sleep(&mut self, key: Key) {
+        let Some(sleep) = self.sleeps.get(key) else {
+            return;
+        };
+        sleep.timer = None;
+        self.counters.timers_fired += 1;
+        if let Some(waker) = sleep.waker.take() {
+            self.wake(waker);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The turn: what a core does again and again.
+//!
+//! ```text
+//!   drain inbox -> expire timers -> run ready tasks (within a budget) -> one enter -> reap
+//! ```
+//!
+//! Owns: the order of these steps and when a core sleeps. Invariants: one `io_uring_enter` a turn,
+//! which submits, runs task work and waits; the clock is read only if a timer is armed; an idle
+//! core makes no system call.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use annulus_ring::Kernel as _;
+use annulus_ring::abi::Errno;
+
+use super::{Core, State};
+
+impl Core {
+    /// Runs a future to its end, and everything that was spawned meanwhile.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let waker = self.executor.root_waker();
+        let mut cx = Context::from_waker(&waker);
+        waker.wake_by_ref();
+        loop {
+            self.executor.drain_inbox();
+            if self.executor.take_root_wake() {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                    self.run_after();
+                    return output;
+                }
+            }
+            self.executor.run(self.budget);
+            self.turn(None);
+        }
+    }
+
+    /// Submits what the tasks asked for, waits if there is nothing else to do, and hands out what
+    /// the kernel has completed and what the clock has brought. `bound_ns` limits the wait.
+    pub(crate) fn turn(&self, bound_ns: Option<u64>) {
+        self.run_after();
+        let idle = self.executor.is_idle();
+        {
+            let state = &mut *self.state.borrow_mut();
+            state.counters.turns += 1;
+            state.prepare();
+            let entered = if idle { self.wait(state, bound_ns) } else { state.submit() };
+            if let Err(errno) = entered {
+                check_enter(errno);
+            }
+            state.reap();
+            if state.wheel.len() > 0 {
+                let now_ns = state.ring.kernel().now();
+                state.expire_timers(now_ns);
+            }
+        }
+        self.run_after();
+    }
+
+    /// Sleeps until a completion, a wake from elsewhere, or the next timer.
+    #[inline]
+    fn wait(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
+        if self.spin_ns > 0 && self.spin(state)? {
+            return Ok(());
+        }
+        let mut timeout_ns = bound_ns;
+        if let Some(deadline_ns) = state.wheel.next_deadline_ns() {
+            let left_ns = deadline_ns.saturating_sub(state.ring.kernel().now());
+            timeout_ns = Some(timeout_ns.map_or(left_ns, |bound| bound.min(left_ns)));
+        }
+        let overflowed = state.ring.overflowed();
+        state.counters.cq_overflows += u64::from(overflowed);
+        state.counters.enters += 1;
+        self.executor.sleep(|may_block| {
+            let wait =
+                may_block && !overflowed && state.unsent.is_empty() && state.ring.cq_ready() == 0;
+            state.ring.submit_and_wait(u32::from(wait), timeout_ns).map(drop)
+        })
+    }
+
+    /// Looks for completions without sleeping. True if there is something to do.
+    #[cold]
+    fn spin(&self, state: &mut State) -> Result<bool, Errno> {
+        state.submit()?;
+        let mut now_ns = state.ring.kernel().now();
+        let end_ns = now_ns + self.spin_ns;
+        let timer_ns = state.wheel.next_deadline_ns().unwrap_or(u64::MAX);
+        while now_ns < end_ns {
+            for _ in 0..64 {
+                if state.ring.cq_ready() > 0 {
+                    return Ok(true);
+                }
+                if state.ring.task_work_pending() {
+                    state.counters.enters += 1;
+                    state.ring.submit()?;
+                    return Ok(true);
+                }
+                std::hint::spin_loop();
+            }
+            if !self.executor.is_idle() || now_ns >= timer_ns {
+                return Ok(true);
+            }
+            now_ns = state.ring.kernel().now();
+        }
+        Ok(false)
+    }
+}
+
+impl State {
+    /// Brings what tasks asked for into the submission queue.
+    #[inline]
+    fn prepare(&mut self) {
+        if !self.dirty.is_empty() {
+            self.start_chunks();
+        }
+        if let Some(pool) = &mut self.pool {
+            pool.replenish();
+        }
+        if !self.starved.is_empty() {
+            self.feed_starved();
+        }
+        if !self.unsent.is_empty() {
+            self.flush_unsent();
+        }
+    }
+
+    /// Submits without waiting, if there is anything to submit or to run.
+    fn submit(&mut self) -> Result<(), Errno> {
+        let overflowed = self.ring.overflowed();
+        self.counters.cq_overflows += u64::from(overflowed);
+        if self.ring.sq_pending() == 0 && !overflowed && !self.ring.task_work_pending() {
+            return Ok(());
+        }
+        self.counters.enters += 1;
+        self.ring.submit().map(drop)
+    }
+
+    /// Gives every completion to whom it belongs.
+    #[inline]
+    fn reap(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.ring.reap_into(&mut batch);
+        for cqe in batch.drain(..) {
+            self.dispatch(cqe);
+        }
+        self.batch = batch;
+    }
+}
+
+/// What io_uring_enter may say: be interrupted, be short of memory, or have completions to reap
+/// first. All of these mean "go on". Anything else breaks an invariant of the driver.
+fn check_enter(errno: Errno) {
+    match errno.0 {
+        libc::EINTR | libc::EBUSY | libc::ETIME => {}
+        libc::EAGAIN => std::thread::yield_now(),
+        _ => {
+            panic!("io_uring_enter failed with {errno}: the ring is valid and owned by this thread")
+        }
+    }
+}

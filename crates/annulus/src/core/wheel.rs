@@ -1,0 +1,318 @@
+//! The timers of one core: a hierarchical timing wheel.
+//!
+//! Owns which timer is due when. Does not own the clock (time comes in as an argument), wakers (it
+//! keeps opaque tokens), or the wait (the driver asks for [`Wheel::next_deadline_ns`]).
+//!
+//! Time is counted in ticks of 2^16 ns (65.5 µs). A deadline is rounded *up* to a tick and the
+//! clock *down*, so no timer fires early, and none later than one tick after its deadline if
+//! somebody looks. There are nine levels of 64 slots; one slot of a level is as wide as all of the
+//! level below. A timer is in the level of the highest bit in which its tick differs from
+//! `elapsed_tick`:
+//!
+//! ```text
+//! elapsed   000012 : 07 : 33              levels 2 : 1 : 0, six bits each
+//! a timer   000012 : 07 : 41              level 0, slot 41: fires at this tick
+//! a timer   000012 : 09 : 05              level 1, slot 9: moves down when 12:09:00 is reached
+//!
+//!   level n   [ . . . . . x . . x . ]     one bit per slot in `slots[n]`
+//!                   ^ elapsed  ^ a circular doubly linked list through `timers`
+//! ```
+//!
+//! Invariants:
+//! * A timer at level `n` agrees with `elapsed_tick` in all bits above level `n`, and its slot
+//!   there is *behind* the current one. So slots never wrap, every timer of a level is earlier than
+//!   all timers of the levels above, and the first timer is in the lowest bit of the lowest level.
+//! * A bit is set exactly if the list is not empty: time jumps from set bit to set bit, and an
+//!   interval without timers costs nothing, be it years.
+//! * Timers of one tick fire in the order of their insertion.
+//!
+//! Insert and cancel are O(1). A timer moves down at most once per level. Nothing is allocated
+//! while there are no more timers than there have been at once before.
+#![forbid(unsafe_code)]
+
+/// Width of a tick as a power of two: 65 536 ns.
+const TICK_BITS: u32 = 16;
+/// Width of a tick.
+pub(crate) const TICK_NS: u64 = 1 << TICK_BITS;
+/// Bits of the tick that choose the slot within a level.
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+/// Eight levels cover the 2^48 ticks of the clock. Rounding up can give 2^48 itself, which the
+/// clock never reaches; the ninth level holds these.
+const LEVELS: usize = 9;
+/// The list of expired timers, behind the lists of all slots.
+const DUE: u16 = (LEVELS * SLOTS) as u16;
+/// No timer: an empty list, or the end of the free ones.
+const NIL: u32 = u32::MAX;
+
+/// Names one timer that was inserted. Stale once it fired or was cancelled, and recognised as stale
+/// (until the same index has been used 2^32 times).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TimerKey {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// See the [module](self).
+pub(crate) struct Wheel {
+    /// The latest instant that `advance` was told.
+    now_ns: u64,
+    /// Everything up to and including this tick has expired.
+    elapsed_tick: u64,
+    /// Bit `n`: `slots[n]` is not zero.
+    levels: u16,
+    /// Bit `s` of element `n`: the list of slot `s` of level `n` is not empty.
+    slots: [u64; LEVELS],
+    /// First timer of each list; its `prev` is the last one.
+    heads: [u32; LEVELS * SLOTS + 1],
+    timers: Vec<Timer>,
+    /// First free element of `timers`, linked through `next`.
+    free: u32,
+    len: usize,
+}
+
+struct Timer {
+    tick: u64,
+    token: u64,
+    prev: u32,
+    next: u32,
+    /// Odd while in a list, even while free.
+    generation: u32,
+    /// The list that it is in: `level * SLOTS + slot`, or [`DUE`].
+    list: u16,
+}
+
+impl Wheel {
+    /// An empty wheel; it allocates with the first timer.
+    pub(crate) fn new(now_ns: u64) -> Self {
+        Self {
+            now_ns,
+            elapsed_tick: now_ns >> TICK_BITS,
+            levels: 0,
+            slots: [0; LEVELS],
+            heads: [NIL; LEVELS * SLOTS + 1],
+            timers: Vec::new(),
+            free: NIL,
+            len: 0,
+        }
+    }
+
+    /// How many timers there are, expired ones that were not popped yet included.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a timer. One whose deadline is not after the latest [`advance`](Self::advance) has
+    /// expired already and is popped first.
+    ///
+    /// A deadline within the last tick of the clock, such as `u64::MAX`, never fires.
+    pub(crate) fn insert(&mut self, deadline_ns: u64, token: u64) -> TimerKey {
+        let tick = if deadline_ns <= self.now_ns {
+            self.elapsed_tick
+        } else {
+            deadline_ns.div_ceil(TICK_NS)
+        };
+        let index = self.allocate();
+        let timer = &mut self.timers[index as usize];
+        timer.tick = tick;
+        timer.token = token;
+        timer.generation = timer.generation.wrapping_add(1);
+        let generation = timer.generation;
+        self.link(index);
+        self.len += 1;
+        TimerKey { index, generation }
+    }
+
+    /// Takes a timer out and returns its token, or `None` if it was popped or cancelled before.
+    pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<u64> {
+        let timer = self.timers.get(key.index as usize)?;
+        // Generations of keys are odd, those of free elements even.
+        if timer.generation != key.generation {
+            return None;
+        }
+        self.unlink(key.index);
+        Some(self.release(key.index))
+    }
+
+    /// An instant by which to call [`advance`](Self::advance) again, or `None` without timers.
+    ///
+    /// Never later than the earliest deadline rounded up to a tick, and exactly that if the
+    /// earliest timer is in the lowest level or alone in its slot. Otherwise it is the instant at
+    /// which that slot moves down: looking then fires nothing, and at most once per level of each
+    /// timer. If timers have expired already, it is an instant of the past.
+    pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
+        let tick = if self.heads[usize::from(DUE)] != NIL {
+            self.elapsed_tick
+        } else {
+            let (list, start_tick) = self.first_slot()?;
+            let head = &self.timers[self.heads[list] as usize];
+            // In the lowest level, `tick` is the start of the slot.
+            let alone = head.prev == head.next && head.prev == self.heads[list];
+            if alone { head.tick } else { start_tick }
+        };
+        Some(tick.saturating_mul(TICK_NS))
+    }
+
+    /// Expires every timer whose deadline has come; [`pop_expired`](Self::pop_expired) yields them.
+    ///
+    /// A clock that goes backwards is taken to stand still.
+    pub(crate) fn advance(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+        let now_tick = self.now_ns >> TICK_BITS;
+        while let Some((list, start_tick)) = self.first_slot() {
+            if start_tick > now_tick {
+                break;
+            }
+            self.elapsed_tick = start_tick;
+            self.move_down(list);
+        }
+        self.elapsed_tick = now_tick;
+    }
+
+    /// Takes out the next timer that expired, in the order of ticks and of insertion.
+    ///
+    /// One at a time, so that the wheel need not be borrowed while the owner of a token is woken.
+    pub(crate) fn pop_expired(&mut self) -> Option<u64> {
+        let index = self.heads[usize::from(DUE)];
+        if index == NIL {
+            return None;
+        }
+        self.unlink(index);
+        Some(self.release(index))
+    }
+
+    /// [`advance`](Self::advance), then every expired timer's token, each one already taken out.
+    pub(crate) fn expire(&mut self, now_ns: u64, mut fire: impl FnMut(u64)) {
+        self.advance(now_ns);
+        while let Some(token) = self.pop_expired() {
+            fire(token);
+        }
+    }
+
+    /// The first list that is not empty, and the tick at which its slot starts.
+    fn first_slot(&self) -> Option<(usize, u64)> {
+        if self.levels == 0 {
+            return None;
+        }
+        let level = self.levels.trailing_zeros();
+        let slot = self.slots[level as usize].trailing_zeros();
+        let shift = level * SLOT_BITS;
+        // The bits above this level are those of the present; the bits below it are zero.
+        let above = self.elapsed_tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+        let start_tick = above | u64::from(slot) << shift;
+        debug_assert!(start_tick > self.elapsed_tick, "a slot of the past is occupied");
+        Some((level as usize * SLOTS + slot as usize, start_tick))
+    }
+
+    /// Empties a slot that starts now: each timer goes to a lower level, or is due.
+    fn move_down(&mut self, list: usize) {
+        let head = self.heads[list];
+        self.heads[list] = NIL;
+        self.clear_bit(list);
+        let mut index = head;
+        loop {
+            let next = self.timers[index as usize].next;
+            self.link(index);
+            if next == head {
+                return;
+            }
+            index = next;
+        }
+    }
+
+    /// Appends a timer to the list that its tick belongs to now.
+    fn link(&mut self, index: u32) {
+        let tick = self.timers[index as usize].tick;
+        let list = self.list_of(tick);
+        let head = self.heads[usize::from(list)];
+        let (prev, next) = if head == NIL {
+            self.heads[usize::from(list)] = index;
+            self.set_bit(list);
+            (index, index)
+        } else {
+            let last = self.timers[head as usize].prev;
+            self.timers[last as usize].next = index;
+            self.timers[head as usize].prev = index;
+            (last, head)
+        };
+        let timer = &mut self.timers[index as usize];
+        timer.prev = prev;
+        timer.next = next;
+        timer.list = list;
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let &Timer { prev, next, list, .. } = &self.timers[index as usize];
+        let list = usize::from(list);
+        if next == index {
+            self.heads[list] = NIL;
+            self.clear_bit(list);
+            return;
+        }
+        self.timers[prev as usize].next = next;
+        self.timers[next as usize].prev = prev;
+        if self.heads[list] == index {
+            self.heads[list] = next;
+        }
+    }
+
+    fn list_of(&self, tick: u64) -> u16 {
+        if tick <= self.elapsed_tick {
+            return DUE;
+        }
+        let level = (tick ^ self.elapsed_tick).ilog2() / SLOT_BITS;
+        let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
+        (level as usize * SLOTS + slot) as u16
+    }
+
+    fn set_bit(&mut self, list: u16) {
+        if list != DUE {
+            let (level, slot) = (usize::from(list) / SLOTS, usize::from(list) % SLOTS);
+            self.slots[level] |= 1 << slot;
+            self.levels |= 1 << level;
+        }
+    }
+
+    fn clear_bit(&mut self, list: usize) {
+        if list != usize::from(DUE) {
+            let (level, slot) = (list / SLOTS, list % SLOTS);
+            self.slots[level] &= !(1 << slot);
+            if self.slots[level] == 0 {
+                self.levels &= !(1 << level);
+            }
+        }
+    }
+
+    /// An element of `timers` that is in no list, the last one that was freed if there is any.
+    fn allocate(&mut self) -> u32 {
+        if self.free != NIL {
+            let index = self.free;
+            self.free = self.timers[index as usize].next;
+            return index;
+        }
+        let index = self.timers.len();
+        assert!(index < NIL as usize, "more than 2^32 - 1 timers on one core");
+        self.timers.push(Timer {
+            tick: 0,
+            token: 0,
+            prev: NIL,
+            next: NIL,
+            generation: 0,
+            list: DUE,
+        });
+        index as u32
+    }
+
+    /// Frees an element that is in no list any more and returns its token.
+    fn release(&mut self, index: u32) -> u64 {
+        let timer = &mut self.timers[index as usize];
+        timer.generation = timer.generation.wrapping_add(1);
+        timer.next = self.free;
+        self.free = index;
+        self.len -= 1;
+        timer.token
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! An open directory, as the root of what may be reached.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::path::Path;
+
+use super::{File, OpenOptions};
+
+/// A directory, below which files are opened safely.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::fs::Dir;
+/// # let root = tempfile::tempdir()?;
+/// # std::fs::write(root.path().join("page"), "hi")?;
+///
+/// let dir = Dir::open(root.path()).await?;
+/// let page = dir.open_file("page").await?;
+/// assert_eq!(page.len()?, 2);
+/// assert!(dir.open_file("../../etc/passwd").await.is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Dir {
+    file: File,
+}
+
+impl Dir {
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// Those of open(2); `NotADirectory`.
+    ///
+    /// # Kernel
+    /// `OPENAT` with `O_PATH | O_DIRECTORY`, 5.6.
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
+        Ok(Self { file: options.open(path).await? })
+    }
+
+    /// Opens a file below this directory for reading; see [`open_beneath`](Self::open_beneath).
+    ///
+    /// # Errors
+    /// As [`open_beneath`](Self::open_beneath).
+    pub async fn open_file(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        self.open_beneath(path, OpenOptions::new().read(true)).await
+    }
+
+    /// Opens a file below this directory. `..`, absolute paths and symbolic links that lead outside
+    /// are refused by the kernel itself, however the tree changes meanwhile.
+    ///
+    /// # Errors
+    /// Those of openat2(2): `CrossesDevices` (EXDEV) for a path that leaves the directory.
+    ///
+    /// # Kernel
+    /// `OPENAT2` with `RESOLVE_BENEATH`, 5.6.
+    pub async fn open_beneath(
+        &self,
+        path: impl AsRef<Path>,
+        options: &OpenOptions,
+    ) -> io::Result<File> {
+        let owned = self.file.owned();
+        let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
+        options.open_beneath((owned.raw_fd(), owned.handle()), path.as_ref(), resolve).await
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for Dir {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}

@@ -1,0 +1,179 @@
+//! How a file is opened.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::File;
+use crate::core::key::Handle;
+use crate::core::op::Op;
+use crate::core::path_op::{Open, open_how};
+
+/// How a file is opened: the options of `std::fs::OpenOptions`, with the same rules.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::fs::OpenOptions;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("log");
+///
+/// let log = OpenOptions::new().append(true).create(true).open(&path).await?;
+/// log.write_at("a line\n", 0).await?; // append: the offset does not matter
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    read: bool,
+    write: bool,
+    append: bool,
+    truncate: bool,
+    create: bool,
+    create_new: bool,
+    mode: u32,
+    custom_flags: i32,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OpenOptions {
+    /// Nothing set: such a file could neither be read nor written.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            read: false,
+            write: false,
+            append: false,
+            truncate: false,
+            create: false,
+            create_new: false,
+            mode: 0o666,
+            custom_flags: 0,
+        }
+    }
+
+    /// For reading.
+    pub fn read(&mut self, read: bool) -> &mut Self {
+        self.read = read;
+        self
+    }
+
+    /// For writing.
+    pub fn write(&mut self, write: bool) -> &mut Self {
+        self.write = write;
+        self
+    }
+
+    /// For writing at the end, whatever the offset.
+    pub fn append(&mut self, append: bool) -> &mut Self {
+        self.append = append;
+        self
+    }
+
+    /// Empties the file.
+    pub fn truncate(&mut self, truncate: bool) -> &mut Self {
+        self.truncate = truncate;
+        self
+    }
+
+    /// Makes the file if it is missing.
+    pub fn create(&mut self, create: bool) -> &mut Self {
+        self.create = create;
+        self
+    }
+
+    /// Makes the file; fails if it is there.
+    pub fn create_new(&mut self, create_new: bool) -> &mut Self {
+        self.create_new = create_new;
+        self
+    }
+
+    /// Permission bits of a new file, before the umask; default `0o666`.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Further `O_*` flags; the access mode in them is ignored.
+    pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
+        self.custom_flags = flags;
+        self
+    }
+
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// Those of open(2); `InvalidInput` for options that contradict each other or a path with a
+    /// zero byte.
+    ///
+    /// # Cancel safety
+    /// A descriptor that arrives after the future was dropped is closed.
+    ///
+    /// # Kernel
+    /// `OPENAT`, 5.6.
+    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let how = open_how(self.flags()?, self.mode, 0);
+        let path = c_path(path.as_ref())?;
+        let owned = Op::new(Open { dir: libc::AT_FDCWD, path, how, handle: None }).await?;
+        Ok(File::from_owned(owned))
+    }
+
+    /// Opens a file below a directory, with the kernel refusing every way out of it.
+    pub(super) async fn open_beneath(
+        &self,
+        (dir, handle): (RawFd, Handle),
+        path: &Path,
+        resolve: u64,
+    ) -> io::Result<File> {
+        let flags = self.flags()?;
+        // Unlike openat, openat2 refuses a mode that nothing will be made with.
+        let mode = if flags & libc::O_CREAT == 0 { 0 } else { self.mode };
+        let how = open_how(flags, mode, resolve);
+        let path = c_path(path)?;
+        let owned = Op::new(Open { dir, path, how, handle: Some(handle) }).await?;
+        Ok(File::from_owned(owned))
+    }
+
+    fn flags(&self) -> io::Result<i32> {
+        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        let access = match (self.read, self.write, self.append) {
+            (true, false, false) => libc::O_RDONLY,
+            (false, true, false) => libc::O_WRONLY,
+            (true, true, false) => libc::O_RDWR,
+            (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
+            (true, _, true) => libc::O_RDWR | libc::O_APPEND,
+            (false, false, false) => {
+                return invalid("a file is opened for reading, writing or appending: set one");
+            }
+        };
+        if self.append && self.truncate && !self.create_new {
+            return invalid("append and truncate contradict each other");
+        }
+        let writes = self.write || self.append;
+        if !writes && (self.truncate || self.create || self.create_new) {
+            return invalid("truncate, create and create_new need write or append");
+        }
+        let creation = match (self.create, self.truncate, self.create_new) {
+            (_, _, true) => libc::O_CREAT | libc::O_EXCL,
+            (true, true, false) => libc::O_CREAT | libc::O_TRUNC,
+            (true, false, false) => libc::O_CREAT,
+            (false, true, false) => libc::O_TRUNC,
+            (false, false, false) => 0,
+        };
+        Ok(access | creation | libc::O_CLOEXEC | (self.custom_flags & !libc::O_ACCMODE))
+    }
+}
+
+/// A path as the kernel takes it. An empty one is refused by the kernel itself.
+pub(super) fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a path cannot contain a zero byte")
+    })
+}

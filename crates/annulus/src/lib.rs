@@ -1,0 +1,63 @@
+//! A thread-per-core async runtime on io_uring.
+//!
+//! Read [`net`] for sockets, [`fs`] for files, [`time`] for timers, [`buf`] for the buffers that
+//! operations take, [`runtime`] for how it all is started and tuned. What happens below, down to
+//! the bits that the kernel reads, is in the crates `annulus-ring` and `annulus-abi`.
+//!
+//! ```
+//! use annulus::net::{TcpListener, TcpStream};
+//!
+//! async fn echo(stream: TcpStream) -> std::io::Result<()> {
+//!     let mut buf = vec![0; 1024];
+//!     loop {
+//!         let (n, filled) = stream.read(buf).await?;
+//!         if n == 0 {
+//!             return Ok(()); // the peer has said all it had to say
+//!         }
+//!         ((), buf) = stream.write_all(filled).await?;
+//!     }
+//! }
+//!
+//! #[annulus::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:0")?;
+//!     let address = listener.local_addr()?;
+//!     annulus::spawn(async move {
+//!         while let Ok((stream, _peer)) = listener.accept().await {
+//!             annulus::spawn(echo(stream));
+//!         }
+//!     });
+//!
+//!     let client = TcpStream::connect(address).await?;
+//!     client.write_all("hello").await?;
+//!     let ((), answer) = client.read_exact(vec![0; 5]).await?;
+//!     assert_eq!(answer, b"hello");
+//!     Ok(())
+//! }
+//! ```
+
+#![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod buf;
+mod core;
+pub mod fs;
+pub mod net;
+pub mod runtime;
+pub mod task;
+pub mod time;
+
+pub use annulus_macros::{main, test};
+pub use core::submit::submit;
+pub use runtime::Error;
+pub use task::spawn;
+
+/// The program of the project's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
+
+/// The guide for newcomers compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/why-io_uring.md")]
+struct WhyIoUring;

@@ -1,0 +1,25 @@
+//! Sockets.
+//!
+//! A socket is a record of its core. Receives are armed once and deliver again and again into
+//! buffers that the kernel chooses ([`TcpStream::recv`]), so an idle connection holds no buffer;
+//! sends queue up one behind the other. Futures wait on the record in the order in which they came,
+//! and dropping one loses no byte.
+
+mod address;
+mod held;
+mod options;
+mod reader;
+mod recv;
+mod send_file;
+mod stream;
+mod tcp_listener;
+mod tcp_stream;
+mod unix_stream;
+
+pub use address::ToAddress;
+pub use reader::Reader;
+pub use recv::{Parsed, Recv};
+pub use std::net::Shutdown;
+pub use tcp_listener::{ListenOptions, TcpListener};
+pub use tcp_stream::TcpStream;
+pub use unix_stream::UnixStream;

@@ -1,0 +1,73 @@
+//! Bytes that were taken from a stream and not used up yet.
+//!
+//! Owns: the bytes, and the first place in the stream's queue of readers, so that nobody reads what
+//! comes behind them before they are used up or given back. Invariant: dropped on whatever thread,
+//! the bytes go back first and the place is left after that.
+
+use std::future::poll_fn;
+use std::io;
+
+use super::recv::{Place, Queue};
+use super::stream::{Socket, give_back};
+use crate::buf::Lease;
+
+/// A prefix of the stream, in somebody's hands.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    socket: &'a Socket,
+    bytes: Option<Lease>,
+    place: Place,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn new(socket: &'a Socket) -> Self {
+        Self { socket, bytes: None, place: Place::new(&socket.owned, Queue::Received) }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(&[])
+    }
+
+    /// Waits for more bytes and appends them. False at the end of the stream.
+    pub(super) async fn fill(&mut self) -> io::Result<bool> {
+        let place = &mut self.place;
+        let more = poll_fn(|cx| place.poll_holding(cx)).await;
+        if self.bytes.is_none() && !matches!(more, Ok(Some(_))) {
+            self.place.leave();
+        }
+        let Some(more) = more? else {
+            return Ok(false);
+        };
+        self.bytes = Some(match self.bytes.take() {
+            None => more,
+            Some(bytes) => bytes.joined(&more),
+        });
+        Ok(true)
+    }
+
+    /// Uses up the first `n` bytes.
+    pub(super) fn consume(&mut self, n: usize) {
+        match &mut self.bytes {
+            Some(bytes) => bytes.advance(n),
+            None => assert_eq!(n, 0, "consume({n}) with nothing to consume"),
+        }
+        if self.bytes().is_empty() {
+            self.bytes = None;
+            self.place.leave();
+        }
+    }
+
+    /// Gives up what is left.
+    pub(super) fn discard(&mut self) {
+        self.bytes = None;
+        self.place.leave();
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(rest) = self.bytes.take() {
+            give_back(self.socket.owned.handle(), rest);
+        }
+    }
+}

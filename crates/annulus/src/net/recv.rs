@@ -1,0 +1,142 @@
+//! Futures that wait for received data.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use annulus_task::CoreId;
+
+use crate::buf::Lease;
+use crate::core::key::{Handle, Key};
+use crate::core::{Owned, State, current_id, with_core};
+
+/// A place in one of a record's queues of waiting futures. Leaves the queue when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    handle: Handle,
+    queue: Queue,
+    waiter: Option<Key>,
+}
+
+/// Which queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Queue {
+    Received,
+    Accepted,
+    Room,
+}
+
+impl Place {
+    pub(super) fn new(owned: &Owned, queue: Queue) -> Self {
+        Self { handle: owned.handle(), queue, waiter: None }
+    }
+
+    /// Polls with the core's state: `f` gets the record's key, this place, and the waker to leave
+    /// behind. What is in the waker's place afterwards, unused or replaced, is dropped when nothing
+    /// of the core is borrowed: it may run user code. The place is left when `f` is ready.
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut State, Key, &mut Option<Key>, &mut Option<Waker>) -> Poll<T>,
+    ) -> io::Result<Poll<T>> {
+        let mut waker = Some(cx.waker().clone());
+        let key = self.handle.key;
+        let polled = with_core(self.handle.core, |core| {
+            let mut state = core.state.borrow_mut();
+            f(&mut state, key, &mut self.waiter, &mut waker)
+        });
+        drop(waker);
+        if matches!(polled, Ok(Poll::Ready(_)) | Err(_)) {
+            self.leave();
+        }
+        polled
+    }
+
+    /// The next lease. The place is kept, or taken if there was none: nobody overtakes who holds
+    /// bytes.
+    pub(super) fn poll_holding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        let mut waker = Some(cx.waker().clone());
+        let key = self.handle.key;
+        let polled = with_core(self.handle.core, |core| {
+            let mut state = core.state.borrow_mut();
+            let polled = state.poll_lease(key, &mut self.waiter, &mut waker);
+            if matches!(polled, Poll::Ready(Ok(Some(_)))) {
+                state.hold_recv(key, &mut self.waiter);
+            }
+            polled
+        });
+        drop(waker);
+        polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
+    }
+
+    pub(super) fn leave(&mut self) {
+        let Some(waiter) = self.waiter.take() else {
+            return;
+        };
+        let (Handle { core, key }, queue) = (self.handle, self.queue);
+        if current_id() == Some(core) {
+            leave(core, key, queue, waiter);
+        } else {
+            let _ = annulus_task::post(core, move || leave(core, key, queue, waiter));
+        }
+    }
+}
+
+fn leave(core: CoreId, key: Key, queue: Queue, waiter: Key) {
+    let displaced = with_core(core, |core| {
+        let mut state = core.state.borrow_mut();
+        match queue {
+            Queue::Received => state.leave_recv(key, waiter),
+            Queue::Accepted => state.leave_accept(key, waiter),
+            Queue::Room => state.leave_room(key, waiter),
+        }
+    });
+    drop(displaced);
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// The future of [`TcpStream::recv`](super::TcpStream::recv).
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Recv<'a> {
+    place: Place,
+    _stream: std::marker::PhantomData<&'a ()>,
+}
+
+impl Recv<'_> {
+    pub(super) fn new(owned: &Owned) -> Self {
+        Self { place: Place::new(owned, Queue::Received), _stream: std::marker::PhantomData }
+    }
+}
+
+impl Future for Recv<'_> {
+    type Output = io::Result<Option<Lease>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled =
+            self.place.poll(cx, |state, key, waiter, waker| state.poll_lease(key, waiter, waker));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(result),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// What a closure of [`TcpStream::with_data`](super::TcpStream::with_data) did with the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parsed {
+    /// The first so many bytes are used up; the rest comes again next time.
+    Consumed(usize),
+    /// Nothing is used up; call again when there is more.
+    NeedMore,
+    /// Nothing is used up; call again when there are at least so many bytes.
+    NeedAtLeast(usize),
+}

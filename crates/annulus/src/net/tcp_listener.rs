@@ -1,0 +1,199 @@
+//! A listening TCP socket.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::Poll;
+
+use annulus_ring::{Kernel as _, SocketAddress};
+
+use super::recv::{Place, Queue};
+use super::{TcpStream, ToAddress, options};
+use crate::core::listener::Listener;
+use crate::core::record::Kind;
+use crate::core::{Owned, State, with_any};
+
+/// A TCP socket that accepts connections.
+///
+/// One request of the kernel accepts again and again (multishot); accepted connections wait in a
+/// queue of the core until somebody takes them.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, peer) = listener.accept().await?;
+/// assert_eq!(peer, client.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TcpListener {
+    owned: Owned,
+}
+
+/// How a listener is set up.
+///
+/// ```
+/// use annulus::net::ListenOptions;
+///
+/// let options = ListenOptions::new().backlog(4096).reuse_port(true);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct ListenOptions {
+    backlog: i32,
+    reuse_address: bool,
+    reuse_port: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ListenOptions {
+    /// The defaults: a backlog of 1024, `SO_REUSEADDR`, no `SO_REUSEPORT`.
+    pub fn new() -> Self {
+        Self { backlog: 1024, reuse_address: true, reuse_port: false }
+    }
+
+    /// Connections that may wait in the kernel to be accepted; bounded by `net.core.somaxconn`.
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// Whether the address may be taken although old connections of it linger (`SO_REUSEADDR`).
+    pub fn reuse_address(mut self, reuse: bool) -> Self {
+        self.reuse_address = reuse;
+        self
+    }
+
+    /// Whether several listeners, one a core, may share the address (`SO_REUSEPORT`).
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+}
+
+impl TcpListener {
+    /// Binds and listens with the default [`ListenOptions`]. Port 0 lets the kernel choose.
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`; `InvalidInput` for text that is no
+    /// address; an error that says so if no runtime runs on this thread.
+    ///
+    /// # Kernel
+    /// socket(2), bind(2), listen(2): system calls, because they do not block.
+    pub fn bind(address: impl ToAddress) -> io::Result<Self> {
+        Self::bind_with(address, ListenOptions::new())
+    }
+
+    /// Binds and listens.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_with(address: impl ToAddress, options: ListenOptions) -> io::Result<Self> {
+        let address = SocketAddress::from(address.to_address()?);
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let fd = with_any(|core| {
+            core.state.borrow_mut().ring.kernel().socket(address.family(), kind, 0)
+        })??;
+        // From here on the record closes the descriptor if something fails.
+        let owned = Owned::adopt(fd, Kind::Listener(Listener::new()))?;
+        let (level, yes) = (libc::SOL_SOCKET, 1);
+        if options.reuse_address {
+            options::set(&owned, level, libc::SO_REUSEADDR, yes)?;
+        }
+        if options.reuse_port {
+            options::set(&owned, level, libc::SO_REUSEPORT, yes)?;
+        }
+        owned.with(|state, _| state.ring.kernel().bind(fd, &address))??;
+        owned.with(|state, _| state.ring.kernel().listen(fd, options.backlog))??;
+        Ok(Self { owned })
+    }
+
+    /// Takes over a listener of `std`.
+    ///
+    /// # Errors
+    /// If no runtime runs on this thread.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self { owned: Owned::adopt_fd(listener.into(), Kind::Listener(Listener::new()))? })
+    }
+
+    /// Waits for the next connection. Gives it with the address of its peer.
+    ///
+    /// A connection that its peer reset before it was taken is left out.
+    ///
+    /// # Errors
+    /// Those of accept(2). When the process or the system has no descriptors left (EMFILE, ENFILE),
+    /// the error is reported once, the listener rests for some milliseconds, and connections stay
+    /// in the kernel's backlog: calling again is right.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no connection: it stays in the queue.
+    ///
+    /// # Kernel
+    /// `ACCEPT` with `IORING_ACCEPT_MULTISHOT`, 5.19; polled. getpeername(2) for the address,
+    /// because a multishot accept would overwrite it.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            let fd = self.next_descriptor().await?;
+            let peer = self.owned.with(|state, _| peer_or_close(state, fd))?;
+            if let Some(peer) = peer {
+                return Ok((TcpStream::adopt(fd)?, peer));
+            }
+        }
+    }
+
+    async fn next_descriptor(&self) -> io::Result<RawFd> {
+        let mut place = Place::new(&self.owned, Queue::Accepted);
+        poll_fn(|cx| {
+            let polled =
+                place.poll(cx, |state, key, waiter, waker| state.poll_accept(key, waiter, waker));
+            match polled {
+                Ok(poll) => poll,
+                Err(error) => Poll::Ready(Err(error)),
+            }
+        })
+        .await
+    }
+
+    /// The address it listens on, with the real port if 0 was asked for.
+    ///
+    /// # Errors
+    /// Those of getsockname(2); use on a foreign core.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let fd = self.owned.raw_fd();
+        let address = self.owned.with(|state, _| state.ring.kernel().local_address(fd))??;
+        super::stream::ip_address(&address)
+    }
+}
+
+/// The peer of an accepted connection; one that is gone already is closed.
+fn peer_or_close(state: &mut State, fd: RawFd) -> Option<SocketAddr> {
+    let peer = state.ring.kernel().peer_address(fd).ok().and_then(|address| address.ip());
+    if peer.is_none() {
+        state.close_descriptor(fd);
+    }
+    peer
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.owned.as_fd()
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.owned.raw_fd()
+    }
+}

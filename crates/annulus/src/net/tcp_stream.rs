@@ -1,0 +1,325 @@
+//! A TCP connection.
+
+use std::future::Future;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use annulus_ring::{Kernel as _, SocketAddress};
+
+use super::recv::{Parsed, Recv};
+use super::stream::{Socket, ip_address};
+use super::{ToAddress, options};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
+use crate::core::op::Op;
+use crate::core::socket_op::Connect;
+use crate::core::with_any;
+use crate::fs::File;
+
+/// A TCP connection.
+///
+/// All methods take `&self`: one task may read while another writes. The handle is `Send + Sync`,
+/// but its operations run on the core that made it.
+///
+/// # Reading
+/// [`recv`](Self::recv) leases what arrived where the kernel put it: nothing is copied, and a
+/// connection that is idle holds no buffer. [`read`](Self::read) fills a buffer of yours.
+/// [`with_data`](Self::with_data) hands the bytes to a parser. They may be mixed; waiting readers
+/// are served in the order in which they came.
+///
+/// # Writing
+/// Sends queue up one behind the other, so bytes of two tasks never interleave within a call.
+/// Dropping the future of a send does not take its bytes back. Dropping the handle sends what was
+/// accepted (for at most [`close_flush`](crate::runtime::Builder::close_flush)), then closes.
+///
+/// Closing with received bytes unread resets the connection, as TCP has it, and the peer may then
+/// lose an answer that it has not read yet: read to the end, or shut the sending direction down and
+/// read on, where that matters.
+///
+/// # Forgetting
+/// `mem::forget` of a future that waits is sound, but keeps its place in the queue: later readers
+/// of the same stream wait behind it for ever.
+///
+/// # Half-close
+/// The end of one direction does not end the other: after `recv` gave `None`, sending still works,
+/// and after `shutdown(Shutdown::Write)` receiving does.
+#[derive(Debug)]
+pub struct TcpStream {
+    socket: Socket,
+}
+
+impl TcpStream {
+    pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
+        Ok(Self { socket: Socket::adopt(fd)? })
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// `ConnectionRefused`, `TimedOut`, `HostUnreachable`, …; `InvalidInput` for text that is no
+    /// address.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the attempt and closes the socket.
+    ///
+    /// # Kernel
+    /// socket(2), then `CONNECT`, 5.5; polled.
+    pub async fn connect(address: impl ToAddress) -> io::Result<Self> {
+        let address = Box::new(SocketAddress::from(address.to_address()?));
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let fd = with_any(|core| {
+            core.state.borrow_mut().ring.kernel().socket(address.family(), kind, 0)
+        })??;
+        let stream = Self::adopt(fd)?;
+        Op::new(Connect { handle: stream.socket.owned.handle(), address }).await?;
+        Ok(stream)
+    }
+
+    /// The next bytes, leased where the kernel put them; `None` when the peer has ended its
+    /// direction.
+    ///
+    /// # Errors
+    /// `ConnectionReset`, … once; later calls give `None`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: bytes stay in the queue.
+    ///
+    /// # Kernel
+    /// `RECV` with `IORING_RECV_MULTISHOT` and buffer selection, 6.0; polled. One request serves
+    /// any number of messages.
+    pub fn recv(&self) -> Recv<'_> {
+        self.socket.recv()
+    }
+
+    /// Reads into `buf`, from its start up to its capacity. Gives the number of bytes, 0 at the
+    /// end.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), with the buffer; `InvalidInput` for a buffer without capacity.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffer, but not the bytes: what arrives late is given to the
+    /// next reader.
+    ///
+    /// # Kernel
+    /// `RECV`, 5.6, straight into the buffer; polled. If a leased receive is armed already, its
+    /// bytes are copied.
+    pub fn read<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.read(buf, false)
+    }
+
+    /// Reads until `buf` is full.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `UnexpectedEof` if the stream ends before, with what was read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: bytes that it had taken go back to the front.
+    pub async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        let (_, buf) = self.socket.read(buf, true).await?;
+        Ok(((), buf))
+    }
+
+    /// Hands received bytes to `parse` until it consumes some. Gives how many it consumed; 0 means
+    /// that the peer has ended its direction and nothing is left.
+    ///
+    /// What is not consumed comes again at the next call. While more than
+    /// [`send_high_bytes`](crate::runtime::Builder::send_high_bytes) of
+    /// [`send_nowait`](Self::send_nowait) wait to be sent, `parse` is not called: a peer that does
+    /// not read what it is sent is not read from either.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv); `UnexpectedEof` if the stream ends in bytes that `parse` did not
+    /// consume.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{Parsed, TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// # client.write_all("ping").await?;
+    /// # client.shutdown(std::net::Shutdown::Write)?;
+    /// loop {
+    ///     let n = stream
+    ///         .with_data(|bytes| {
+    ///             stream.send_nowait(bytes).ok();
+    ///             Parsed::Consumed(bytes.len())
+    ///         })
+    ///         .await?;
+    ///     if n == 0 {
+    ///         break;
+    ///     }
+    /// }
+    /// # drop(stream);
+    /// # let ((), answer) = client.read_exact(vec![0; 4]).await?;
+    /// # assert_eq!(answer, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn with_data<F>(&self, parse: F) -> io::Result<usize>
+    where
+        F: FnMut(&[u8]) -> Parsed,
+    {
+        self.socket.with_data(parse).await
+    }
+
+    /// A reader that lends its bytes, for parsers that borrow.
+    pub fn reader(&self) -> super::Reader<'_> {
+        super::Reader::new(&self.socket)
+    }
+
+    /// Sends bytes of `buf`, and gives how many were sent: all of them, unless the connection fails
+    /// on the way.
+    ///
+    /// # Errors
+    /// `BrokenPipe`, `ConnectionReset`, …, with the buffer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the bytes back: they stay in the send queue.
+    ///
+    /// # Kernel
+    /// `SEND` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.6; inline if the socket has room, else
+    /// polled.
+    pub fn write<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.send(buf, false)
+    }
+
+    /// Sends all bytes of `buf`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    pub fn write_all<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> impl Future<Output = BufResult<(), B>> + use<'_, B> {
+        self.socket.write_all(buf)
+    }
+
+    /// Copies `bytes` into the send queue without waiting. They are sent at the end of the turn,
+    /// together with others queued in it.
+    ///
+    /// # Errors
+    /// `WouldBlock` if more than [`send_high_bytes`](crate::runtime::Builder::send_high_bytes) wait
+    /// already (nothing was taken; await [`flush`](Self::flush)); the error of an earlier send that
+    /// failed.
+    pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.send_nowait(bytes)
+    }
+
+    /// Waits until everything that `send_nowait` queued has been given to the kernel's socket.
+    ///
+    /// # Errors
+    /// The error of a send that failed.
+    pub async fn flush(&self) -> io::Result<()> {
+        self.socket.room(Some(0)).await
+    }
+
+    /// Sends a range of a file, and gives how many bytes were sent: fewer if the file ends before.
+    ///
+    /// Nothing else may be sent on this socket meanwhile.
+    ///
+    /// # Errors
+    /// Those of reading the file and of sending.
+    ///
+    /// # Kernel
+    /// sendfile(2) for ranges that are in the page cache (cachestat(2), 6.5), because it copies
+    /// nothing and cannot block then; `READ` and `SEND` for the rest.
+    pub async fn send_file(&self, file: &File, range: Range<u64>) -> io::Result<u64> {
+        super::send_file::send_file(&self.socket, file, range).await
+    }
+
+    /// Ends one direction or both.
+    ///
+    /// What was accepted before, by `send_nowait` or by sends whose futures are gone, is still
+    /// sent; the sending direction ends behind it. Sends after this are refused with `BrokenPipe`.
+    ///
+    /// # Errors
+    /// Those of shutdown(2): `NotConnected`.
+    ///
+    /// # Kernel
+    /// shutdown(2): a system call, because the ring would take five times as long.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Those of getsockname(2); use on a foreign core.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        ip_address(&self.socket.local_address()?)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// Those of getpeername(2): `NotConnected`; use on a foreign core.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        ip_address(&self.socket.peer_address()?)
+    }
+
+    /// Whether small segments are sent at once (`TCP_NODELAY`) instead of waiting for company.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        let value = i32::from(nodelay);
+        options::set(&self.socket.owned, libc::IPPROTO_TCP, libc::TCP_NODELAY, value)
+    }
+
+    /// The value of `TCP_NODELAY`.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        options::get(&self.socket.owned, libc::IPPROTO_TCP, libc::TCP_NODELAY).map(|v| v != 0)
+    }
+
+    /// The stream as `std` has it, in blocking mode, once what was queued is sent.
+    ///
+    /// # Errors
+    /// With the stream given back: if bytes were received and not read yet, or a send is in flight.
+    pub async fn into_std(self) -> Result<std::net::TcpStream, BufError<Self>> {
+        let detached = self.socket.detach().await;
+        let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
+        let stream = std::net::TcpStream::from(fd);
+        stream.set_nonblocking(false).map_err(BufError::without_buf)?;
+        Ok(stream)
+    }
+
+    /// Takes over a stream of `std`.
+    ///
+    /// # Errors
+    /// If no runtime runs on this thread.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { socket: Socket::from_fd(stream.into())? })
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.owned.as_fd()
+    }
+}
+
+impl AsRawFd for TcpStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.owned.raw_fd()
+    }
+}

@@ -1,0 +1,138 @@
+//! A connected pair of Unix stream sockets.
+
+use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use annulus_ring::Kernel as _;
+
+use super::Reader;
+use super::recv::{Parsed, Recv};
+use super::stream::Socket;
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
+use crate::core::with_any;
+
+/// A Unix stream socket. Its methods are those of [`TcpStream`](super::TcpStream), with the same
+/// rules.
+#[derive(Debug)]
+pub struct UnixStream {
+    socket: Socket,
+}
+
+impl UnixStream {
+    /// Two sockets connected to each other.
+    ///
+    /// # Errors
+    /// Those of socketpair(2); an error that says so if no runtime runs on this thread.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixStream;
+    ///
+    /// let (left, right) = UnixStream::pair()?;
+    /// left.write_all("ping").await?;
+    /// let ((), got) = right.read_exact(vec![0; 4]).await?;
+    /// assert_eq!(got, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let [left, right] = with_any(|core| {
+            core.state.borrow_mut().ring.kernel().socketpair(libc::AF_UNIX, kind, 0)
+        })??;
+        Ok((Self { socket: Socket::adopt(left)? }, Self { socket: Socket::adopt(right)? }))
+    }
+
+    /// As [`TcpStream::recv`](super::TcpStream::recv).
+    pub fn recv(&self) -> Recv<'_> {
+        self.socket.recv()
+    }
+
+    /// As [`TcpStream::read`](super::TcpStream::read).
+    pub fn read<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.read(buf, false)
+    }
+
+    /// As [`TcpStream::read_exact`](super::TcpStream::read_exact).
+    pub async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        let (_, buf) = self.socket.read(buf, true).await?;
+        Ok(((), buf))
+    }
+
+    /// As [`TcpStream::with_data`](super::TcpStream::with_data).
+    pub async fn with_data<F>(&self, parse: F) -> io::Result<usize>
+    where
+        F: FnMut(&[u8]) -> Parsed,
+    {
+        self.socket.with_data(parse).await
+    }
+
+    /// As [`TcpStream::reader`](super::TcpStream::reader).
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.socket)
+    }
+
+    /// As [`TcpStream::write`](super::TcpStream::write).
+    pub fn write<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.send(buf, false)
+    }
+
+    /// As [`TcpStream::write_all`](super::TcpStream::write_all).
+    pub fn write_all<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> impl Future<Output = BufResult<(), B>> + use<'_, B> {
+        self.socket.write_all(buf)
+    }
+
+    /// As [`TcpStream::send_nowait`](super::TcpStream::send_nowait).
+    pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.send_nowait(bytes)
+    }
+
+    /// As [`TcpStream::flush`](super::TcpStream::flush).
+    pub async fn flush(&self) -> io::Result<()> {
+        self.socket.room(Some(0)).await
+    }
+
+    /// As [`TcpStream::shutdown`](super::TcpStream::shutdown).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
+    }
+
+    /// As [`TcpStream::into_std`](super::TcpStream::into_std).
+    pub async fn into_std(self) -> Result<std::os::unix::net::UnixStream, BufError<Self>> {
+        let detached = self.socket.detach().await;
+        let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
+        let stream = std::os::unix::net::UnixStream::from(fd);
+        stream.set_nonblocking(false).map_err(BufError::without_buf)?;
+        Ok(stream)
+    }
+
+    /// As [`TcpStream::from_std`](super::TcpStream::from_std).
+    pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { socket: Socket::from_fd(stream.into())? })
+    }
+}
+
+impl AsFd for UnixStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.owned.as_fd()
+    }
+}
+
+impl AsRawFd for UnixStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.owned.raw_fd()
+    }
+}

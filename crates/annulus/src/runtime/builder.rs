@@ -1,0 +1,177 @@
+//! The knobs of a runtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annulus_ring::{AnyKernel, Mask};
+use annulus_task::OnPanic;
+
+use super::{Error, Runtime};
+use crate::core::setup::{Config, KernelMaker};
+
+/// What a runtime is made of. Every knob has a default that suits a server with thousands of
+/// connections and opens under a memlock limit of 8 MiB.
+///
+/// ```
+/// use std::time::Duration;
+/// use annulus::runtime::Runtime;
+///
+/// let runtime = Runtime::builder().entries(64).spin(Duration::from_micros(20)).build()?;
+/// # drop(runtime);
+/// # Ok::<(), annulus::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    config: Config,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// All defaults.
+    pub fn new() -> Self {
+        Self { config: Config::default() }
+    }
+
+    /// Submission entries, default 256. More are submitted in the middle of a turn if it fills up;
+    /// a low memlock limit halves it, down to 32.
+    pub fn entries(mut self, entries: u32) -> Self {
+        self.config.entries = entries.max(1);
+        self
+    }
+
+    /// Completion entries, default eight times the submission entries. More completions than that
+    /// wait in the kernel; nothing is lost.
+    pub fn cq_entries(mut self, entries: u32) -> Self {
+        self.config.cq_entries = Some(entries);
+        self
+    }
+
+    /// Slots of the fixed-file table, default 16384, at most the descriptor limit. A handle whose
+    /// descriptor finds no slot uses the descriptor itself, which costs a few per cent an
+    /// operation. 0 for no table.
+    pub fn fixed_files(mut self, slots: u32) -> Self {
+        self.config.fixed_files = slots;
+        self
+    }
+
+    /// Bytes of one provided buffer, default 16 KiB: the most that one lease can hold.
+    pub fn buffer_bytes(mut self, bytes: u32) -> Self {
+        self.config.buffer_bytes = bytes.max(64);
+        self
+    }
+
+    /// Provided buffers at most, rounded up to a power of two, default 1024. They are memory only
+    /// once used; when all are on lease, receives go through the heap.
+    pub fn buffer_count(mut self, count: u16) -> Self {
+        self.config.buffer_count = count.clamp(1, 32768);
+        self
+    }
+
+    /// Provided buffers that the kernel has at first, default 32. Few stay hot in the cache; the
+    /// number doubles whenever the kernel runs out.
+    pub fn buffers_published(mut self, count: u16) -> Self {
+        self.config.buffers_published = count.max(1);
+        self
+    }
+
+    /// Whether small receives share a buffer where the kernel can do that (Linux 6.12), default
+    /// true.
+    pub fn buffers_incremental(mut self, incremental: bool) -> Self {
+        self.config.buffers_incremental = incremental;
+        self
+    }
+
+    /// How long to look for completions before sleeping, default zero. Spinning trades CPU time for
+    /// latency.
+    pub fn spin(mut self, spin: Duration) -> Self {
+        self.config.spin_ns = nanos(spin);
+        self
+    }
+
+    /// Tasks polled in one turn at most, default 256, so that a crowd of ready tasks cannot keep
+    /// the core from its I/O.
+    pub fn budget(mut self, tasks: u32) -> Self {
+        self.config.budget = tasks.max(1);
+        self
+    }
+
+    /// What a panic in a task does, default [`OnPanic::Contain`]: it ends that task and comes out
+    /// of its handle.
+    pub fn on_panic(mut self, policy: OnPanic) -> Self {
+        self.config.on_panic = policy;
+        self
+    }
+
+    /// Lets a kernel thread poll the submission queue, off by default; it sleeps after `idle`
+    /// without work. It burns a CPU while awake.
+    pub fn sqpoll(mut self, idle: Duration) -> Self {
+        self.config.sqpoll_idle = Some(idle);
+        self
+    }
+
+    /// Binds the polling kernel thread to a CPU.
+    pub fn sqpoll_cpu(mut self, cpu: u32) -> Self {
+        self.config.sqpoll_cpu = Some(cpu);
+        self
+    }
+
+    /// How long a dropped socket may take to send the bytes it had accepted, default 5 seconds.
+    pub fn close_flush(mut self, bound: Duration) -> Self {
+        self.config.close_flush_ns = nanos(bound);
+        self
+    }
+
+    /// Bytes queued by `send_nowait` above which a socket takes no more until some are sent,
+    /// default 256 KiB.
+    pub fn send_high_bytes(mut self, bytes: usize) -> Self {
+        self.config.send_high_bytes = bytes.max(1);
+        self
+    }
+
+    /// How long dropping the runtime may wait for the kernel, default 5 seconds.
+    pub fn shutdown_timeout(mut self, bound: Duration) -> Self {
+        self.config.shutdown_ns = nanos(bound);
+        self
+    }
+
+    /// Hides capabilities of the kernel, so that tests run what older kernels run. Nothing by
+    /// default.
+    pub fn mask(mut self, mask: Mask) -> Self {
+        self.config.mask = mask;
+        self
+    }
+
+    /// Puts another kernel behind the runtime: a simulated one, or one that looks at the calls to
+    /// the real one. The real one by default. `make` is called once for each runtime.
+    ///
+    /// ```
+    /// use annulus::runtime::Runtime;
+    /// use annulus_ring::Real;
+    ///
+    /// let runtime = Runtime::builder().kernel(|| Real::new().into()).build()?;
+    /// # drop(runtime);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn kernel(mut self, make: impl Fn() -> AnyKernel + Send + Sync + 'static) -> Self {
+        self.config.kernel = Some(KernelMaker(Arc::new(make)));
+        self
+    }
+
+    /// Makes the runtime, bound to this thread.
+    ///
+    /// # Errors
+    /// [`Error`], with cause and remedy, where io_uring is refused.
+    pub fn build(self) -> Result<Runtime, Error> {
+        Runtime::from_config(self.config)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,115 @@
+//! Waiting for a moment.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use annulus_ring::Kernel as _;
+use annulus_task::CoreId;
+
+use super::Instant;
+use crate::core::key::Key;
+use crate::core::{current_id, errors, with_any, with_core};
+
+/// Waits for `duration`, which starts now.
+///
+/// # Cancel safety
+/// Dropping it takes the timer away; nothing else happens.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() {
+/// use std::time::Duration;
+/// annulus::time::sleep(Duration::from_millis(1)).await;
+/// # }
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(Instant::now() + duration)
+}
+
+/// Waits until `deadline`; one that has passed is over at the first poll.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { deadline, entry: None }
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+///
+/// It is `Send`: polled on another core, it moves its timer there.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    /// Where the timer is armed.
+    entry: Option<(CoreId, Key)>,
+}
+
+impl Sleep {
+    /// When it is over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Sets another deadline. The timer is armed anew at the next poll.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.disarm();
+        self.deadline = deadline;
+    }
+
+    fn disarm(&mut self) {
+        let Some((core, key)) = self.entry.take() else {
+            return;
+        };
+        if current_id() == Some(core) {
+            let waker = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
+            drop(waker);
+        } else {
+            let _ = annulus_task::post(core, move || {
+                let waker = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
+                drop(waker);
+            });
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    /// # Panics
+    /// If no runtime runs on this thread.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(here) = current_id() else { panic!("{}", errors::no_runtime()) };
+        if self.entry.is_some_and(|(core, _)| core != here) {
+            self.disarm();
+        }
+        let waker = cx.waker().clone();
+        let (deadline, entry) = (self.deadline, self.entry);
+        let polled = with_any(|core| {
+            let mut state = core.state.borrow_mut();
+            match entry {
+                Some((_, key)) => {
+                    let (over, displaced) = state.poll_sleep(key, waker);
+                    (over, Some(key), displaced)
+                }
+                None if deadline.as_ns() <= state.ring.kernel().now() => (true, None, Some(waker)),
+                None => (false, Some(state.start_sleep(deadline.as_ns(), waker)), None),
+            }
+        });
+        let Ok((over, key, displaced)) = polled else {
+            return Poll::Pending;
+        };
+        drop(displaced);
+        self.entry = key.map(|key| (here, key));
+        if over {
+            self.disarm();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}

@@ -1,0 +1,182 @@
+//! Instruments: a kernel that counts the calls to the real one, and an allocator that counts for
+//! each thread.
+//!
+//! Owns the unsafe code of these instruments, which only passes calls on.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use annulus_ring::abi::{Errno, Params, RegisterOp};
+use annulus_ring::{AnyKernel, Enter, Kernel, Real, RingMemory, SocketAddress};
+
+/// What a runtime asked of its kernel.
+#[derive(Default)]
+pub struct Calls {
+    pub enters: AtomicU64,
+    /// Reads of the clock: no system calls, but not free.
+    pub clock: AtomicU64,
+    pub others: AtomicU64,
+}
+
+impl Calls {
+    /// `(enters, readings of the clock, others)`.
+    pub fn now(&self) -> (u64, u64, u64) {
+        // ORDERING: SeqCst; counters of a test, no other memory depends on them.
+        let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        (read(&self.enters), read(&self.clock), read(&self.others))
+    }
+}
+
+/// The real kernel, with a count of what is asked of it.
+struct Counting {
+    real: Real,
+    calls: Arc<Calls>,
+}
+
+/// Makes kernels that count into `calls`.
+pub fn counting(calls: &Arc<Calls>) -> impl Fn() -> AnyKernel + Send + Sync + 'static {
+    let calls = calls.clone();
+    move || {
+        let (real, calls) = (Real::new(), calls.clone());
+        AnyKernel::Dyn(Box::new(Counting { real, calls }))
+    }
+}
+
+impl Counting {
+    fn other(&mut self) -> &mut Real {
+        count(&self.calls.others);
+        &mut self.real
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    // ORDERING: SeqCst, as in `Calls::now`.
+    counter.fetch_add(1, Ordering::SeqCst);
+}
+
+// SAFETY: every call goes to the real kernel.
+unsafe impl Kernel for Counting {
+    fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
+        self.other().setup(entries, params)
+    }
+    unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
+        count(&self.calls.enters);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.real.enter(call) }
+    }
+    unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.other().register(op, arg, nr) }
+    }
+    fn register_ring(&mut self) -> Result<(), Errno> {
+        self.other().register_ring()
+    }
+    fn unregister_ring(&mut self) {
+        self.other().unregister_ring();
+    }
+    fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
+        self.other().poll_ring(timeout_ns)
+    }
+    fn now(&self) -> u64 {
+        count(&self.calls.clock);
+        self.real.now()
+    }
+    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        self.other().close(fd)
+    }
+    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
+        self.other().socket(domain, kind, protocol)
+    }
+    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
+        self.other().socketpair(domain, kind, protocol)
+    }
+    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
+        self.other().bind(fd, address)
+    }
+    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
+        self.other().listen(fd, backlog)
+    }
+    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
+        self.other().shutdown(fd, how)
+    }
+    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
+        self.other().local_address(fd)
+    }
+    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
+        self.other().peer_address(fd)
+    }
+    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        self.other().set_option(fd, level, name, value)
+    }
+    fn option(
+        &mut self,
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+    ) -> Result<usize, Errno> {
+        self.other().option(fd, level, name, value)
+    }
+    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
+        self.other().statx(fd, mask)
+    }
+    fn eventfd(&mut self) -> Result<RawFd, Errno> {
+        self.other().eventfd()
+    }
+    fn send_file(
+        &mut self,
+        socket: RawFd,
+        file: RawFd,
+        offset: u64,
+        len: usize,
+    ) -> Result<usize, Errno> {
+        self.other().send_file(socket, file, offset, len)
+    }
+    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
+        self.other().cached(file, offset, len)
+    }
+}
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Allocations of the calling thread so far.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
+/// The allocator of the test binary.
+pub struct Allocator;
+
+fn note() {
+    // A thread that is ending has no counter any more.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(old, layout, bytes) }
+    }
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(old, layout) }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the tests share: a runtime that must be clean at the end, and pairs of sockets.
+
+use std::future::Future;
+use std::io;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use annulus::net::{TcpListener, TcpStream};
+use annulus::runtime::{Builder, Metrics, Runtime};
+
+/// Tests that look at the process as a whole (its descriptors, its limits) exclude the others.
+static PROCESS: RwLock<()> = RwLock::new(());
+
+pub fn share_process() -> RwLockReadGuard<'static, ()> {
+    PROCESS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn own_process() -> RwLockWriteGuard<'static, ()> {
+    PROCESS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a test on a runtime with the defaults.
+pub fn run<F: Future<Output = io::Result<()>>>(test: F) {
+    run_on(Runtime::builder(), test);
+}
+
+/// Runs a test, ends the runtime, and checks that nothing is left.
+pub fn run_on<F: Future<Output = io::Result<()>>>(builder: Builder, test: F) {
+    let _shared = share_process();
+    check(builder, test);
+}
+
+/// As [`run_on`], for a caller that has the process already.
+pub fn check<F: Future<Output = io::Result<()>>>(builder: Builder, test: F) -> Metrics {
+    let runtime = builder.build().expect("io_uring is there");
+    let result = runtime.block_on(test);
+    let last = runtime.shutdown();
+    result.expect("the test ends without an error");
+    assert_eq!(last.tasks, 0, "tasks are left");
+    assert_eq!(last.ops_in_flight, 0, "requests are left");
+    assert_eq!(last.descriptors, 0, "descriptors are left");
+    assert_eq!(last.leases_out, 0, "leases are left");
+    assert_eq!(last.stale_cqes, 0, "completions belonged to nothing");
+    last
+}
+
+/// Two ends of a TCP connection.
+pub async fn pair() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    let (server, _) = listener.accept().await?;
+    Ok((client, server))
+}
+
+/// Open descriptors of this process.
+pub fn descriptors() -> Vec<String> {
+    let mut open: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .expect("procfs is mounted")
+        .filter_map(|entry| {
+            let link = std::fs::read_link(entry.ok()?.path()).ok()?;
+            Some(link.to_string_lossy().into_owned())
+        })
+        .collect();
+    open.sort();
+    open
+}
+
+/// Lets everything that is ready run, and the kernel answer, `turns` times.
+pub async fn turns(turns: usize) {
+    for _ in 0..turns {
+        annulus::time::sleep(std::time::Duration::from_micros(100)).await;
+    }
+}
+
+/// Says that a test was left out, where the harness does not swallow it.
+pub fn skip(why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// A directory that is made and removed while no test looks at the descriptors of the process.
+pub struct Scratch(Option<tempfile::TempDir>);
+
+impl Scratch {
+    pub fn new() -> Self {
+        let _shared = share_process();
+        Self(Some(tempfile::tempdir().expect("a temporary directory")))
+    }
+
+    /// A file in it, with these contents.
+    pub fn file(&self, name: &str, contents: &[u8]) -> std::path::PathBuf {
+        let _shared = share_process();
+        let path = self.path().join(name);
+        std::fs::write(&path, contents).expect("the directory can be written");
+        path
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.0.as_ref().expect("it is there until dropped").path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _shared = share_process();
+        self.0.take();
+    }
+}
