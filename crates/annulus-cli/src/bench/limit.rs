@@ -1,0 +1,57 @@
+//! The limit: hand-written loops over the bare ring, without a runtime, as good as they can be.
+//!
+//! Owns: what a program written for one purpose pays, the load that servers are measured with, and
+//! the few system calls of measuring. Does not own: any policy of measuring.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `nop` | no-ops |
+//! | `read` | reads of a registered file, into plain or registered buffers |
+//! | `echo` | multishot accept, multishot receive, one send in flight per connection |
+//! | `load` | the other side of `echo` |
+//! | `pool` | provided buffers |
+//! | `sys` | CPU time, pinning, alarm |
+//!
+//! Invariant: these processes end by returning an error or by the end of the process, so memory
+//! that the kernel was given is either drained or leaked, never freed early.
+
+#![allow(unsafe_code, reason = "whoever pushes an entry lends memory to the kernel")]
+
+pub mod echo;
+pub mod load;
+pub mod nop;
+mod pool;
+pub mod read;
+pub mod sys;
+
+use std::io;
+
+use annulus_ring::abi::{Errno, SqeFlags};
+use annulus_ring::{Op, Ring};
+
+/// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
+#[inline]
+fn wait(ring: &mut Ring, timeout_ns: Option<u64>) -> io::Result<()> {
+    match ring.submit_and_wait(1, timeout_ns) {
+        Ok(_) | Err(Errno(libc::EINTR | libc::EBUSY)) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Pushes an operation; a full queue is submitted first.
+///
+/// # Safety
+/// * As for [`Ring::vacant`].
+#[inline]
+unsafe fn push<O: Op>(ring: &mut Ring, op: &O, user_data: u64, flags: SqeFlags) -> io::Result<()> {
+    loop {
+        // SAFETY: the caller's promise is passed on.
+        if unsafe { ring.push_with_flags(op, user_data, flags) }.is_ok() {
+            return Ok(());
+        }
+        match ring.submit() {
+            Ok(_) | Err(Errno(libc::EINTR)) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The program `annulus`: what io_uring can do here, shown from the command line.
+//!
+//! Owns: the dispatch from a subcommand to its module, and the exit code. Does not own: any
+//! subcommand; each is one module with its `Args` and a `run(&Args) -> io::Result<ExitCode>`.
+//! Invariant: an error of a subcommand is printed whole, on standard error, and exits with 1; clap
+//! exits with 2 on misuse. Unsafe code is denied but in the loops that benchmarks compare with.
+
+#![deny(unsafe_code)]
+
+mod bench;
+mod cli;
+mod doctor;
+mod echo;
+mod listen;
+mod serve;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Echo(args) => echo::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::BenchChild(args) => bench::child::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("annulus: {error}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,57 @@
+//! `annulus serve DIR`: the files beneath a directory, over HTTP/1.1.
+//!
+//! ```text
+//!  bytes ──> input ──> head ──> answer ──> response ──> bytes
+//!  (leases)            │          │ target, conditional, range, entity, media
+//!                      │          └ site: open beneath the root, facts, read
+//!                      └ framing: what is a request, where does the next one begin
+//! ```
+//!
+//! Everything that decides is pure and knows neither a socket nor a ring: [`head`] says where a
+//! request ends, [`target`] which file is meant, [`conditional`] and [`range`] which part of it is
+//! wanted, [`response`] how that is said. [`connection`] strings them together over the two small
+//! traits of [`wire`]; [`live`] is the runtime's side of these, and [`cores`] starts and ends it
+//! all.
+//!
+//! Policies, where HTTP leaves a choice (RFC 9110, RFC 9112):
+//!
+//! * Several ranges in one request are answered with the whole file (200), never with
+//!   `multipart/byteranges`; a single range is honoured.
+//! * `%2F` in a path is a byte of a name. No file name can hold it, so it is not found (404);
+//!   it never separates directories. `%00` and a malformed escape are 400.
+//! * `.` and `..` are resolved in the text of the path, encoded or not; one that leaves the root is
+//!   400. What the kernel finds is confined once more by `openat2(RESOLVE_BENEATH)`, so symbolic
+//!   links work inside the directory as long as they are relative, and never lead out of it (404).
+//! * A body sent with a request is skipped if it is short, else the connection is closed after the
+//!   answer; `Expect: 100-continue` gets the final answer at once, and the connection is closed.
+//! * Ambiguous framing (`Transfer-Encoding` with `Content-Length`, disagreeing lengths) is 400 and
+//!   ends the connection.
+
+mod args;
+mod cores;
+mod launch;
+mod stop;
+
+mod live;
+mod wire;
+
+mod connection;
+mod exchange;
+mod head;
+mod input;
+mod target;
+
+mod answer;
+mod conditional;
+mod entity;
+mod media;
+mod range;
+
+mod clock;
+mod listing;
+mod log;
+mod page;
+mod response;
+
+pub use args::Args;
+pub use cores::run;

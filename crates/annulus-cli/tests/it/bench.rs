@@ -1,0 +1,129 @@
+//! `annulus bench`: every table comes, and what cannot be measured is said. No figure is judged.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Command, Output};
+
+use crate::program::{Program, ready};
+
+fn bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_annulus")).arg("bench").args(args).output().unwrap()
+}
+
+/// The tables of a run that succeeds.
+fn tables(workload: &str) -> String {
+    let output = bench(&[workload, "--rounds", "1", "--seconds", "0.1"]);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaints}");
+    assert_eq!(complaints, "", "progress is for terminals");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The second cell of each row with this label.
+fn figures(text: &str, label: &str) -> Vec<f64> {
+    let rows = text.lines().filter_map(|line| line.trim().strip_prefix(label));
+    rows.filter(|rest| rest.starts_with("  "))
+        .filter_map(|rest| rest.split_whitespace().next()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn nops_are_measured_beside_the_limit() {
+    if !ready() {
+        return;
+    }
+    let text = tables("nop");
+    for title in ["nop, 1 in flight", "nop, 32 in flight"] {
+        assert!(text.contains(title), "{text}");
+    }
+    for label in ["limit: ring loop", "annulus", "annulus again"] {
+        let figures = figures(&text, label);
+        assert_eq!(figures.len(), 2, "{label}: {text}");
+        assert!(figures.iter().all(|&ns| ns > 0.0), "{text}");
+    }
+    assert_eq!(text.matches("noise band").count(), 2, "{text}");
+}
+
+#[test]
+fn reads_are_measured_beside_registered_and_plain_buffers() {
+    if !ready() {
+        return;
+    }
+    let text = tables("read");
+    for label in ["limit: registered file, buffer", "limit: registered file", "annulus"] {
+        assert_eq!(figures(&text, label).len(), 2, "{label}: {text}");
+    }
+}
+
+#[test]
+fn echo_is_measured_with_every_number_of_connections() {
+    if !ready() {
+        return;
+    }
+    let text = tables("echo");
+    for connections in ["1 connection", "64 connections", "1000 connections"] {
+        assert!(text.contains(connections), "{text}");
+    }
+    assert_eq!(figures(&text, "annulus").len(), 3, "{text}");
+    // A latency that was not measured, or is cut off by its histogram.
+    assert!(!text.contains("NaN") && !text.contains(" 0.0 "), "{text}");
+}
+
+/// The limit is only worth comparing with if it does the whole work.
+#[test]
+fn the_limit_echoes_long_messages_and_both_ends_of_many_connections() {
+    if !ready() {
+        return;
+    }
+    let mut server = Program::start(&["bench-child", "echo-limit", "--parallel=4"]);
+    let line = server.line();
+    let address = line.strip_prefix("listening ").unwrap();
+    let long: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
+    // More than it has slots for at once, so that they are used again.
+    for round in 0..200 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let message = if round % 50 == 0 { &long[..] } else { &long[..64] };
+        let mut answers = stream.try_clone().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut answer = Vec::new();
+            answers.read_to_end(&mut answer).unwrap();
+            answer
+        });
+        stream.write_all(message).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert!(reader.join().unwrap() == message, "round {round}");
+    }
+    let (status, complaints) = server.wait();
+    assert!(status.success(), "{status}: {complaints}");
+}
+
+#[test]
+fn the_load_sees_a_wrong_answer_and_a_missing_one() {
+    if !ready() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--address={}", listener.local_addr().unwrap());
+    for (answer, complaint) in
+        [(&[0; 64][..], "other bytes came back"), (&[][..], "unexpected end of file")]
+    {
+        let load = Program::start(&["bench-child", "load", "--seconds=1", &address]);
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 64]).unwrap();
+        stream.write_all(answer).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let (status, complaints) = load.wait();
+        assert_eq!(status.code(), Some(1));
+        assert!(complaints.contains(complaint), "{complaints}");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_before_anything_runs() {
+    let output = bench(&["echo", "--instructions"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("counts nop and read"));
+    for args in [["--rounds", "0"], ["--seconds", "0"], ["cold-fusion", "nop"]] {
+        assert_eq!(bench(&args).status.code(), Some(2), "{args:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The program as a process that runs beside the test: started, talked to, ended by a signal.
+//!
+//! Owns the process: it is killed if the test ends first.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+
+pub struct Program {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Program {
+    pub fn start<S: AsRef<OsStr>>(args: &[S]) -> Self {
+        Self::spawn(command(args))
+    }
+
+    /// As `start`, with at most so many descriptors.
+    pub fn start_with_descriptors(args: &[&str], descriptors: u64) -> Self {
+        let mut command = command(args);
+        // SAFETY: the closure makes one system call.
+        unsafe { command.pre_exec(move || limit_descriptors(descriptors)) };
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    /// The next line of standard output, without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "no line came: {}", self.complaint());
+        line.trim_end().to_owned()
+    }
+
+    /// The next line of standard error.
+    pub fn complaint(&mut self) -> String {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Sends a signal, then as `wait`.
+    pub fn end(self, signal: libc::c_int) -> (ExitStatus, String) {
+        let pid = libc::pid_t::try_from(self.child.id()).unwrap();
+        // SAFETY: a signal to a process that is ours and was not waited for.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        self.wait()
+    }
+
+    /// Ends its input, waits for the end, and gives how it ended and what is left of standard
+    /// error.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        drop(self.child.stdin.take());
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap(), rest)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annulus"));
+    command.args(args);
+    command
+}
+
+fn limit_descriptors(descriptors: u64) -> std::io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: descriptors, rlim_max: descriptors };
+    // SAFETY: `limit` is a valid `rlimit` for the kernel to read.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+/// Says what is not tested, where the harness shows it.
+pub fn skip(why: &str) {
+    // Not `eprintln!`, which the harness swallows.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Whether the runtime can run here; if not, says so.
+pub fn ready() -> bool {
+    let ready = command(&["doctor"]).output().unwrap().status.success();
+    if !ready {
+        skip("io_uring is not usable here");
+    }
+    ready
+}
