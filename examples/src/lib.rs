@@ -1,0 +1,3 @@
+//! The package of the examples, one idea each: `cargo run --example NAME` from the root of the
+//! workspace. The programs are in `examples/`; `tests/` runs each one and looks at what it does.
+#![forbid(unsafe_code)]

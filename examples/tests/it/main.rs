@@ -1,0 +1,10 @@
+//! Every example, run as a program: what it prints, and what it answers over its socket.
+//!
+//! Does not own the examples: `cargo test` builds them, in the profile of the tests. A program that
+//! is still running when its test ends is killed.
+
+mod example;
+mod files;
+mod http;
+mod once;
+mod servers;
