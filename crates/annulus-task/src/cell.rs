@@ -31,6 +31,7 @@ use crate::bury::bury;
 use crate::executor::OnPanic;
 use crate::id::TaskId;
 use crate::join::JoinError;
+use crate::name::Name;
 
 /// The future was dropped and the result was stored.
 pub(crate) const DONE: u8 = 1 << 0;
@@ -66,6 +67,7 @@ struct VTable {
     take: unsafe fn(NonNull<Head>, *mut ()),
     discard: unsafe fn(NonNull<Head>),
     free: unsafe fn(NonNull<Head>),
+    name: unsafe fn(NonNull<Head>) -> Option<Name>,
 }
 
 /// Both fields lie at its start, so a pointer to it is a pointer to whichever is live.
@@ -75,13 +77,31 @@ union Stage<F: Future> {
     result: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
+/// What a task is called. Tasks without a name pay nothing for it: `()` takes no room.
+pub(crate) trait Label: 'static {
+    fn name(&self) -> Option<Name>;
+}
+
+impl Label for () {
+    fn name(&self) -> Option<Name> {
+        None
+    }
+}
+
+impl Label for Name {
+    fn name(&self) -> Option<Name> {
+        Some(self.clone())
+    }
+}
+
 #[repr(C)]
-struct TaskCell<F: Future> {
+struct TaskCell<F: Future, L> {
     head: Head,
+    label: L,
     stage: UnsafeCell<Stage<F>>,
 }
 
-impl<F: Future> TaskCell<F> {
+impl<F: Future, L> TaskCell<F, L> {
     #[inline]
     fn future(&self) -> *mut F {
         self.stage.get().cast()
@@ -121,6 +141,11 @@ impl Head {
         drop((earlier, replaced));
     }
 
+    /// Makes `waiter` the one that is told when the task is done; returns who was before.
+    pub(crate) fn set_waiter(&self, waiter: Waker) -> Option<Waker> {
+        self.waiter.replace(Some(waiter))
+    }
+
     /// Nobody waits any more.
     pub(crate) fn forget_waiter(&self) -> Option<Waker> {
         self.waiter.take()
@@ -132,15 +157,21 @@ impl Head {
 }
 
 /// Puts `future` into a cell that is alive and has a handle.
-pub(crate) fn allocate<F: Future>(id: TaskId, policy: OnPanic, future: F) -> NonNull<Head> {
+pub(crate) fn allocate<F: Future, L: Label>(
+    id: TaskId,
+    policy: OnPanic,
+    label: L,
+    future: F,
+) -> NonNull<Head> {
     let fatal = if policy == OnPanic::Abort { FATAL } else { 0 };
     let head = Head {
         vtable: &VTable {
-            poll: poll::<F>,
-            cancel: cancel::<F>,
-            take: take::<F>,
-            discard: discard::<F>,
-            free: free::<F>,
+            poll: poll::<F, L>,
+            cancel: cancel::<F, L>,
+            take: take::<F, L>,
+            discard: discard::<F, L>,
+            free: free::<F, L>,
+            name: name::<F, L>,
         },
         id,
         flags: Cell::new(ALIVE | HANDLE | fatal),
@@ -148,7 +179,7 @@ pub(crate) fn allocate<F: Future>(id: TaskId, policy: OnPanic, future: F) -> Non
         waiter: Cell::new(None),
     };
     let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
-    NonNull::from(Box::leak(Box::new(TaskCell { head, stage }))).cast()
+    NonNull::from(Box::leak(Box::new(TaskCell { head, label, stage }))).cast()
 }
 
 /// A live cell, on its own thread: what the rest of the crate does with cells.
@@ -204,6 +235,13 @@ impl CellRef {
         }
     }
 
+    /// What the task is called.
+    pub(crate) fn name(self) -> Option<Name> {
+        let name = self.head().vtable.name;
+        // SAFETY: the cell is live and of the vtable's type.
+        unsafe { name(self.0) }
+    }
+
     /// Moves the result to `to`.
     ///
     /// # Safety
@@ -253,10 +291,10 @@ pub(crate) fn forget(outcome: Result<(), Payload>) {
 }
 
 /// # Safety
-/// - `head` is of a live `TaskCell<F>` whose future is live and not in use.
-unsafe fn poll<F: Future>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool {
+/// - `head` is of a live `TaskCell<F, L>` whose future is live and not in use.
+unsafe fn poll<F: Future, L>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool {
     // SAFETY: the caller vouches for cell and type. The cell outlives this call, being BUSY.
-    let cell = unsafe { head.cast::<TaskCell<F>>().as_ref() };
+    let cell = unsafe { head.cast::<TaskCell<F, L>>().as_ref() };
     if cell.head.has(ABORT) {
         settle(cell, Err(JoinError::Aborted));
         return true;
@@ -281,15 +319,15 @@ unsafe fn poll<F: Future>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool {
 }
 
 /// # Safety
-/// - `head` is of a live `TaskCell<F>` whose future is live and not in use.
-unsafe fn cancel<F: Future>(head: NonNull<Head>) {
+/// - `head` is of a live `TaskCell<F, L>` whose future is live and not in use.
+unsafe fn cancel<F: Future, L>(head: NonNull<Head>) {
     // SAFETY: the caller vouches for cell and type.
-    settle(unsafe { head.cast::<TaskCell<F>>().as_ref() }, Err(JoinError::Aborted));
+    settle(unsafe { head.cast::<TaskCell<F, L>>().as_ref() }, Err(JoinError::Aborted));
 }
 
 /// Drops the live future in place and stores the result in its stead. What the future's destructor
 /// throws becomes the result, unless the poll threw already.
-fn settle<F: Future>(cell: &TaskCell<F>, result: Result<F::Output, JoinError>) {
+fn settle<F: Future, L>(cell: &TaskCell<F, L>, result: Result<F::Output, JoinError>) {
     let fatal = cell.head.has(FATAL);
     cell.head.add(BUSY);
     let dropped = contain(fatal, || {
@@ -316,11 +354,11 @@ fn settle<F: Future>(cell: &TaskCell<F>, result: Result<F::Output, JoinError>) {
 }
 
 /// # Safety
-/// - `head` is of a live `TaskCell<F>` whose result is there.
+/// - `head` is of a live `TaskCell<F, L>` whose result is there.
 /// - `to` may be written with a `Result<F::Output, JoinError>`.
-unsafe fn take<F: Future>(head: NonNull<Head>, to: *mut ()) {
+unsafe fn take<F: Future, L>(head: NonNull<Head>, to: *mut ()) {
     // SAFETY: the caller vouches for cell and type.
-    let cell = unsafe { head.cast::<TaskCell<F>>().as_ref() };
+    let cell = unsafe { head.cast::<TaskCell<F, L>>().as_ref() };
     cell.head.remove(OUTPUT);
     // SAFETY: the result is there, and by the flag removed above it is moved out only once.
     let result = unsafe { cell.result().read() };
@@ -329,10 +367,10 @@ unsafe fn take<F: Future>(head: NonNull<Head>, to: *mut ()) {
 }
 
 /// # Safety
-/// - `head` is of a live `TaskCell<F>` whose result is there.
-unsafe fn discard<F: Future>(head: NonNull<Head>) {
+/// - `head` is of a live `TaskCell<F, L>` whose result is there.
+unsafe fn discard<F: Future, L>(head: NonNull<Head>) {
     // SAFETY: the caller vouches for cell and type.
-    let cell = unsafe { head.cast::<TaskCell<F>>().as_ref() };
+    let cell = unsafe { head.cast::<TaskCell<F, L>>().as_ref() };
     cell.head.remove(OUTPUT);
     forget(contain(cell.head.has(FATAL), || {
         // SAFETY: the result is there, and by the flag removed above it is dropped only once.
@@ -341,8 +379,15 @@ unsafe fn discard<F: Future>(head: NonNull<Head>) {
 }
 
 /// # Safety
-/// - `head` is of a live `TaskCell<F>` that nobody else knows, with neither future nor result.
-unsafe fn free<F: Future>(head: NonNull<Head>) {
+/// - `head` is of a live `TaskCell<F, L>` that nobody else knows, with neither future nor result.
+unsafe fn free<F: Future, L>(head: NonNull<Head>) {
     // SAFETY: the cell came from `Box::leak` in `allocate`; the caller gives it up.
-    drop(unsafe { Box::from_raw(head.cast::<TaskCell<F>>().as_ptr()) });
+    drop(unsafe { Box::from_raw(head.cast::<TaskCell<F, L>>().as_ptr()) });
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F, L>`.
+unsafe fn name<F: Future, L: Label>(head: NonNull<Head>) -> Option<Name> {
+    // SAFETY: the caller vouches for cell and type; the label is only ever shared.
+    unsafe { head.cast::<TaskCell<F, L>>().as_ref() }.label.name()
 }

@@ -9,13 +9,12 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::bury::bury;
-use crate::cell::{self, contain, forget};
+use crate::cell::{contain, forget};
 use crate::handshake::Bell;
 use crate::id::{CoreId, TaskId};
-use crate::inbox::NIL;
 use crate::join::JoinHandle;
-use crate::local::{self, Local};
+use crate::local::{self, Local, Unwatched, Watched};
+use crate::name::Name;
 use crate::registry::{self, RegistryFull};
 use crate::waker::{self, wake_current};
 
@@ -70,21 +69,20 @@ impl Executor {
     where
         F: Future + 'static,
     {
-        let local = &*self.local;
-        let cell = if local.closed.get() {
-            let nobody = TaskId::new(local.core.slot(), NIL, 1);
-            let cell = cell::allocate(nobody, local.policy, future);
-            // SAFETY: the cell is new, and alive without a header.
-            unsafe { bury(cell) };
-            cell
-        } else {
-            let own = local.vacant();
-            let cell = cell::allocate(own.id(local.core.slot()), local.policy, future);
-            local.install(own, cell);
-            cell
-        };
-        // SAFETY: the cell was allocated for this future, and gets no other handle.
-        unsafe { JoinHandle::new(cell) }
+        self.local.spawn((), future)
+    }
+
+    /// As [`spawn`](Self::spawn), with a name that [`JoinHandle::name`], its `Debug`,
+    /// [`current_name`](crate::current_name) and [`run_watched`](Self::run_watched) give. The name
+    /// lies in the task's own allocation.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_named<F>(&self, name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.local.spawn(name.into(), future)
     }
 
     /// Polls ready tasks, at most `budget` of them and none twice: tasks that are woken meanwhile
@@ -97,7 +95,18 @@ impl Executor {
     pub fn run(&self, budget: u32) -> u32 {
         let running = Running::new(&self.local);
         assert!(!running.nested, "an executor was run from inside one of its own tasks");
-        self.local.run(budget)
+        self.local.run(budget, &mut Unwatched)
+    }
+
+    /// As [`run`](Self::run), and calls `watch` after each poll with the task that was polled, and
+    /// what it is called. Nothing is borrowed meanwhile; what `watch` throws is contained.
+    ///
+    /// # Panics
+    /// If called from inside a task of this executor.
+    pub fn run_watched(&self, budget: u32, watch: impl FnMut(TaskId, Option<Name>)) -> u32 {
+        let running = Running::new(&self.local);
+        assert!(!running.nested, "an executor was run from inside one of its own tasks");
+        self.local.run(budget, &mut Watched { watch, name: None })
     }
 
     /// Whether [`run`](Self::run) has something to do.
@@ -140,7 +149,7 @@ impl Executor {
     }
 
     /// Receives what other threads sent: wakes go to the run queue, posted jobs run here, outside
-    /// any task and any internal borrow. True if there was anything.
+    /// any task and any internal borrow, with this core entered. True if there was anything.
     ///
     /// A job that panics ends like a task that does, but nobody is told of the payload.
     pub fn drain_inbox(&self) -> bool {
@@ -150,6 +159,7 @@ impl Executor {
             return any;
         }
         let fatal = local.policy == OnPanic::Abort;
+        let _entered = self.enter();
         for job in local.slot.door.posts.take() {
             any = true;
             let ours = job.epoch() == local.core.epoch();

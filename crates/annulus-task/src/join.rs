@@ -11,9 +11,12 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use crate::abort::AbortHandle;
 use crate::bury::bury;
 use crate::cell::{ABORT, ALIVE, CellRef, DONE, HANDLE, Head};
 use crate::id::TaskId;
+use crate::name::Name;
+use crate::remote::RemoteJoinHandle;
 use crate::waker::wake_current;
 
 /// Why a task has no output.
@@ -122,20 +125,52 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     /// # Safety
-    /// - The cell is new, of a future with this output, and this is its only handle.
+    /// - The cell is of a future with this output, has the flag `HANDLE`, and no other handle.
     pub(crate) unsafe fn new(cell: NonNull<Head>) -> Self {
         Self { cell, output: PhantomData }
     }
 
-    fn cell(&self) -> CellRef {
+    pub(crate) fn cell(&self) -> CellRef {
         // SAFETY: a cell is not freed while it has a handle, and handles are not `Send`.
         unsafe { CellRef::new(self.cell) }
     }
 
-    /// The name of the task.
+    /// The cell, which keeps counting this handle: make another of it with [`new`](Self::new).
+    pub(crate) fn into_cell(self) -> NonNull<Head> {
+        let cell = self.cell;
+        std::mem::forget(self);
+        cell
+    }
+
+    /// The number that names the task.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.cell().head().id
+    }
+
+    /// What the task is called, if it was spawned with a name.
+    #[must_use]
+    pub fn name(&self) -> Option<Name> {
+        self.cell().name()
+    }
+
+    /// A handle that only aborts, for any thread, as often as wanted.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(self.id())
+    }
+
+    /// Turns this handle into one for other threads. It costs one allocation; the result crosses
+    /// over when the task has ended.
+    ///
+    /// # Panics
+    /// If the handle was polled after it was ready.
+    #[must_use = "dropping the handle detaches the task"]
+    pub fn remote(self) -> RemoteJoinHandle<T>
+    where
+        T: Send + 'static,
+    {
+        RemoteJoinHandle::adopt(self)
     }
 
     /// Asks for the task to be dropped instead of polled. Await the handle to know that it is gone.
@@ -160,7 +195,7 @@ impl<T> JoinHandle<T> {
     /// Lets the task run on by itself; the same as dropping the handle.
     pub fn detach(self) {}
 
-    fn take(&self) -> Result<T, JoinError> {
+    pub(crate) fn take(&self) -> Result<T, JoinError> {
         let cell = self.cell();
         assert!(cell.head().has_output(), "a JoinHandle was polled after it was ready");
         let mut result = MaybeUninit::<Result<T, JoinError>>::uninit();
@@ -204,6 +239,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle")
             .field("id", &self.id())
+            .field("name", &self.name())
             .field("finished", &self.is_finished())
             .finish()
     }

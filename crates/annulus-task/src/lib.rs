@@ -50,6 +50,17 @@
 //! | done, result there | result dropped, cell freed | nothing | nothing; the handle still has the result |
 //! | done, result taken | cell freed | nothing | nothing |
 //!
+//! # Besides one task at a time
+//!
+//! | | |
+//! |---|---|
+//! | [`spawn`], [`spawn_named`], [`spawn_on`] | on the core that this thread has entered; with a name; on another core |
+//! | [`JoinHandle::remote`], [`JoinHandle::abort_handle`] | handles for other threads |
+//! | [`JoinSet`] | results in the order in which tasks end; nothing is polled to find them |
+//! | [`scope`] | children end before the scope does, also if it is dropped |
+//! | [`task_local!`] | values that go with a task; not inherited |
+//! | [`yield_now`], [`coop`] | behind everything that is ready; a budget for each poll |
+//!
 //! # What makes it sound
 //!
 //! * A [`TaskId`] is a number: (slot of the core, index, generation). Wakers carry it instead of a
@@ -74,9 +85,13 @@ pub mod posts;
 mod sync;
 
 #[cfg(not(loom))]
+mod abort;
+#[cfg(not(loom))]
 mod bury;
 #[cfg(not(loom))]
 mod cell;
+#[cfg(not(loom))]
+pub mod coop;
 #[cfg(not(loom))]
 mod executor;
 #[cfg(not(loom))]
@@ -88,7 +103,13 @@ mod inbox;
 #[cfg(not(loom))]
 mod join;
 #[cfg(not(loom))]
+mod join_set;
+#[cfg(not(loom))]
 mod local;
+#[cfg(not(loom))]
+mod member;
+#[cfg(not(loom))]
+mod name;
 #[cfg(not(loom))]
 mod pages;
 #[cfg(not(loom))]
@@ -96,16 +117,32 @@ mod posts;
 #[cfg(not(loom))]
 mod registry;
 #[cfg(not(loom))]
+mod remote;
+#[cfg(not(loom))]
+mod scope;
+#[cfg(not(loom))]
+mod spawn;
+#[cfg(not(loom))]
+mod task_local;
+#[cfg(not(loom))]
 mod waker;
 
 #[cfg(not(loom))]
 pub use crate::{
+    abort::AbortHandle,
+    coop::yield_now,
     executor::{Entered, Executor, OnPanic},
     handshake::Bell,
     id::{CoreId, TaskId},
     join::{JoinError, JoinHandle, Payload},
-    local::{current, current_task},
+    join_set::JoinSet,
+    local::{current, current_name, current_task},
+    name::Name,
     posts::Closed,
     registry::{RegistryFull, post},
+    remote::RemoteJoinHandle,
+    scope::{Scope, scope},
+    spawn::{NoExecutor, spawn, spawn_named, spawn_on, try_spawn},
+    task_local::{LocalKey, LocalPlace, NotSet, TaskLocalFuture},
     waker::{task_of, wake_current},
 };

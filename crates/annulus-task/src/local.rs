@@ -11,18 +11,23 @@
 use std::cell::Cell;
 use std::ptr;
 use std::rc::Rc;
-use std::task::Context;
+use std::task::{Context, Waker};
 
-use crate::cell::{ABORT, BUSY, CellRef};
+use crate::cell::{ABORT, BUSY, CellRef, contain, forget};
+use crate::coop;
 use crate::executor::OnPanic;
 use crate::id::{CoreId, TaskId};
 use crate::inbox::NIL;
+use crate::name::Name;
 use crate::pages::Own;
 use crate::registry::{self, Slot};
 use crate::waker;
 
 /// The reserved task that stands for the future of `block_on`.
 pub(crate) const ROOT: u32 = 1;
+
+/// The reserved header that stands in the run queue for the wakers that yielded; see `coop`.
+const DEFER: u32 = 2;
 
 thread_local! {
     static CURRENT: Cell<*const Local> = const { Cell::new(ptr::null()) };
@@ -42,6 +47,13 @@ pub(crate) struct Local {
     high: Cell<u32>,
     live: Cell<usize>,
     root_woken: Cell<bool>,
+    /// Wakers to wake when the run queue has come to `DEFER`.
+    deferred: Cell<Vec<Waker>>,
+    /// How many more operations of the current poll may be ready; see `coop`.
+    pub(crate) coop: Cell<u32>,
+    /// Tasks to be dropped before the outermost `end_tasks` returns.
+    doomed: Cell<Vec<TaskId>>,
+    ending: Cell<bool>,
     current: Cell<Option<TaskId>>,
     /// Tasks are being polled or dropped: `run` must not be entered.
     pub(crate) running: Cell<bool>,
@@ -61,15 +73,21 @@ impl Local {
             tail: Cell::new(None),
             ready: Cell::new(0),
             free: Cell::new(None),
-            high: Cell::new(ROOT),
+            high: Cell::new(DEFER),
             live: Cell::new(0),
             root_woken: Cell::new(false),
+            deferred: Cell::new(Vec::new()),
+            coop: Cell::new(coop::BUDGET),
+            doomed: Cell::new(Vec::new()),
+            ending: Cell::new(false),
             current: Cell::new(None),
             running: Cell::new(false),
             closed: Cell::new(false),
         };
-        slot.pages.grow(ROOT);
-        local.own(ROOT).set_index(ROOT);
+        for reserved in [ROOT, DEFER] {
+            slot.pages.grow(reserved);
+            local.own(reserved).set_index(reserved);
+        }
         local
     }
 
@@ -83,7 +101,7 @@ impl Local {
         unsafe { Own::new(header) }
     }
 
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.number.get() != u32::MAX
     }
 
@@ -91,8 +109,13 @@ impl Local {
         self.own(ROOT).id(self.core.slot())
     }
 
+    #[inline]
     pub(crate) fn take_root_wake(&self) -> bool {
-        self.root_woken.replace(false)
+        let woken = self.root_woken.replace(false);
+        if woken {
+            self.coop.set(coop::BUDGET);
+        }
+        woken
     }
 
     pub(crate) fn live(&self) -> usize {
@@ -217,28 +240,58 @@ impl Local {
     }
 
     /// Polls at most `budget` of the tasks that are ready now; returns how many.
-    pub(crate) fn run(&self, budget: u32) -> u32 {
+    #[inline]
+    pub(crate) fn run(&self, budget: u32, watch: &mut impl Watch) -> u32 {
         let mut waiting = self.ready.get();
         let mut polled = 0;
         while waiting != 0 && polled != budget {
             waiting -= 1;
             let Some(own) = self.pop() else { break };
             let Some(cell) = own.cell() else {
-                self.release(own);
+                self.pass(own);
                 continue;
             };
             // SAFETY: a header has a cell exactly while the task is alive.
             let cell = unsafe { CellRef::new(cell) };
             let task = cell.head().id;
             polled += 1;
+            watch.before(cell);
             self.current.set(Some(task));
+            self.coop.set(coop::BUDGET);
             let waker = waker::of(task);
             if cell.poll(&mut Context::from_waker(&waker)) {
                 self.finish(own, cell);
             }
+            watch.after(self, task);
         }
         self.current.set(None);
         polled
+    }
+
+    /// A header without a task was in the run queue: the task has ended, or wakers yielded here.
+    #[cold]
+    fn pass(&self, own: Own) {
+        if own.index() != DEFER {
+            self.release(own);
+            return;
+        }
+        let mut wakers = self.deferred.take();
+        for waker in wakers.drain(..) {
+            forget(contain(self.policy == OnPanic::Abort, || waker.wake()));
+        }
+        let meanwhile = self.deferred.take();
+        self.deferred.set(if meanwhile.is_empty() { wakers } else { meanwhile });
+    }
+
+    /// Wakes `waker` when everything that is ready now has had its turn.
+    pub(crate) fn defer(&self, waker: Waker) {
+        let mut deferred = self.deferred.take();
+        deferred.push(waker);
+        self.deferred.set(deferred);
+        let own = self.own(DEFER);
+        if !own.is_queued() {
+            self.push(own);
+        }
     }
 
     /// The task is done: its header is free, its names are stale, and who joins it is woken.
@@ -256,25 +309,90 @@ impl Local {
     /// are marked, and dropped by that frame.
     pub(crate) fn cancel_all(&self) {
         let outer = self.current.get();
-        for index in ROOT + 1..=self.high.get() {
-            let own = self.own(index);
-            let Some(cell) = own.cell() else { continue };
-            // SAFETY: a header has a cell exactly while the task is alive.
-            let cell = unsafe { CellRef::new(cell) };
-            if cell.head().has(BUSY) {
-                cell.head().add(ABORT);
-                continue;
-            }
-            self.current.set(Some(cell.head().id));
-            cell.cancel();
-            self.finish(own, cell);
+        for index in DEFER + 1..=self.high.get() {
+            self.cancel(self.own(index));
         }
         self.current.set(outer);
         while let Some(own) = self.pop() {
-            if own.cell().is_none() {
+            if own.index() == DEFER {
+                let unwoken = self.deferred.take();
+                forget(contain(self.policy == OnPanic::Abort, || drop(unwoken)));
+            } else if own.cell().is_none() {
                 self.release(own);
             }
         }
+    }
+
+    fn cancel(&self, own: Own) {
+        let Some(cell) = own.cell() else { return };
+        // SAFETY: a header has a cell exactly while the task is alive.
+        let cell = unsafe { CellRef::new(cell) };
+        if cell.head().has(BUSY) {
+            cell.head().add(ABORT);
+            return;
+        }
+        self.current.set(Some(cell.head().id));
+        cell.cancel();
+        self.finish(own, cell);
+    }
+
+    /// The header of a task of this core that has not ended.
+    fn alive(&self, task: TaskId) -> Option<Own> {
+        if self.number.get() != task.slot() {
+            return None;
+        }
+        let header = self.slot.pages.find(task.index())?;
+        if header.remote().generation() != task.generation() {
+            return None;
+        }
+        // SAFETY: the slot was claimed on this thread, `Local` is not `Send`, and `number` says
+        // that the slot is still held.
+        let own = unsafe { Own::new(header) };
+        own.cell().is_some().then_some(own)
+    }
+
+    /// Asks for a task to be dropped instead of polled.
+    pub(crate) fn abort(&self, task: TaskId) {
+        let Some(own) = self.alive(task) else { return };
+        let Some(cell) = own.cell() else { return };
+        // SAFETY: a header has a cell exactly while the task is alive.
+        unsafe { CellRef::new(cell) }.head().add(ABORT);
+        self.ready_or_root(own);
+    }
+
+    /// Drops the futures of these tasks before it returns, except of those that a frame further up
+    /// the stack is using. A call from a destructor that such a call has come to is left to that
+    /// one, so a chain of tasks that end each other is a loop, not a recursion.
+    pub(crate) fn end_tasks(&self, tasks: impl Iterator<Item = TaskId>) {
+        let mut doomed = self.doomed.take();
+        doomed.extend(tasks);
+        self.doomed.set(doomed);
+        if self.ending.replace(true) {
+            return;
+        }
+        let outer = (self.running.replace(true), self.current.get());
+        while let Some(task) = self.next_doomed() {
+            if let Some(own) = self.alive(task) {
+                self.cancel(own);
+            }
+        }
+        self.ending.set(false);
+        self.running.set(outer.0);
+        self.current.set(outer.1);
+    }
+
+    fn next_doomed(&self) -> Option<TaskId> {
+        let mut doomed = self.doomed.take();
+        let next = doomed.pop();
+        self.doomed.set(doomed);
+        next
+    }
+
+    /// What the task that is being polled or dropped is called.
+    pub(crate) fn current_name(&self) -> Option<Name> {
+        let own = self.alive(self.current.get()?)?;
+        // SAFETY: a header has a cell exactly while the task is alive.
+        own.cell().and_then(|cell| unsafe { CellRef::new(cell) }.name())
     }
 
     /// Gives the slot back. All tasks are gone and the posts are closed.
@@ -284,8 +402,44 @@ impl Local {
         self.slot.door.handshake.set_bell(None);
         self.receive();
         self.own(ROOT).retire();
+        self.own(DEFER).retire();
         self.number.set(u32::MAX);
         registry::release(self.core);
+    }
+}
+
+/// Who looks at the polls of [`Local::run`].
+pub(crate) trait Watch {
+    /// Called before each poll.
+    fn before(&mut self, cell: CellRef);
+    /// Called after each poll, when nothing is borrowed and the cell may be gone.
+    fn after(&mut self, local: &Local, task: TaskId);
+}
+
+/// Nobody looks.
+pub(crate) struct Unwatched;
+
+impl Watch for Unwatched {
+    #[inline]
+    fn before(&mut self, _cell: CellRef) {}
+    #[inline]
+    fn after(&mut self, _local: &Local, _task: TaskId) {}
+}
+
+/// Calls a closure after each poll. What it throws is contained.
+pub(crate) struct Watched<W> {
+    pub(crate) watch: W,
+    pub(crate) name: Option<Name>,
+}
+
+impl<W: FnMut(TaskId, Option<Name>)> Watch for Watched<W> {
+    fn before(&mut self, cell: CellRef) {
+        self.name = cell.name();
+    }
+
+    fn after(&mut self, local: &Local, task: TaskId) {
+        let name = self.name.take();
+        forget(contain(local.policy == OnPanic::Abort, || (self.watch)(task, name)));
     }
 }
 
@@ -312,6 +466,45 @@ pub(crate) fn wake_if_current(task: TaskId) -> bool {
     }
     local.wake(task);
     true
+}
+
+/// The owner's half of the core that this thread has entered, if that lives.
+pub(crate) fn entered() -> Option<Rc<Local>> {
+    let local = CURRENT.get();
+    // SAFETY: as in `wake_if_current`.
+    if !unsafe { local.as_ref() }?.is_open() {
+        return None;
+    }
+    // SAFETY: a pointer in `CURRENT` that is not null came from `Rc::into_raw`, and is counted.
+    unsafe { Rc::increment_strong_count(local) };
+    // SAFETY: as above; the count that was just added is this one's.
+    Some(unsafe { Rc::from_raw(local) })
+}
+
+/// Runs `f` on the owner's half of the core that this thread has entered. `f` runs no user code.
+#[inline]
+pub(crate) fn with_entered<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
+    // SAFETY: as in `wake_if_current`.
+    let local = unsafe { CURRENT.get().as_ref() }?;
+    local.is_open().then(|| f(local))
+}
+
+/// Aborts a task if its core is the current one of this thread; false if not.
+pub(crate) fn abort_if_current(task: TaskId) -> bool {
+    with_entered(|local| {
+        let ours = local.core.slot() == task.slot();
+        if ours {
+            local.abort(task);
+        }
+        ours
+    })
+    .unwrap_or(false)
+}
+
+/// What the [current task](current_task) is called, if it was spawned with a name.
+#[must_use]
+pub fn current_name() -> Option<Name> {
+    with_entered(Local::current_name).flatten()
 }
 
 /// The core that this thread has [entered](crate::Executor::enter).

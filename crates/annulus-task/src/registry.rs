@@ -133,5 +133,15 @@ pub fn post(core: CoreId, job: impl FnOnce() + Send + 'static) -> Result<(), Clo
     Ok(())
 }
 
+/// Hands `job` to whichever core holds the slot now; it is dropped if none does.
+pub(crate) fn post_to_slot(number: u32, job: impl FnOnce() + Send + 'static) {
+    // ORDERING: Relaxed, pairs with the increments in `claim` and `release`; `post` looks again,
+    // and the job is one that does nothing in a core that it was not meant for.
+    let epoch = slot(number).epoch.load(Ordering::Relaxed);
+    if epoch & 1 == 1 {
+        let _ = post(CoreId::new(number, epoch), job);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,141 @@
+//! Spawning: on an executor at hand, on the one that this thread has entered, on another core.
+//!
+//! Owns how a task comes to be. Does not own cells, headers or the inbox.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::bury::bury;
+use crate::cell::{self, Label};
+use crate::id::{CoreId, TaskId};
+use crate::inbox::NIL;
+use crate::join::JoinHandle;
+use crate::local::{Local, entered};
+use crate::name::Name;
+use crate::posts::Closed;
+use crate::registry::post;
+use crate::remote::{Promise, RemoteJoinHandle, Shared};
+
+/// This thread has entered no executor, or one that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoExecutor;
+
+impl fmt::Display for NoExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no executor runs on this thread: enter one first")
+    }
+}
+
+impl std::error::Error for NoExecutor {}
+
+/// Spawns a task on the executor that this thread has [entered](crate::Executor::enter).
+///
+/// # Panics
+/// If there is none. See [`try_spawn`].
+pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
+    here().spawn((), future)
+}
+
+/// As [`spawn`], with a name for people.
+///
+/// # Panics
+/// As [`spawn`].
+///
+/// ```
+/// use annulus_task::{Executor, OnPanic, current_name, spawn_named};
+///
+/// let executor = Executor::new(OnPanic::Contain)?;
+/// let _entered = executor.enter();
+/// let task = spawn_named("listener", async { current_name().expect("it has one").to_string() });
+/// assert_eq!(task.name().as_deref(), Some("listener"));
+/// executor.run(1);
+/// # Ok::<(), annulus_task::RegistryFull>(())
+/// ```
+pub fn spawn_named<F>(name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+{
+    here().spawn(name.into(), future)
+}
+
+/// As [`spawn`], for who may be outside of an executor.
+///
+/// # Errors
+/// [`NoExecutor`]; the future is dropped.
+pub fn try_spawn<F: Future + 'static>(future: F) -> Result<JoinHandle<F::Output>, NoExecutor> {
+    Ok(entered().ok_or(NoExecutor)?.spawn((), future))
+}
+
+/// Spawns a task on another core, from any thread. The future is made there, so it need not be
+/// `Send`; a panic in `make` is one of the task.
+///
+/// # Errors
+/// [`Closed`] if the core has shut down; `make` is dropped on the calling thread. If the core shuts
+/// down later, before the task has started, the handle says `Aborted`.
+///
+/// ```
+/// use annulus_task::{Executor, OnPanic, spawn_on};
+///
+/// let executor = Executor::new(OnPanic::Contain)?;
+/// let core = executor.id();
+/// let asking = std::thread::spawn(move || spawn_on(core, || async { 6 * 7 }));
+/// let task = asking.join().expect("it does not panic")?;
+/// executor.drain_inbox();
+/// executor.run(1);
+/// assert!(task.is_finished());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn spawn_on<M, F>(core: CoreId, make: M) -> Result<RemoteJoinHandle<F::Output>, Closed>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let shared = Arc::new(Shared::new());
+    let promise = Promise::new(Arc::clone(&shared));
+    let handle = RemoteJoinHandle::of(shared);
+    post(core, move || promise.keep(spawn(async move { make().await })))?;
+    Ok(handle)
+}
+
+/// The core that this thread has entered.
+pub(crate) fn here() -> Rc<Local> {
+    match entered() {
+        Some(local) => local,
+        None => panic!("{NoExecutor}"),
+    }
+}
+
+impl Local {
+    /// A new task, ready to be polled; on a core that has shut down, one that is dropped already.
+    pub(crate) fn spawn<F, L>(&self, label: L, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        L: Label,
+    {
+        if self.closed.get() {
+            return self.refuse(label, future);
+        }
+        let own = self.vacant();
+        let cell = cell::allocate(own.id(self.core.slot()), self.policy, label, future);
+        self.install(own, cell);
+        // SAFETY: the cell was allocated for this future, and gets no other handle.
+        unsafe { JoinHandle::new(cell) }
+    }
+
+    /// A task that was dropped before it could start.
+    #[cold]
+    pub(crate) fn refuse<F, L>(&self, label: L, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        L: Label,
+    {
+        let nobody = TaskId::new(self.core.slot(), NIL, 1);
+        let cell = cell::allocate(nobody, self.policy, label, future);
+        // SAFETY: the cell is new, and alive without a header.
+        unsafe { bury(cell) };
+        // SAFETY: the cell was allocated for this future, and gets no other handle.
+        unsafe { JoinHandle::new(cell) }
+    }
+}
