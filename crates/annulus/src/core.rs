@@ -30,6 +30,7 @@ pub(crate) mod send_op;
 pub(crate) mod setup;
 pub(crate) mod shutdown;
 pub(crate) mod socket_op;
+pub(crate) mod stall;
 pub(crate) mod stream;
 pub(crate) mod submit;
 pub(crate) mod table;
@@ -72,6 +73,8 @@ pub(crate) struct Core {
     pub(crate) spin_ns: u64,
     /// What a panic of user code does for which no task answers.
     on_panic: OnPanic,
+    /// Looks for what keeps the core from its I/O, if that is wanted.
+    pub(crate) stall: Option<stall::Watch>,
 }
 
 /// Everything that the driver works on.

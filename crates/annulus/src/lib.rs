@@ -50,7 +50,7 @@ pub mod time;
 pub use annulus_macros::{main, test};
 pub use core::submit::submit;
 pub use runtime::Error;
-pub use task::spawn;
+pub use task::{spawn, task_local};
 
 /// The program of the project's front page compiles.
 #[cfg(doctest)]

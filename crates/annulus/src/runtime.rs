@@ -5,6 +5,7 @@
 
 mod builder;
 mod error;
+pub(crate) mod stall;
 
 use std::fmt;
 use std::future::Future;
@@ -12,10 +13,13 @@ use std::rc::Rc;
 
 use annulus_ring::Capabilities;
 
+pub use annulus_task::{CoreId, OnPanic};
+
 pub use crate::core::limits::raise_descriptor_limit;
 pub use crate::core::metrics::Metrics;
 pub use builder::Builder;
 pub use error::Error;
+pub use stall::{Stall, StalledBy};
 
 use crate::core::{Core, setup::Config, with_any};
 
@@ -94,6 +98,24 @@ impl Runtime {
         F::Output: 'static,
     {
         self.core.executor.spawn(future)
+    }
+
+    /// As [`spawn`](Self::spawn), with a name for people; see [`crate::task::spawn_named`].
+    pub fn spawn_named<F>(
+        &self,
+        name: impl Into<annulus_task::Name>,
+        future: F,
+    ) -> annulus_task::JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.core.executor.spawn_named(name, future)
+    }
+
+    /// Which core this is: the name by which other threads [spawn](crate::task::spawn_on) on it.
+    pub fn core_id(&self) -> annulus_task::CoreId {
+        self.core.id()
     }
 
     /// Counters and levels of this core.

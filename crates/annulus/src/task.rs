@@ -1,13 +1,35 @@
 //! Tasks: futures that a core runs besides each other.
 //!
-//! Owns: [`spawn`] and the names of the task crate. A task stays on the core that spawned it and
-//! need not be `Send`; it costs one allocation.
+//! Owns: [`spawn`], the macros that wait for several futures at once ([`select!`](crate::select),
+//! [`join!`](crate::join), [`try_join!`](crate::try_join)), and the names of the task crate. Does
+//! not own: cells, wakers, the run queue (`annulus-task`).
+//!
+//! A task stays on the core that spawned it and need not be `Send`; it costs one allocation.
+//!
+//! | to have | use |
+//! |---|---|
+//! | one more task | [`spawn`], [`spawn_named`] |
+//! | its result on this core, on another thread | [`JoinHandle`], [`RemoteJoinHandle`] |
+//! | many tasks, their results as they come | [`JoinSet`] |
+//! | tasks that end when the future that made them ends | [`scope`] |
+//! | futures within one task | [`join!`](crate::join), [`try_join!`](crate::try_join), [`select!`](crate::select) |
+//! | a value that goes with a task | [`task_local!`] |
+//! | to let others run | [`yield_now`] |
+
+#[doc(hidden)]
+pub mod branch;
+mod join;
+mod select;
 
 use std::future::Future;
 
-pub use annulus_task::{JoinError, JoinHandle, Payload, TaskId};
+pub use annulus_task::{
+    AbortHandle, Closed, JoinError, JoinHandle, JoinSet, LocalKey, Name, NotSet, Payload,
+    RemoteJoinHandle, Scope, TaskId, TaskLocalFuture, coop, current as current_core, current_name,
+    current_task, scope, spawn_on, task_local, yield_now,
+};
 
-use crate::core::with_any;
+use crate::core::{Core, with_any};
 
 /// Starts a task on the current core.
 ///
@@ -29,7 +51,34 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match with_any(|core| core.executor.spawn(future)) {
+    here(|core| core.executor.spawn(future))
+}
+
+/// As [`spawn`], with a name for people: in the handle's `Debug`, in [`current_name`], and in the
+/// report of a [stall](crate::runtime::Builder::stall_threshold).
+///
+/// # Panics
+/// If no runtime runs on this thread.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() {
+/// use annulus::task::{current_name, spawn_named};
+///
+/// let task = spawn_named("greeter", async { format!("I am {}", current_name().unwrap()) });
+/// assert_eq!(task.await.unwrap(), "I am greeter");
+/// # }
+/// ```
+pub fn spawn_named<F>(name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    here(|core| core.executor.spawn_named(name, future))
+}
+
+fn here<R>(spawn: impl FnOnce(&Core) -> R) -> R {
+    match with_any(spawn) {
         Ok(handle) => handle,
         Err(error) => panic!("{error}"),
     }

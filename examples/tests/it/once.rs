@@ -63,3 +63,35 @@ fn cat_fails_on_a_file_that_is_not_there() {
     let (output, status) = Example::output("cat", &[OsStr::new("/nonexistent")]);
     assert_eq!((output, status.code()), (Vec::new(), Some(1)));
 }
+
+#[test]
+fn timeout_race_cancels_the_read_that_lost() {
+    let output = text("timeout_race");
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 4, "{output}");
+    assert_eq!(lines[0], "before: 0 cancels");
+    assert_eq!(lines[1], "racing: 1 read is with the kernel");
+    assert!(lines[2].starts_with("the timer won after "), "{output}");
+    assert_eq!(lines[3], "after:  1 cancel, 1 orphan, 0 reads are with the kernel");
+}
+
+#[test]
+fn concurrent_downloads_submits_all_reads_with_few_calls() {
+    let output = text("concurrent_downloads");
+    let (first, rest) = output.split_once('\n').expect("two lines");
+    let (sqes, calls) = first.split_once(" SQEs, ").expect("the entries come first");
+    assert_eq!(sqes, "100", "{output}");
+    let calls: u32 = calls.split(' ').next().unwrap().parse().unwrap();
+    // One submits them all; one more waits where none was ready meanwhile.
+    assert!((1..=2).contains(&calls), "{output}");
+    assert_eq!(rest, "409600 bytes in 100 parts\n");
+}
+
+#[test]
+fn concurrent_downloads_takes_a_file_that_is_too_short_for_all_parts() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [b'y'; 10_000]).unwrap();
+    let (output, status) = Example::output("concurrent_downloads", &[file.path().as_os_str()]);
+    assert!(status.success());
+    assert!(String::from_utf8(output).unwrap().ends_with("10000 bytes in 100 parts\n"));
+}

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub leases: u64,
     /// Queued sends of dropped sockets that were given up when their time was over.
     pub sends_given_up: u64,
+    /// Times that user code kept the core for longer than the stall threshold, if one is set.
+    pub stalls: u64,
     /// Timers that fired.
     pub timers_fired: u64,
     /// Level: slots of the op table in use.

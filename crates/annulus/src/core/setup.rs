@@ -20,6 +20,7 @@ use super::driver::After;
 use super::metrics::Counters;
 use super::pool::{Pool, Shape};
 use super::record::Records;
+use super::stall;
 use super::table::Table;
 use super::timers::Sleeps;
 use super::waiters::Waiters;
@@ -49,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) buffers_incremental: bool,
     pub(crate) budget: u32,
     pub(crate) spin_ns: u64,
+    pub(crate) stall: stall::Config,
     pub(crate) sqpoll_idle: Option<Duration>,
     pub(crate) sqpoll_cpu: Option<u32>,
     pub(crate) on_panic: OnPanic,
@@ -72,6 +74,7 @@ impl Default for Config {
             buffers_incremental: true,
             budget: 256,
             spin_ns: 0,
+            stall: stall::Config::default(),
             sqpoll_idle: None,
             sqpoll_cpu: None,
             on_panic: OnPanic::Contain,
@@ -128,6 +131,7 @@ impl Core {
             budget: config.budget,
             spin_ns: config.spin_ns,
             on_panic: config.on_panic,
+            stall: stall::Watch::new(&config.stall),
         })
     }
 }

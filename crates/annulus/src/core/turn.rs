@@ -16,6 +16,7 @@ use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
 
 use super::{Core, State};
+use crate::runtime::StalledBy;
 
 impl Core {
     /// Runs a future to its end, and everything that was spawned meanwhile.
@@ -25,15 +26,42 @@ impl Core {
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
         loop {
-            self.executor.drain_inbox();
+            if let Some(watch) = &self.stall {
+                watch.begin(self);
+            }
+            if self.executor.drain_inbox() {
+                self.lap(StalledBy::Posted);
+            }
             if self.executor.take_root_wake() {
                 if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                     self.run_after();
                     return output;
                 }
+                self.lap(StalledBy::BlockOn);
             }
-            self.executor.run(self.budget);
+            self.run_tasks();
             self.turn(None);
+        }
+    }
+
+    #[inline]
+    fn run_tasks(&self) {
+        match &self.stall {
+            None => self.executor.run(self.budget),
+            Some(watch) => {
+                let polled = self
+                    .executor
+                    .run_watched(self.budget, |task, name| watch.polled(self, task, name));
+                watch.end(self);
+                polled
+            }
+        };
+    }
+
+    #[inline]
+    fn lap(&self, by: StalledBy<'_>) {
+        if let Some(watch) = &self.stall {
+            watch.lap(self, by);
         }
     }
 
@@ -41,6 +69,7 @@ impl Core {
     /// the kernel has completed and what the clock has brought. `bound_ns` limits the wait.
     pub(crate) fn turn(&self, bound_ns: Option<u64>) {
         self.run_after();
+        // A root that was woken meanwhile needs no call of the kernel to be polled.
         let idle = self.executor.is_idle();
         {
             let state = &mut *self.state.borrow_mut();

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use annulus_task::CoreId;
+use annulus_task::{CoreId, coop};
 
 use crate::buf::Lease;
 use crate::core::key::{Handle, Key};
@@ -120,11 +120,15 @@ impl Future for Recv<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(coop::poll_proceed(cx));
         let polled =
             self.place.poll(cx, |state, key, waiter, waker| state.poll_lease(key, waiter, waker));
+        if let Ok(Poll::Pending) = polled {
+            return Poll::Pending;
+        }
+        coop::made_progress();
         match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(result),
+            Ok(result) => result,
             Err(error) => Poll::Ready(Err(error)),
         }
     }

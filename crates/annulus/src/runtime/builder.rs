@@ -6,7 +6,8 @@ use std::time::Duration;
 use annulus_ring::{AnyKernel, Mask};
 use annulus_task::OnPanic;
 
-use super::{Error, Runtime};
+use super::stall::Report;
+use super::{Error, Runtime, Stall};
 use crate::core::setup::{Config, KernelMaker};
 
 /// What a runtime is made of. Every knob has a default that suits a server with thousands of
@@ -98,6 +99,36 @@ impl Builder {
     /// the core from its I/O.
     pub fn budget(mut self, tasks: u32) -> Self {
         self.config.budget = tasks.max(1);
+        self
+    }
+
+    /// Reports what keeps the core from its I/O for longer than `threshold`: a poll of a task (with
+    /// its [name](crate::task::spawn_named)), of the future of `block_on`, or all polls of a turn
+    /// together. Off by default; when on, the clock is read once a turn and once a poll.
+    ///
+    /// Reports go to standard error, one line each, unless [`on_stall`](Self::on_stall) takes them.
+    /// [`Metrics::stalls`](super::Metrics::stalls) counts them.
+    pub fn stall_threshold(mut self, threshold: Duration) -> Self {
+        self.config.stall.threshold_ns = Some(nanos(threshold));
+        self
+    }
+
+    /// Where reports of stalls go. The function is called on the core that had stalled, between
+    /// polls; it must not panic, and it should not stall.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use annulus::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::builder()
+    ///     .stall_threshold(Duration::from_millis(10))
+    ///     .on_stall(|stall| eprintln!("WARN {stall}"))
+    ///     .build()?;
+    /// # drop(runtime);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn on_stall(mut self, report: impl Fn(&Stall<'_>) + Send + Sync + 'static) -> Self {
+        self.config.stall.report = Report::to(report);
         self
     }
 

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use annulus_ring::Kernel as _;
-use annulus_task::CoreId;
+use annulus_task::{CoreId, coop};
 
 use super::Instant;
 use crate::core::key::Key;
@@ -79,6 +79,7 @@ impl Future for Sleep {
     /// If no runtime runs on this thread.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(here) = current_id() else { panic!("{}", errors::no_runtime()) };
+        ready!(coop::poll_proceed(cx));
         if self.entry.is_some_and(|(core, _)| core != here) {
             self.disarm();
         }
@@ -101,6 +102,7 @@ impl Future for Sleep {
         drop(displaced);
         self.entry = key.map(|key| (here, key));
         if over {
+            coop::made_progress();
             self.disarm();
             return Poll::Ready(());
         }

@@ -1,7 +1,9 @@
 //! The runtime against the real kernel: what users rely on, and every fault that they may meet.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod accept;
 mod cancel;
+mod choices;
 mod counting;
 mod efficiency;
 mod endings;
@@ -12,8 +14,11 @@ mod limits;
 mod pool;
 mod refused;
 mod runtime;
+mod stall;
 mod stream;
+mod tasks;
 mod time;
+mod wakers;
 
 #[global_allocator]
 static ALLOCATOR: counting::Allocator = counting::Allocator;
