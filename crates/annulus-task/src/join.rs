@@ -48,7 +48,10 @@ impl fmt::Debug for Payload {
 }
 
 impl JoinError {
-    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
+    /// What [`catch_unwind`](std::panic::catch_unwind) caught, as the error of a join: for work
+    /// that runs elsewhere and is joined like a task.
+    #[must_use]
+    pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
         Self::Panic(Payload(payload))
     }
 
