@@ -20,10 +20,12 @@ pub(crate) mod file_op;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod listener;
+pub(crate) mod locals;
 pub(crate) mod metrics;
 pub(crate) mod op;
 pub(crate) mod path_op;
 pub(crate) mod pool;
+pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod recv_op;
 pub(crate) mod send_op;
@@ -31,6 +33,7 @@ pub(crate) mod setup;
 pub(crate) mod shutdown;
 pub(crate) mod socket_op;
 pub(crate) mod stall;
+pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod submit;
 pub(crate) mod table;
@@ -38,12 +41,14 @@ pub(crate) mod timers;
 pub(crate) mod turn;
 pub(crate) mod waiters;
 pub(crate) mod wheel;
+pub(crate) mod workers;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use annulus_ring::Ring;
 use annulus_ring::abi::{Cqe, Sqe};
@@ -51,13 +56,16 @@ use annulus_task::{CoreId, Executor, OnPanic};
 
 use driver::After;
 use key::{Handle, Key};
+use locals::Locals;
 use metrics::Counters;
 use pool::Pool;
 use record::{Kind, Records};
+use stop::Stop;
 use table::Table;
 use timers::Sleeps;
 use waiters::Waiters;
 use wheel::Wheel;
+use workers::Workers;
 
 thread_local! {
     static CURRENT: Cell<*const Core> = const { Cell::new(std::ptr::null()) };
@@ -75,6 +83,9 @@ pub(crate) struct Core {
     on_panic: OnPanic,
     /// Looks for what keeps the core from its I/O, if that is wanted.
     pub(crate) stall: Option<stall::Watch>,
+    pub(crate) locals: Locals,
+    /// Threads for what would block the core.
+    pub(crate) blocking: Arc<Workers>,
 }
 
 /// Everything that the driver works on.
@@ -106,6 +117,7 @@ pub(crate) struct State {
     pub(crate) cancels: u32,
     pub(crate) closes: u32,
     pub(crate) stopping: bool,
+    pub(crate) stop: Stop,
     /// How long a dropped socket may take to send its queued bytes.
     pub(crate) close_flush_ns: u64,
     /// Bytes queued by `send_nowait` above which a socket takes no more.
@@ -115,6 +127,20 @@ pub(crate) struct State {
 impl Core {
     pub(crate) fn id(&self) -> CoreId {
         self.executor.id()
+    }
+
+    /// Whether it was made by a process that this one was forked from.
+    #[inline]
+    pub(crate) fn is_inherited(&self) -> bool {
+        process::is_inherited(self.id())
+    }
+
+    #[inline]
+    pub(crate) fn assert_own(&self) {
+        assert!(
+            !self.is_inherited(),
+            "a forked child cannot run the core of its parent: let it make its own, or call exec"
+        );
     }
 
     /// Makes this core the current one of the thread until the guard is dropped.
@@ -134,6 +160,11 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         CURRENT.set(self.outer);
     }
+}
+
+/// No core is current on this thread any more: it is the only one of a forked child.
+fn leave_all() {
+    CURRENT.set(std::ptr::null());
 }
 
 /// Which core is current.
@@ -243,6 +274,8 @@ impl Drop for Owned {
         let Handle { core, key } = self.handle;
         if current_id() == Some(core) {
             let _ = with_core(core, |core| core.close(key));
+        } else if process::is_inherited(core) {
+            process::close_copy(self.fd);
         } else {
             // A core that is gone has closed its records already.
             let _ = annulus_task::post(core, move || {

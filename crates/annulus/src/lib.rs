@@ -1,7 +1,8 @@
 //! A thread-per-core async runtime on io_uring.
 //!
 //! Read [`net`] for sockets, [`fs`] for files, [`time`] for timers, [`buf`] for the buffers that
-//! operations take, [`runtime`] for how it all is started and tuned. What happens below, down to
+//! operations take, [`runtime`] for how it all is started and tuned, on one core or on many,
+//! [`sync`] for channels and locks. What happens below, down to
 //! the bits that the kernel reads, is in the crates `annulus-ring` and `annulus-abi`.
 //!
 //! ```
@@ -48,6 +49,7 @@ pub mod task;
 pub mod time;
 
 pub use annulus_macros::{main, test};
+pub use annulus_sync as sync;
 pub use core::submit::submit;
 pub use runtime::Error;
 pub use task::{spawn, task_local};

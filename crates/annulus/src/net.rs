@@ -8,6 +8,7 @@
 mod address;
 mod held;
 mod options;
+mod portable;
 mod reader;
 mod recv;
 mod send_file;
@@ -17,6 +18,7 @@ mod tcp_stream;
 mod unix_stream;
 
 pub use address::ToAddress;
+pub use portable::Portable;
 pub use reader::Reader;
 pub use recv::{Parsed, Recv};
 pub use std::net::Shutdown;

@@ -1,15 +1,22 @@
 //! Starting a core, tuning it, and looking at it.
 //!
-//! Owns: [`Runtime`], its [`Builder`], the set-up [`Error`], and limits of the process. Does not
-//! own: what a core does (`core`).
+//! Owns: [`Runtime`], its [`Builder`], the set-up [`Error`], [`launch`] for many cores, and limits
+//! of the process. Does not own: what a core does (`core`).
 
 mod builder;
+mod cores;
 mod error;
+mod handle;
+mod launch;
+mod local;
+mod quota;
 pub(crate) mod stall;
+mod stopping;
+mod topology;
 
 use std::fmt;
 use std::future::Future;
-use std::rc::Rc;
+use std::time::Duration;
 
 use annulus_ring::Capabilities;
 
@@ -18,8 +25,14 @@ pub use annulus_task::{CoreId, OnPanic};
 pub use crate::core::limits::raise_descriptor_limit;
 pub use crate::core::metrics::Metrics;
 pub use builder::Builder;
+pub use cores::{Cores, available_cores};
 pub use error::Error;
+pub use handle::{CoreHandle, RemoteJoin};
+pub use launch::{Launched, LaunchedCore, launch};
+pub use local::CoreLocal;
 pub use stall::{Stall, StalledBy};
+pub use stopping::{Stopping, is_stopping, stopping};
+pub use topology::{Cpu, Topology};
 
 use crate::core::{Core, setup::Config, with_any};
 
@@ -38,13 +51,16 @@ use crate::core::{Core, setup::Config, with_any};
 /// Tasks are dropped first, then everything in flight is cancelled and awaited, then the ring is
 /// closed. Bytes that sockets had accepted are sent, within [`Builder::close_flush`]. If the kernel
 /// does not give something back within [`Builder::shutdown_timeout`], the memory it may still write
-/// to is leaked.
+/// to is leaked. Work of [`spawn_blocking`](crate::task::spawn_blocking) that has begun is awaited
+/// as long; what has not begun is dropped.
+///
+/// # Forking
+/// A child of fork(2) inherits nothing but memory: dropping the runtime there does nothing to the
+/// parent's, and running it is an error. Every descriptor is closed by execve(2).
 pub struct Runtime {
-    core: Rc<Core>,
-    /// A forked child has no part in it.
-    process: u32,
+    /// None once it has ended.
+    core: Option<Box<Core>>,
     config: Config,
-    ended: bool,
 }
 
 impl Runtime {
@@ -62,8 +78,40 @@ impl Runtime {
     }
 
     pub(crate) fn from_config(config: Config) -> Result<Self, Error> {
-        let core = Rc::new(Core::new(&config)?);
-        Ok(Self { core, process: std::process::id(), config, ended: false })
+        let core = Box::new(Core::new(&config)?);
+        core.blocking.join();
+        Ok(Self { core: Some(core), config })
+    }
+
+    fn core(&self) -> &Core {
+        self.core.as_deref().expect("the core is there until the runtime ends")
+    }
+
+    /// The name of the core, with which any thread can give it work.
+    ///
+    /// ```
+    /// use annulus::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let handle = runtime.handle();
+    /// let thread = std::thread::spawn(move || {
+    ///     let answer = handle.spawn(|| async { 6 * 7 }).join_blocking();
+    ///     handle.stop(None);
+    ///     answer.unwrap()
+    /// });
+    /// runtime.block_on(annulus::runtime::stopping());
+    /// assert_eq!(thread.join().unwrap(), 42);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn handle(&self) -> CoreHandle {
+        CoreHandle::new(self.core().id())
+    }
+
+    /// After a stop: runs tasks until all have ended or the deadline is over.
+    pub(crate) fn finish_tasks(&self) {
+        let core = self.core();
+        let _entered = core.enter();
+        core.finish_tasks();
     }
 
     /// Runs a future to its end, and the tasks that it and others spawn meanwhile.
@@ -78,17 +126,10 @@ impl Runtime {
             "block_on inside an Annulus runtime would stop the tasks of the outer one: await the \
              future, or spawn it"
         );
-        self.assert_own();
-        let _entered = self.core.enter();
-        self.core.block_on(future)
-    }
-
-    fn assert_own(&self) {
-        assert_eq!(
-            self.process,
-            std::process::id(),
-            "a forked child cannot use the runtime of its parent: make one of its own"
-        );
+        let core = self.core();
+        core.assert_own();
+        let _entered = core.enter();
+        core.block_on(future)
     }
 
     /// Starts a task from outside; it runs during `block_on`.
@@ -97,7 +138,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.executor.spawn(future)
+        self.core().executor.spawn(future)
     }
 
     /// As [`spawn`](Self::spawn), with a name for people; see [`crate::task::spawn_named`].
@@ -110,17 +151,17 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.executor.spawn_named(name, future)
+        self.core().executor.spawn_named(name, future)
     }
 
     /// Which core this is: the name by which other threads [spawn](crate::task::spawn_on) on it.
     pub fn core_id(&self) -> annulus_task::CoreId {
-        self.core.id()
+        self.core().id()
     }
 
     /// Counters and levels of this core.
     pub fn metrics(&self) -> Metrics {
-        self.core.metrics()
+        self.core().metrics()
     }
 
     /// Ends the runtime as dropping it does, and gives its last counters and levels. Levels above
@@ -136,18 +177,26 @@ impl Runtime {
     /// assert_eq!((last.tasks, last.ops_in_flight, last.descriptors), (0, 0, 0));
     /// # Ok::<(), annulus::Error>(())
     /// ```
-    ///
-    /// # Panics
-    /// In a forked child: the runtime is its parent's.
     pub fn shutdown(mut self) -> Metrics {
-        self.assert_own();
-        self.ended = true;
-        self.core.shut_down(self.config.shutdown_ns)
+        self.end().unwrap_or_default()
+    }
+
+    fn end(&mut self) -> Option<Metrics> {
+        let core = self.core.take()?;
+        if core.is_inherited() {
+            // A forked child: everything in there, user code included, belongs to the parent.
+            let last = core.metrics();
+            std::mem::forget(core);
+            return Some(last);
+        }
+        let last = core.shut_down(self.config.shutdown_ns);
+        core.blocking.leave(Duration::from_nanos(self.config.shutdown_ns));
+        Some(last)
     }
 
     /// What the kernel granted to this runtime's ring.
     pub fn capabilities(&self) -> Capabilities {
-        self.core.state.borrow().ring.capabilities().clone()
+        self.core().state.borrow().ring.capabilities().clone()
     }
 }
 
@@ -178,18 +227,12 @@ impl Core {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
-            // The ring's memory is not the child's: nothing of the core may be touched, nor
-            // dropped.
-            std::mem::forget(self.core.clone());
-        } else if !self.ended {
-            self.core.shut_down(self.config.shutdown_ns);
-        }
+        self.end();
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("core", &self.core.id()).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("core", &self.core().id()).finish_non_exhaustive()
     }
 }

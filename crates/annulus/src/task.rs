@@ -1,8 +1,8 @@
 //! Tasks: futures that a core runs besides each other.
 //!
-//! Owns: [`spawn`], the macros that wait for several futures at once ([`select!`](crate::select),
-//! [`join!`](crate::join), [`try_join!`](crate::try_join)), and the names of the task crate. Does
-//! not own: cells, wakers, the run queue (`annulus-task`).
+//! Owns: [`spawn`], [`spawn_blocking`], the macros that wait for several futures at once
+//! ([`select!`](crate::select), [`join!`](crate::join), [`try_join!`](crate::try_join)), and the
+//! names of the task crate. Does not own: cells, wakers, the run queue (`annulus-task`).
 //!
 //! A task stays on the core that spawned it and need not be `Send`; it costs one allocation.
 //!
@@ -16,6 +16,7 @@
 //! | a value that goes with a task | [`task_local!`] |
 //! | to let others run | [`yield_now`] |
 
+mod blocking;
 #[doc(hidden)]
 pub mod branch;
 mod join;
@@ -28,6 +29,7 @@ pub use annulus_task::{
     RemoteJoinHandle, Scope, TaskId, TaskLocalFuture, coop, current as current_core, current_name,
     current_task, scope, spawn_on, task_local, yield_now,
 };
+pub use blocking::{BlockingHandle, spawn_blocking};
 
 use crate::core::{Core, with_any};
 

@@ -3,6 +3,7 @@
 //! Does not own the examples: `cargo test` builds them, in the profile of the tests. A program that
 //! is still running when its test ends is killed.
 
+mod cores;
 mod example;
 mod files;
 mod http;

@@ -8,7 +8,7 @@ use annulus_task::CoreId;
 pub(crate) fn wrong_core(owner: CoreId, here: CoreId) -> io::Error {
     io::Error::other(format!(
         "this handle belongs to {owner:?} and was used on {here:?}: a descriptor's requests live on \
-         the core that made it; use it there, or move it with into_std and from_std"
+         the core that made it; use it there, or move it with into_portable"
     ))
 }
 

@@ -312,6 +312,9 @@ pub(crate) unsafe fn give_back(shared: NonNull<Shared>, bid: u16) {
         unsafe { &mut *local }.release(bid);
         return;
     }
+    if super::process::is_inherited(this.core) {
+        return; // the memory is the parent's; a child has neither it nor the buffer
+    }
     let mut remote = lock(&this.remote);
     if let Some(outstanding) = &mut remote.outstanding {
         *outstanding -= 1;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::os::fd::RawFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +15,21 @@ use std::time::Duration;
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::{BufRegFlags, Features};
 use annulus_ring::{AnyKernel, Mask, Ring};
-use annulus_task::{Bell, Executor, OnPanic};
+use annulus_task::{Bell, CoreId, Executor, OnPanic};
 
 use super::driver::After;
+use super::locals::Locals;
 use super::metrics::Counters;
 use super::pool::{Pool, Shape};
 use super::record::Records;
 use super::stall;
+use super::stop::Stop;
 use super::table::Table;
 use super::timers::Sleeps;
 use super::waiters::Waiters;
 use super::wheel::Wheel;
-use super::{Core, State};
+use super::workers::{Shape as Threads, Workers};
+use super::{Core, State, process};
 use crate::runtime::Error;
 
 /// Makes the kernel of a ring.
@@ -60,6 +64,9 @@ pub(crate) struct Config {
     pub(crate) mask: Mask,
     /// The real kernel if nothing else is said.
     pub(crate) kernel: Option<KernelMaker>,
+    pub(crate) threads: Threads,
+    /// The threads of a launch, which its cores share; else each core has its own.
+    pub(crate) workers: Option<Arc<Workers>>,
 }
 
 impl Default for Config {
@@ -83,6 +90,8 @@ impl Default for Config {
             shutdown_ns: 5_000_000_000,
             mask: Mask::none(),
             kernel: None,
+            threads: Threads::default(),
+            workers: None,
         }
     }
 }
@@ -92,6 +101,7 @@ const POOL_BGID: u16 = 0;
 impl Core {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let executor = Executor::new(config.on_panic)?;
+        process::note_core(executor.id());
         let mut ring = build_ring(config)?;
         let fixed_free = register_files(&mut ring, config.fixed_files);
         let pool = build_pool(&mut ring, config, &executor)?;
@@ -120,11 +130,12 @@ impl Core {
             cancels: 0,
             closes: 0,
             stopping: false,
+            stop: Stop::new(),
             close_flush_ns: config.close_flush_ns,
             send_high_bytes: config.send_high_bytes,
         };
         state.arm_bell();
-        executor.set_bell(Bell { ring: ring_bell, word: bell_fd as u64 });
+        executor.set_bell(Bell { ring: ring_bell, word: bell_word(executor.id(), bell_fd) });
         Ok(Self {
             executor,
             state: RefCell::new(state),
@@ -132,6 +143,8 @@ impl Core {
             spin_ns: config.spin_ns,
             on_panic: config.on_panic,
             stall: stall::Watch::new(&config.stall),
+            locals: Locals::default(),
+            blocking: config.workers.clone().unwrap_or_else(|| Workers::new(config.threads)),
         })
     }
 }
@@ -204,8 +217,16 @@ fn build_pool(
     Ok(None)
 }
 
-/// Ends the sleep of the core whose bell is the eventfd `word`.
+/// The core in the upper half, the eventfd in the lower.
+fn bell_word(core: CoreId, bell_fd: RawFd) -> u64 {
+    u64::from(core.slot()) << 32 | bell_fd as u64
+}
+
+/// Ends the sleep of the core whose bell the word names.
 fn ring_bell(word: u64) {
+    if process::is_slot_inherited((word >> 32) as u32) {
+        return; // a wake in a forked child is not for its parent
+    }
     let one = 1u64;
     // SAFETY: writes 8 readable bytes; the executor calls this only while the bell is set, and the
     // bell is taken away before its descriptor is closed.

@@ -20,6 +20,7 @@ impl Core {
         let entered = self.enter();
         self.executor.drain_inbox();
         self.executor.shutdown();
+        self.drop_locals();
         self.run_after();
         self.state.borrow_mut().stop();
         self.run_after();

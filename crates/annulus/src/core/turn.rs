@@ -68,6 +68,7 @@ impl Core {
     /// Submits what the tasks asked for, waits if there is nothing else to do, and hands out what
     /// the kernel has completed and what the clock has brought. `bound_ns` limits the wait.
     pub(crate) fn turn(&self, bound_ns: Option<u64>) {
+        self.assert_own();
         self.run_after();
         // A root that was woken meanwhile needs no call of the kernel to be polled.
         let idle = self.executor.is_idle();

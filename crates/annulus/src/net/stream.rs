@@ -129,11 +129,7 @@ impl Socket {
     /// Takes the descriptor out, when nothing is in flight and nothing is unread.
     pub(super) async fn detach(self) -> Result<OwnedFd, BufError<Self>> {
         if let Err(error) = self.at_rest().await {
-            let _ = self.owned.with(|state, key| {
-                if let Some(stream) = state.records.stream(key) {
-                    stream.recv.leaving = false;
-                }
-            });
+            self.stay();
             return Err(BufError::new(error, self));
         }
         match self.owned.with(|state, key| state.detach(key)) {
@@ -146,15 +142,29 @@ impl Socket {
         }
     }
 
-    async fn at_rest(&self) -> io::Result<()> {
-        self.room(Some(0)).await?;
+    /// The descriptor does not leave after all.
+    pub(super) fn stay(&self) {
+        let _ = self.owned.with(|state, key| {
+            if let Some(stream) = state.records.stream(key) {
+                stream.recv.leaving = false;
+            }
+        });
+    }
+
+    /// Ends the armed receive and waits until the kernel has none; what arrived is queued.
+    pub(super) async fn receive_stopped(&self) -> io::Result<()> {
         let mut place = Place::new(&self.owned, Queue::Received);
         poll_fn(|cx| {
             let polled =
                 place.poll(cx, |state, key, waiter, waker| state.poll_at_rest(key, waiter, waker));
             flatten(polled)
         })
-        .await?;
+        .await
+    }
+
+    async fn at_rest(&self) -> io::Result<()> {
+        self.room(Some(0)).await?;
+        self.receive_stopped().await?;
         let (in_flight, unread) = self.owned.with(|state, key| {
             let in_flight = state.records.get(key).map_or(0, |record| record.in_flight);
             let leases = state.records.stream(key).map(|stream| stream.recv.queue.iter());

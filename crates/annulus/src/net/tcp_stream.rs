@@ -10,7 +10,7 @@ use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::recv::{Parsed, Recv};
 use super::stream::{Socket, ip_address};
-use super::{ToAddress, options};
+use super::{Portable, ToAddress, options};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
 use crate::core::op::Op;
 use crate::core::socket_op::Connect;
@@ -20,7 +20,8 @@ use crate::fs::File;
 /// A TCP connection.
 ///
 /// All methods take `&self`: one task may read while another writes. The handle is `Send + Sync`,
-/// but its operations run on the core that made it.
+/// but its operations run on the core that made it; [`into_portable`](Self::into_portable) moves
+/// the connection to another.
 ///
 /// # Reading
 /// [`recv`](Self::recv) leases what arrived where the kernel put it: nothing is copied, and a
@@ -309,6 +310,25 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self { socket: Socket::from_fd(stream.into())? })
+    }
+
+    /// Takes the connection from this core, to be moved to another.
+    ///
+    /// What was accepted is sent first. What was received and not read travels along, copied; the
+    /// descriptor stays the same one.
+    ///
+    /// # Errors
+    /// With the stream given back: the error of a send that failed; use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream.
+    pub async fn into_portable(self) -> Result<Portable<Self>, BufError<Self>> {
+        let parts = self.socket.into_parts().await;
+        parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))
+    }
+
+    pub(super) fn from_socket(socket: Socket) -> Self {
+        Self { socket }
     }
 }
 

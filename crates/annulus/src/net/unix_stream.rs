@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use annulus_ring::Kernel as _;
 
-use super::Reader;
 use super::recv::{Parsed, Recv};
 use super::stream::Socket;
+use super::{Portable, Reader};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
 use crate::core::with_any;
 
@@ -122,6 +122,19 @@ impl UnixStream {
     pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self { socket: Socket::from_fd(stream.into())? })
+    }
+
+    /// As [`TcpStream::into_portable`](super::TcpStream::into_portable).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn into_portable(self) -> Result<Portable<Self>, BufError<Self>> {
+        let parts = self.socket.into_parts().await;
+        parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))
+    }
+
+    pub(super) fn from_socket(socket: Socket) -> Self {
+        Self { socket }
     }
 }
 

@@ -194,6 +194,31 @@ impl Builder {
         self
     }
 
+    /// Threads of [`spawn_blocking`](crate::task::spawn_blocking) at most, default 256. They start
+    /// when there is work for them.
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.config.threads.threads_max = threads.max(1);
+        self
+    }
+
+    /// Jobs of [`spawn_blocking`](crate::task::spawn_blocking) that may wait for a thread, default
+    /// 4096; further ones wait in their handles.
+    pub fn blocking_queue(mut self, jobs: usize) -> Self {
+        self.config.threads.queue_max = jobs.max(1);
+        self
+    }
+
+    /// How long a thread of [`spawn_blocking`](crate::task::spawn_blocking) waits for work before
+    /// it ends, default 10 seconds.
+    pub fn blocking_idle(mut self, idle: Duration) -> Self {
+        self.config.threads.idle = idle;
+        self
+    }
+
+    pub(crate) fn into_config(self) -> Config {
+        self.config
+    }
+
     /// Makes the runtime, bound to this thread.
     ///
     /// # Errors

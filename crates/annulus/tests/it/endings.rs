@@ -1,224 +1,291 @@
-//! How sockets and runtimes end: bounded flushes, what was accepted, forked children.
+//! Ends in unusual places: in a forked child, across exec, in destructors of thread-locals.
 
-use std::io::{self, ErrorKind, Write as _};
-use std::net::Shutdown;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::cell::RefCell;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::task::Waker;
 
-use annulus::net::{Parsed, UnixStream};
-use annulus::runtime::{Runtime, metrics};
-use annulus::time::timeout;
+use annulus::buf::Lease;
+use annulus::net::UnixStream;
+use annulus::runtime::{CoreHandle, Runtime};
+use annulus::task::JoinHandle;
 
-use crate::harness::{own_process, pair, run, run_on, share_process, turns};
+use crate::harness::{check, descriptors, own_process, share_process};
 
-/// Longer than anything here takes, so that only a hang meets it.
-const FOREVER: Duration = Duration::from_secs(30);
-
-fn without_buffer_rings() -> annulus::runtime::Builder {
-    Runtime::builder().mask(annulus_ring::Mask::none().buf_rings())
-}
-
-#[test]
-fn a_send_that_was_partly_done_is_given_up_when_the_flush_is_over() {
-    let builder = Runtime::builder().close_flush(Duration::from_millis(20));
-    run_on(builder, async {
-        let (left, right) = UnixStream::pair()?;
-        {
-            let mut write = Box::pin(left.write_all(vec![7u8; 4 << 20]));
-            assert!(futures_util::poll!(&mut write).is_pending());
-            turns(3).await;
-        }
-        drop(left);
-        while metrics()?.descriptors > 1 {
-            turns(1).await;
-        }
-        assert_eq!(metrics()?.ops_in_flight, 0);
-        drop(right);
-        Ok(())
-    });
-}
-
-#[test]
-fn closing_ends_a_receive_that_goes_through_the_heap() {
-    run_on(without_buffer_rings(), async {
-        let (left, right) = UnixStream::pair()?;
-        {
-            let mut recv = Box::pin(left.recv());
-            assert!(futures_util::poll!(&mut recv).is_pending());
-            turns(3).await;
-        }
-        drop(left);
-        assert!(timeout(FOREVER, right.recv()).await??.is_none());
-        Ok(())
-    });
-}
-
-#[test]
-fn a_stream_leaves_for_std_after_a_dropped_read_of_either_kind() {
-    for builder in [Runtime::builder(), without_buffer_rings()] {
-        run_on(builder, async {
-            let (left, mut right) = UnixStream::pair()?;
-            {
-                let mut read = Box::pin(left.read(vec![0u8; 8]));
-                assert!(futures_util::poll!(&mut read).is_pending());
-            }
-            let left = left.into_std().await?;
-            {
-                let mut recv = Box::pin(right.recv());
-                assert!(futures_util::poll!(&mut recv).is_pending());
-            }
-            let std_right = right.into_std().await?;
-            (&left).write_all(b"by std")?;
-            right = UnixStream::from_std(std_right)?;
-            assert_eq!(&*right.recv().await?.unwrap(), b"by std");
-            Ok(())
-        });
-    }
-}
-
-#[test]
-fn a_file_waits_for_sends_whose_futures_are_gone() {
-    run(async {
-        let dir = tempfile::tempdir()?;
-        let path = dir.path().join("twos");
-        std::fs::write(&path, vec![2u8; 1 << 20])?;
-        let file = annulus::fs::File::open(&path).await?;
-        let (client, server) = pair().await?;
-        {
-            let mut write = Box::pin(client.write_all(vec![1u8; 16 << 20]));
-            assert!(futures_util::poll!(&mut write).is_pending());
-            turns(3).await;
-        }
-        let reader = annulus::spawn(async move {
-            let mut all = Vec::new();
-            while let Some(lease) = server.recv().await? {
-                all.extend_from_slice(&lease);
-            }
-            io::Result::Ok(all)
-        });
-        assert_eq!(client.send_file(&file, 0..1 << 20).await?, 1 << 20);
-        drop(client);
-        let all = reader.await??;
-        assert_eq!(all.len(), 17 << 20);
-        assert!(all.is_sorted(), "bytes of two sends are mixed");
-        Ok(())
-    });
-}
-
-#[test]
-fn ending_the_sending_direction_comes_after_what_was_queued() {
-    run(async {
-        let (left, right) = UnixStream::pair()?;
-        left.send_nowait(b"bye")?;
-        left.shutdown(Shutdown::Write)?;
-        let error = left.send_nowait(b"more").expect_err("the direction is ended");
-        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-        let error = left.write_all("more").await.expect_err("the direction is ended");
-        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-        assert_eq!(&*right.recv().await?.unwrap(), b"bye");
-        assert!(right.recv().await?.is_none());
-        right.write_all("still").await?;
-        assert_eq!(&*left.recv().await?.unwrap(), b"still");
-        Ok(())
-    });
-}
-
-#[test]
-fn who_waits_for_some_room_is_told_although_another_waits_for_all() {
-    let builder = Runtime::builder().send_high_bytes(64 * 1024);
-    run_on(builder, async {
-        let (left, right) = UnixStream::pair()?;
-        let left = std::rc::Rc::new(left);
-        left.send_nowait(&[1u8; 60 * 1024])?;
-        turns(2).await;
-        left.send_nowait(&vec![1u8; 600 * 1024])?;
-        turns(2).await;
-        let mut flush = Box::pin(left.flush());
-        assert!(futures_util::poll!(&mut flush).is_pending());
-        let answering = left.clone();
-        let parser = annulus::spawn(async move {
-            answering.with_data(|bytes| Parsed::Consumed(bytes.len())).await
-        });
-        turns(2).await;
-        right.write_all("request").await?;
-        // Reads until the parser was called, and keeps something queued all the while, so that the
-        // flush, which nobody polls, never ends.
-        while !parser.is_finished() {
-            right.recv().await?;
-            let _ = left.send_nowait(&[2u8; 1024]);
-        }
-        assert_eq!(parser.await??, 7);
-        drop(flush);
-        Ok(())
-    });
-}
-
-#[test]
-fn closing_leaves_no_timer_behind() {
-    run(async {
-        for _ in 0..100 {
-            let (left, right) = UnixStream::pair()?;
-            left.send_nowait(b"response")?;
-            drop(left);
-            while right.recv().await?.is_some() {}
-        }
-        assert_eq!(metrics()?.timers, 0);
-        Ok(())
-    });
-}
-
-#[test]
-fn a_request_that_found_no_room_is_not_slept_over() {
-    let _shared = share_process();
-    let builder = Runtime::builder().entries(4).sqpoll(Duration::from_millis(1));
-    let Ok(runtime) = builder.build() else {
-        crate::harness::skip("no submission thread here");
-        return;
-    };
-    let pairs: Vec<_> = (0..64).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).collect();
-    let (mut peers, ours): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-    let (done, is_done) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        // The last one only: nothing else ends the core's sleep.
-        peers.last_mut().unwrap().write_all(b"x").unwrap();
-        let told = is_done.recv_timeout(FOREVER);
-        for peer in &mut peers {
-            let _ = peer.write_all(b"x");
-        }
-        told.is_ok()
-    });
-    runtime.block_on(async {
-        let mut streams: Vec<_> =
-            ours.into_iter().map(|stream| UnixStream::from_std(stream).unwrap()).collect();
-        let last = streams.pop().unwrap();
-        for stream in streams {
-            annulus::spawn(async move { stream.recv().await.map(drop) });
-        }
-        annulus::spawn(async move { last.recv().await.map(drop) }).await.unwrap().unwrap();
-    });
-    done.send(()).unwrap();
-    assert!(thread.join().unwrap(), "the last request was never submitted");
-}
-
-#[test]
-fn a_forked_child_leaves_its_parents_runtime_alone() {
-    let _own = own_process();
-    let runtime = Runtime::new().unwrap();
-    let (left, right) = runtime.block_on(async { UnixStream::pair() }).unwrap();
-    // SAFETY: the child only drops what it inherited and exits; no other test runs meanwhile.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        drop(left);
-        drop(runtime);
-        // SAFETY: ends the child without running its parent's exit handlers.
-        unsafe { libc::_exit(0) };
+/// Runs `child` in a forked child, and gives how that ended: 0 if `child` returned.
+fn in_child(child: impl FnOnce()) -> i32 {
+    // SAFETY: the child calls what a child of a process with threads may in practice (glibc makes
+    // its allocator usable there), and ends with _exit.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork failed");
+    if pid == 0 {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+        // SAFETY: ends this process at once.
+        unsafe { libc::_exit(i32::from(ended.is_err())) };
     }
     let mut status = 0;
-    // SAFETY: waits for the child above; `status` is a valid place.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert_eq!(status, 0, "the child died");
-    runtime.block_on(async {
-        left.write_all("alive").await.unwrap();
-        assert_eq!(&*right.recv().await.unwrap().unwrap(), b"alive");
+    // SAFETY: `pid` is a child of this process, and `status` a valid place.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    assert!(libc::WIFEXITED(status), "the child was killed by signal {}", status & 0x7f);
+    libc::WEXITSTATUS(status)
+}
+
+/// What a task of the parent holds when the process forks.
+struct Held {
+    stream: UnixStream,
+    lease: Lease,
+    marker: Marker,
+}
+
+/// A destructor that a child must not run for the parent.
+struct Marker(std::path::PathBuf);
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_child_that_drops_what_it_inherited_changes_nothing_for_the_parent() {
+    let _own = own_process();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("marker");
+    std::fs::write(&file, "here").unwrap();
+    let runtime = Runtime::new().unwrap();
+    let (peer, outer, held) = runtime.block_on(async {
+        let (peer, stream) = UnixStream::pair().unwrap();
+        let (outer, other) = UnixStream::pair().unwrap();
+        outer.write_all("leased").await.unwrap();
+        let lease = other.recv().await.unwrap().unwrap();
+        (peer, outer, Held { stream, lease, marker: Marker(file.clone()) })
     });
+    let task = runtime.spawn(async move {
+        let marker = held.marker;
+        let Some(lease) = held.stream.recv().await.unwrap() else { panic!("the child closed it") };
+        held.stream.write_all(lease).await.unwrap();
+        drop(marker);
+        held.lease
+    });
+    runtime.block_on(async { crate::harness::turns(2).await });
+    let mut slot = Some((runtime, task, peer, outer));
+    let code = in_child(|| {
+        let (runtime, task, peer, outer) = slot.take().unwrap();
+        let handle = runtime.handle();
+        drop(runtime);
+        drop((peer, outer));
+        handle.stop(None);
+        assert!(CoreHandle::current().is_err());
+        std::mem::forget(task);
+        // A core of its own works.
+        let own = Runtime::new().unwrap();
+        let answer = own.block_on(async {
+            let (left, right) = UnixStream::pair().unwrap();
+            left.write_all("own").await.unwrap();
+            right.recv().await.unwrap().unwrap().to_vec()
+        });
+        assert_eq!(answer, b"own");
+        assert_eq!(own.shutdown().descriptors, 0);
+    });
+    assert_eq!(code, 0);
+    assert!(file.exists(), "the child ran a destructor of the parent's task");
+    let (runtime, task, peer, outer) = slot.unwrap();
+    let lease = runtime.block_on(async {
+        peer.write_all("still here").await.unwrap();
+        let ((), back) = peer.read_exact(vec![0; 10]).await.unwrap();
+        assert_eq!(back, b"still here");
+        task.await.unwrap()
+    });
+    assert_eq!(&*lease, b"leased");
+    drop((peer, lease, outer));
+    let last = runtime.shutdown();
+    assert_eq!((last.descriptors, last.leases_out, last.stale_cqes), (0, 0, 0));
+}
+
+#[test]
+fn a_child_that_forked_inside_a_task_cannot_run_its_parents_core() {
+    let _own = own_process();
+    let runtime = Runtime::new().unwrap();
+    let code = runtime.block_on(async {
+        let (left, right) = UnixStream::pair().unwrap();
+        left.write_all("to the parent").await.unwrap();
+        let lease = right.recv().await.unwrap().unwrap();
+        let waker = std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
+        let mut slot = Some((left, right, lease, waker));
+        let code = in_child(|| {
+            let (left, right, lease, waker) = slot.take().unwrap();
+            drop(lease);
+            waker.wake();
+            assert!(left.send_nowait(b"x").is_err(), "no core runs here");
+            drop((left, right));
+        });
+        let (left, right, lease, _) = slot.unwrap();
+        assert_eq!(&*lease, b"to the parent");
+        drop(lease);
+        left.write_all("more").await.unwrap();
+        assert_eq!(&*right.recv().await.unwrap().unwrap(), b"more");
+        code
+    });
+    assert_eq!(code, 0);
+    let code = in_child(|| {
+        let inherited = std::panic::AssertUnwindSafe(|| runtime.block_on(async {}));
+        let text = std::panic::catch_unwind(inherited).expect_err("it is refused");
+        assert!(text.downcast_ref::<&str>().is_some_and(|text| text.contains("forked child")));
+    });
+    assert_eq!(code, 0);
+    assert_eq!(runtime.shutdown().stale_cqes, 0);
+}
+
+/// What another program finds open when this process starts it: number and kind.
+fn inherited() -> Vec<String> {
+    let script = "for fd in /proc/$$/fd/*; do echo ${fd##*/} $(readlink $fd); done";
+    let output = Command::new("sh").args(["-c", script]).output().expect("there is a shell");
+    let text = String::from_utf8(output.stdout).expect("it prints text");
+    assert!(text.lines().count() >= 3, "it has the three standard streams: {text}");
+    // The pipes of its own output differ from run to run.
+    text.lines().map(|line| line.split("pipe:").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_program_that_is_executed_inherits_no_descriptor() {
+    let _own = own_process();
+    let before = inherited();
+    check(Runtime::builder(), async move {
+        let listener = annulus::net::TcpListener::bind("127.0.0.1:0")?;
+        let client = annulus::net::TcpStream::connect(listener.local_addr()?).await?;
+        let (server, _) = listener.accept().await?;
+        let (left, right) = UnixStream::pair()?;
+        let file = annulus::fs::File::open("/proc/self/exe").await?;
+        let directory = annulus::fs::Dir::open("/").await?;
+        let portable = right.into_portable().await?;
+        annulus::task::spawn_blocking(|| ()).await.unwrap();
+        assert_eq!(inherited(), before);
+        drop((listener, client, server, left, file, directory, portable));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_process_that_executes_another_program_in_place_takes_nothing_along() {
+    let _own = own_process();
+    let runtime = Runtime::new().unwrap();
+    let (left, _right) = runtime.block_on(async { UnixStream::pair().unwrap() });
+    let fd = left.as_raw_fd();
+    let code = in_child(|| {
+        let script = format!("! test -e /proc/self/fd/{fd}");
+        let error = Command::new("sh").args(["-c", &script]).exec();
+        panic!("exec failed: {error}");
+    });
+    assert_eq!(code, 0);
+    runtime.block_on(async { drop((left, _right)) });
+}
+
+/// Everything that a thread may keep of a runtime.
+#[derive(Default)]
+struct Keeps {
+    runtime: Option<Runtime>,
+    stream: Option<UnixStream>,
+    lease: Option<Lease>,
+    waker: Option<Waker>,
+    join: Option<JoinHandle<u8>>,
+    sleep: Option<annulus::time::Sleep>,
+}
+
+type Keep = RefCell<Keeps>;
+
+thread_local! {
+    static A: Keep = RefCell::default();
+    static B: Keep = RefCell::default();
+    static C: Keep = RefCell::default();
+    static D: Keep = RefCell::default();
+    static E: Keep = RefCell::default();
+    static F: Keep = RefCell::default();
+}
+
+/// Fills the thread-locals in the order of `places`: the things of one runtime, one in each.
+fn keep_in(places: &[usize; 6]) {
+    let keys = [&A, &B, &C, &D, &E, &F];
+    // The first use of a thread-local decides when its destructor runs.
+    for place in places {
+        keys[*place].with(|keep| drop(keep.borrow_mut()));
+    }
+    let runtime = Runtime::new().expect("it is there");
+    let join = runtime.spawn(async {
+        std::future::pending::<()>().await;
+        1
+    });
+    let (stream, lease, waker, sleep) = runtime.block_on(async {
+        let (left, right) = UnixStream::pair().expect("it is there");
+        left.write_all("kept").await.expect("it is there");
+        let lease = right.recv().await.expect("it is there").expect("it is there");
+        let waker = std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
+        let mut sleep = annulus::time::sleep(std::time::Duration::from_secs(1000));
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        (right, lease, waker, sleep)
+    });
+    A.with(|keep| keep.borrow_mut().runtime = Some(runtime));
+    B.with(|keep| keep.borrow_mut().stream = Some(stream));
+    C.with(|keep| keep.borrow_mut().lease = Some(lease));
+    D.with(|keep| keep.borrow_mut().waker = Some(waker));
+    E.with(|keep| keep.borrow_mut().join = Some(join));
+    F.with(|keep| keep.borrow_mut().sleep = Some(sleep));
+}
+
+impl Drop for Keeps {
+    fn drop(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake_by_ref();
+        }
+        if let Some(lease) = &self.lease {
+            assert_eq!(&**lease, b"kept");
+        }
+        if let Some(join) = &self.join {
+            join.abort();
+        }
+    }
+}
+
+#[test]
+fn thread_locals_may_keep_anything_and_end_in_any_order() {
+    let _own = own_process();
+    let before = descriptors();
+    let mut order = [0, 1, 2, 3, 4, 5];
+    // Heap's algorithm: every order of six.
+    let mut counters = [0; 6];
+    let run = |order: [usize; 6]| {
+        std::thread::spawn(move || keep_in(&order)).join().expect("the thread ends well");
+    };
+    run(order);
+    let mut at = 1;
+    while at < 6 {
+        if counters[at] < at {
+            order.swap(if at % 2 == 0 { 0 } else { counters[at] }, at);
+            run(order);
+            counters[at] += 1;
+            at = 1;
+        } else {
+            counters[at] = 0;
+            at += 1;
+        }
+    }
+    assert_eq!(descriptors(), before);
+}
+
+#[test]
+fn a_runtime_may_end_inside_another() {
+    let _shared = share_process();
+    let outer = Runtime::new().unwrap();
+    let inner = Runtime::new().unwrap();
+    let (left, right) = inner.block_on(async { UnixStream::pair().unwrap() });
+    outer.block_on(async move {
+        drop(inner);
+        // Its handles are dead, and say so.
+        assert!(left.send_nowait(b"x").is_err());
+        drop((left, right));
+        let (left, right) = UnixStream::pair().unwrap();
+        left.write_all("the outer works").await.unwrap();
+        assert!(right.recv().await.unwrap().is_some());
+    });
+    assert_eq!(outer.shutdown().descriptors, 0);
 }

@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod accept;
+mod blocking;
 mod cancel;
 mod choices;
+mod closing;
+mod cores;
 mod counting;
 mod efficiency;
 mod endings;
 mod files;
 mod foreign;
+mod hand_off;
 mod harness;
 mod limits;
 mod pool;

@@ -1,0 +1,67 @@
+//! fork(2): a child inherits the memory of cores and a copy of their descriptors, but no thread, no
+//! ring memory and no right to speak to the kernel in the parent's name.
+//!
+//! Owns: how a core that was made before a fork is told from one of this process. Invariants: what
+//! a child does with an inherited core, handle or lease reaches nothing of the parent's; at most it
+//! closes the child's own copy of a descriptor.
+//!
+//! The child's handler also forgets which core is current, so inherited handles meet no core: that
+//! costs the paths of every operation nothing. A child made by a raw clone(2) runs no handlers and
+//! is not recognised.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use annulus_task::CoreId;
+
+/// Forks between the first process with a core and this one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+static REGISTERED: Once = Once::new();
+/// For each slot of the registry, the value of `FORKS` when its latest core was made.
+static MADE_AT: [AtomicU32; SLOTS] = [const { AtomicU32::new(0) }; SLOTS];
+const SLOTS: usize = 1024;
+
+/// Notes that a core was made in this process.
+pub(crate) fn note_core(core: CoreId) {
+    REGISTERED.call_once(|| {
+        // SAFETY: the handler stores to an atomic and to a thread-local without destructor, which
+        // is allowed in a child of a process with threads.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    // ORDERING: Relaxed; read in `is_inherited` by threads that got the core's name later, and in a
+    // child, which is a copy of this memory.
+    MADE_AT[core.slot() as usize % SLOTS].store(forks(), Ordering::Relaxed);
+}
+
+/// Whether a core belongs to a process that this one was forked from.
+#[inline]
+pub(crate) fn is_inherited(core: CoreId) -> bool {
+    is_slot_inherited(core.slot())
+}
+
+/// As [`is_inherited`], by the slot of the registry.
+#[inline]
+pub(crate) fn is_slot_inherited(slot: u32) -> bool {
+    let forks = forks();
+    // ORDERING: Relaxed; see `note_core`.
+    forks != 0 && MADE_AT[slot as usize % SLOTS].load(Ordering::Relaxed) != forks
+}
+
+#[inline]
+fn forks() -> u32 {
+    // ORDERING: Relaxed; written once, by the only thread of a new process.
+    FORKS.load(Ordering::Relaxed)
+}
+
+extern "C" fn in_child() {
+    // ORDERING: Relaxed; this process has one thread.
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    super::leave_all();
+}
+
+/// Closes this process's copy of a descriptor whose core was inherited.
+pub(crate) fn close_copy(fd: std::os::fd::RawFd) {
+    // SAFETY: a handle owned the descriptor and is going away, and its record is in a core that
+    // this process never runs.
+    unsafe { libc::close(fd) };
+}

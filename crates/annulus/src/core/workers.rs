@@ -1,0 +1,193 @@
+//! Threads for what would block a core: a bounded number, started when there is work, ended when
+//! there is none for a while.
+//!
+//! Owns: the queue of jobs and the threads. Does not own: results (each job has its way to deliver
+//! one). Invariants: a thread runs a job without the lock; a job that was queued runs, unless the
+//! last core that uses the threads ends before; what a job throws ends with the job.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// What a thread runs.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// How many threads and jobs there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) threads_max: usize,
+    /// Jobs that wait for a thread.
+    pub(crate) queue_max: usize,
+    /// How long a thread waits for a job before it ends.
+    pub(crate) idle: Duration,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { threads_max: 256, queue_max: 4096, idle: Duration::from_secs(10) }
+    }
+}
+
+/// Why a job was not taken.
+pub(crate) enum Refused {
+    /// The queue is full; the waker is woken when it is not.
+    Full(Job),
+    /// The cores have ended, or the system gives no thread.
+    Closed,
+}
+
+/// The threads of one core, or of the cores of one launch.
+pub(crate) struct Workers {
+    shape: Shape,
+    state: Mutex<State>,
+    work: Condvar,
+    ended: Condvar,
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    /// Futures whose job found no room.
+    waiting: Vec<Waker>,
+    threads: usize,
+    idle: usize,
+    /// Threads ever started, for their names.
+    started: usize,
+    /// Cores that use these threads.
+    cores: usize,
+    closed: bool,
+}
+
+impl Workers {
+    pub(crate) fn new(shape: Shape) -> Arc<Self> {
+        let state = State {
+            jobs: VecDeque::new(),
+            waiting: Vec::new(),
+            threads: 0,
+            idle: 0,
+            started: 0,
+            cores: 0,
+            closed: false,
+        };
+        let (work, ended) = (Condvar::new(), Condvar::new());
+        Arc::new(Self { shape, state: Mutex::new(state), work, ended })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a job, and sees to it that a thread comes for it. Without room, the waker is kept.
+    pub(crate) fn push(self: &Arc<Self>, job: Job, waker: Option<Waker>) -> Result<(), Refused> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        if state.jobs.len() >= self.shape.queue_max {
+            state.waiting.extend(waker);
+            return Err(Refused::Full(job));
+        }
+        state.jobs.push_back(job);
+        if state.jobs.len() <= state.idle {
+            drop(state);
+            self.work.notify_one();
+            return Ok(());
+        }
+        if state.threads >= self.shape.threads_max {
+            return Ok(());
+        }
+        state.threads += 1;
+        state.started += 1;
+        let name = format!("annulus-block-{}", state.started - 1);
+        drop(state);
+        let workers = self.clone();
+        let started = std::thread::Builder::new().name(name).spawn(move || workers.run());
+        if started.is_ok() { Ok(()) } else { self.go_without() }
+    }
+
+    /// The system gives no further thread: the others will come for the job, if there are any.
+    fn go_without(&self) -> Result<(), Refused> {
+        let mut state = self.lock();
+        state.threads -= 1;
+        let stranded = if state.threads == 0 { state.jobs.pop_back() } else { None };
+        drop(state);
+        match stranded {
+            Some(_job) => Err(Refused::Closed),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                let waiting = std::mem::take(&mut state.waiting);
+                drop(state);
+                waiting.into_iter().for_each(Waker::wake);
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                state = self.lock();
+                continue;
+            }
+            if state.closed {
+                break;
+            }
+            state.idle += 1;
+            let waited = self.work.wait_timeout(state, self.shape.idle);
+            let timed_out;
+            (state, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+            if timed_out.timed_out() && state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+        drop(state);
+        self.ended.notify_all();
+    }
+
+    /// A core will use the threads.
+    pub(crate) fn join(&self) {
+        self.lock().cores += 1;
+    }
+
+    /// A core has ended. The last one drops the jobs that no thread has begun, and waits for those
+    /// that are running. False if they were not done in time; they go on then.
+    pub(crate) fn leave(&self, bound: Duration) -> bool {
+        let mut state = self.lock();
+        state.cores -= 1;
+        if state.cores > 0 {
+            return true;
+        }
+        state.closed = true;
+        let (jobs, waiting) = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.waiting));
+        drop(state);
+        drop(jobs);
+        waiting.into_iter().for_each(Waker::wake);
+        self.work.notify_all();
+        let begun = Instant::now();
+        let mut state = self.lock();
+        while state.threads > 0 {
+            let Some(left) = bound.checked_sub(begun.elapsed()) else { return false };
+            let waited = self.ended.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    /// Threads that live.
+    #[cfg(test)]
+    pub(crate) fn threads(&self) -> usize {
+        self.lock().threads
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Bounds, naming, idling, ending.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::{Job, Refused, Shape, Workers};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn shape(threads_max: usize, queue_max: usize, idle: Duration) -> Shape {
+    Shape { threads_max, queue_max, idle }
+}
+
+#[test]
+fn no_thread_is_started_without_a_job() {
+    let workers = Workers::new(Shape::default());
+    workers.join();
+    assert_eq!(workers.threads(), 0);
+    assert!(workers.leave(LONG));
+}
+
+#[test]
+fn a_full_queue_refuses_and_gives_the_job_back() {
+    let workers = Workers::new(shape(1, 1, LONG));
+    workers.join();
+    let (release, gate) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    let blocked: Job = Box::new(move || {
+        began.send(std::thread::current().name().map(str::to_owned)).unwrap();
+        gate.recv().unwrap_err();
+    });
+    assert!(workers.push(blocked, None).is_ok());
+    assert_eq!(begun.recv().unwrap().as_deref(), Some("annulus-block-0"));
+    assert!(workers.push(Box::new(|| {}), None).is_ok());
+    assert!(matches!(workers.push(Box::new(|| {}), None), Err(Refused::Full(_))));
+    assert_eq!(workers.threads(), 1);
+    drop(release);
+    assert!(workers.leave(LONG));
+    assert!(matches!(workers.push(Box::new(|| {}), None), Err(Refused::Closed)));
+}
+
+#[test]
+fn every_job_gets_its_own_thread_while_others_block() {
+    let workers = Workers::new(shape(8, 100, LONG));
+    workers.join();
+    let (met, all) = mpsc::channel();
+    let barrier = std::sync::Arc::new(std::sync::Barrier::new(8));
+    for _ in 0..8 {
+        let (met, barrier) = (met.clone(), barrier.clone());
+        let job: Job = Box::new(move || {
+            barrier.wait();
+            met.send(()).unwrap();
+        });
+        assert!(workers.push(job, None).is_ok());
+    }
+    (0..8).for_each(|_| all.recv().unwrap());
+    assert!(workers.leave(LONG));
+}
+
+#[test]
+fn an_idle_thread_ends_and_the_next_job_starts_another() {
+    let workers = Workers::new(shape(1, 1, Duration::ZERO));
+    workers.join();
+    for _ in 0..20 {
+        let (done, ended) = mpsc::channel();
+        while workers
+            .push(
+                Box::new({
+                    let done = done.clone();
+                    move || done.send(()).unwrap()
+                }),
+                None,
+            )
+            .is_err()
+        {
+            std::thread::yield_now();
+        }
+        ended.recv().unwrap();
+    }
+    while workers.threads() > 0 {
+        std::thread::yield_now();
+    }
+    assert!(workers.leave(LONG));
+}
+
+#[test]
+fn leaving_waits_no_longer_than_it_may() {
+    let workers = Workers::new(Shape::default());
+    workers.join();
+    let (release, gate) = mpsc::channel::<()>();
+    assert!(
+        workers.push(Box::new(move || gate.recv().unwrap_err().to_string().clear()), None).is_ok()
+    );
+    assert!(!workers.leave(Duration::ZERO));
+    drop(release);
+}
+
+#[test]
+fn only_the_last_core_ends_the_threads() {
+    let workers = Workers::new(Shape::default());
+    workers.join();
+    workers.join();
+    assert!(workers.leave(LONG));
+    let (done, ended) = mpsc::channel();
+    assert!(workers.push(Box::new(move || done.send(()).unwrap()), None).is_ok());
+    ended.recv().unwrap();
+    assert!(workers.leave(LONG));
+}
