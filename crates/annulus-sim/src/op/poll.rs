@@ -1,0 +1,69 @@
+//! POLL_ADD: waiting until something can be read or written. Once; not repeated.
+//!
+//! Owns: what is ready. Mirrors poll(2), io_uring_prep_poll_add(3).
+
+use crate::files::{Id, Kind};
+use crate::machine::Machine;
+use crate::request::{Request, Tried, Wait};
+use crate::socket::State;
+use crate::stream::Sight;
+
+const IN: u32 = libc::POLLIN as u32;
+const OUT: u32 = libc::POLLOUT as u32;
+const HUP: u32 = libc::POLLHUP as u32;
+const ERR: u32 = libc::POLLERR as u32;
+
+impl Machine {
+    pub(super) fn poll(&mut self, request: &Request) -> Result<Tried, i32> {
+        if request.entry.len != 0 {
+            return Err(libc::EINVAL);
+        }
+        let kind = self.files.kind(request.file_id()?).clone();
+        let (ready, waits) = self.readiness(&kind);
+        let wanted = ready & (request.entry.op_flags | HUP | ERR);
+        Ok(if wanted == 0 { Tried::Wait(waits) } else { Tried::done(wanted as i32) })
+    }
+
+    fn readiness(&mut self, kind: &Kind) -> (u32, Vec<Wait>) {
+        match *kind {
+            Kind::File { .. } | Kind::Dir { .. } | Kind::Ring => (IN | OUT, Vec::new()),
+            Kind::PipeRead(stream) => (self.readable(stream), vec![Wait::Readable(stream)]),
+            Kind::PipeWrite(stream) => (self.writable(stream), vec![Wait::Writable(stream)]),
+            Kind::Event(event) => {
+                let is_set = self.counters.get(&event).is_some_and(|count| *count > 0);
+                (if is_set { IN | OUT } else { OUT }, vec![Wait::Event(event)])
+            }
+            Kind::Socket(socket) => match &self.socket(socket).state {
+                State::Fresh => (OUT | HUP, Vec::new()),
+                State::Listening { backlog, .. } => {
+                    (if backlog.is_empty() { 0 } else { IN }, vec![Wait::Accept(socket)])
+                }
+                State::Connected { rx, tx, .. } => {
+                    let (rx, tx) = (*rx, *tx);
+                    let both_ended = self.stream(rx).ended && self.stream(tx).ended;
+                    let hup = if both_ended { HUP } else { 0 };
+                    let ready = (self.readable(rx) & !HUP) | (self.writable(tx) & !ERR) | hup;
+                    (ready, vec![Wait::Readable(rx), Wait::Writable(tx)])
+                }
+            },
+        }
+    }
+
+    fn readable(&mut self, stream: Id) -> u32 {
+        match self.stream(stream).sight() {
+            Sight::Nothing => 0,
+            Sight::Bytes(_) => IN,
+            Sight::End => IN | HUP,
+            Sight::Reset => IN | ERR,
+        }
+    }
+
+    fn writable(&mut self, stream: Id) -> u32 {
+        let stream = self.stream(stream);
+        match (stream.is_broken(), stream.room()) {
+            (true, _) => OUT | ERR,
+            (false, 0) => 0,
+            (false, _) => OUT,
+        }
+    }
+}
