@@ -18,6 +18,7 @@ mod limits;
 mod pool;
 mod refused;
 mod runtime;
+mod sim;
 mod stall;
 mod stream;
 mod tasks;
