@@ -216,6 +216,40 @@ impl<T: Send + 'static> RemoteJoinHandle<T> {
     }
 }
 
+impl<T: Send + 'static> RemoteJoinHandle<T> {
+    /// A handle that says `Aborted`: that of a task for a core that is gone.
+    pub fn aborted() -> Self {
+        let shared = Arc::new(Shared::new());
+        drop(Promise::new(Arc::clone(&shared)));
+        Self::of(shared)
+    }
+
+    /// Blocks this thread until the task is gone. For threads without a core: on a core it would
+    /// stop the tasks.
+    ///
+    /// # Errors
+    /// As awaiting it.
+    pub fn join_blocking(mut self) -> Result<T, JoinError> {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(joined) = Pin::new(&mut self).poll(&mut cx) {
+                return joined;
+            }
+            std::thread::park();
+        }
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 impl<T> Unpin for RemoteJoinHandle<T> {}
 
 impl<T> Future for RemoteJoinHandle<T> {

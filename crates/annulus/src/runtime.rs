@@ -27,7 +27,7 @@ pub use crate::core::metrics::Metrics;
 pub use builder::Builder;
 pub use cores::{Cores, available_cores};
 pub use error::Error;
-pub use handle::{CoreHandle, RemoteJoin};
+pub use handle::CoreHandle;
 pub use launch::{Launched, LaunchedCore, launch};
 pub use local::CoreLocal;
 pub use stall::{Stall, StalledBy};

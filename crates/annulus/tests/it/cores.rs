@@ -114,10 +114,13 @@ fn a_remote_task_can_be_aborted_or_left_alone() {
     let launched = launch(Cores::Count(1), |_| stopping()).unwrap();
     let core = launched.cores()[0];
     let (sender, told) = cross::oneshot();
-    let mut task = core.spawn(move || async move {
+    let (begun, has_begun) = cross::oneshot();
+    let task = core.spawn(move || async move {
         let _tell = Tell(Some(sender));
+        let _ = begun.send(());
         std::future::pending::<()>().await;
     });
+    has_begun.recv_blocking().unwrap();
     task.abort();
     assert!(task.join_blocking().unwrap_err().is_aborted());
     assert_eq!(told.recv_blocking(), Ok("dropped"), "joined means gone");
