@@ -39,6 +39,7 @@ pub(crate) mod submit;
 pub(crate) mod table;
 pub(crate) mod timers;
 pub(crate) mod turn;
+pub(crate) mod vectored_op;
 pub(crate) mod waiters;
 pub(crate) mod wheel;
 pub(crate) mod workers;

@@ -104,7 +104,7 @@ unsafe impl<B: IoBuf> Operation for WriteAt<B> {
 /// Refuses what no file offset can be. The largest number would mean the file's own position to the
 /// kernel, and move it.
 #[inline]
-fn no_such_offset(offset: u64) -> Option<io::Error> {
+pub(crate) fn no_such_offset(offset: u64) -> Option<io::Error> {
     let refused = i64::try_from(offset).is_err();
     refused.then(|| {
         io::Error::new(

@@ -9,10 +9,11 @@ use annulus_ring::Kernel as _;
 use annulus_ring::abi::FsyncFlags;
 
 use super::{Metadata, OpenOptions};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::core::file_op::{CloseFd, ReadAt, Sync, WriteAt};
 use crate::core::op::Op;
 use crate::core::record::Kind;
+use crate::core::vectored_op::{ReadVectoredAt, WriteVectoredAt};
 use crate::core::{Owned, adopted_fd, errors};
 
 /// An open file, read and written at offsets.
@@ -154,6 +155,59 @@ impl File {
             written += n;
         }
         Ok(((), buf))
+    }
+
+    /// Reads at `offset` into several buffers, each to its capacity before the next. Gives the
+    /// number of bytes, 0 at the end of the file.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at); `InvalidInput` for buffers without any capacity, or more than
+    /// 1024.
+    ///
+    /// # Cancel safety
+    /// As [`read_at`](Self::read_at).
+    ///
+    /// # Kernel
+    /// `READV`, 5.1; as `READ`.
+    pub async fn read_vectored_at<V: IoVecBufMut>(
+        &self,
+        mut bufs: V,
+        offset: u64,
+    ) -> BufResult<usize, V> {
+        if bufs.total_capacity() == 0 {
+            return Err(BufError::new(errors::no_capacity(), bufs));
+        }
+        Op::new(ReadVectoredAt::new(self.owned.handle(), bufs, offset)).await
+    }
+
+    /// Writes the bytes of several buffers, one after the other, at `offset`. Gives the number of
+    /// bytes written, which may be fewer.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at); `InvalidInput` for more than 1024 buffers.
+    ///
+    /// # Cancel safety
+    /// As [`write_at`](Self::write_at).
+    ///
+    /// # Kernel
+    /// `WRITEV`, 5.1; as `WRITE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let log = annulus::fs::File::create(dir.path().join("log")).await?;
+    /// let (n, _) = log.write_vectored_at(("level=", vec![b'3'], "\n"), 0).await?;
+    /// assert_eq!(n, 8);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn write_vectored_at<V: IoVecBuf>(
+        &self,
+        bufs: V,
+        offset: u64,
+    ) -> impl Future<Output = BufResult<usize, V>> + use<'_, V> {
+        Op::new(WriteVectoredAt::new(self.owned.handle(), bufs, offset))
     }
 
     /// Flushes data and metadata to the device.

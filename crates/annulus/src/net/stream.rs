@@ -14,12 +14,13 @@ use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::held::Held;
 use super::recv::{Parsed, Place, Queue, Recv};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, Lease};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, Lease};
 use crate::core::op::Op;
 use crate::core::record::Kind;
 use crate::core::recv_op::{Filling, RecvInto};
 use crate::core::send_op::SendFrom;
 use crate::core::stream::{Found, Stream};
+use crate::core::vectored_op::SendVectored;
 use crate::core::{Owned, adopted_fd, errors};
 
 /// A connected byte stream.
@@ -60,6 +61,14 @@ impl Socket {
         }
         let (_, buf) = self.send(buf, true).await?;
         Ok(((), buf))
+    }
+
+    pub(super) async fn write_all_vectored<V: IoVecBuf>(&self, bufs: V) -> BufResult<(), V> {
+        if bufs.total_len() == 0 {
+            return Ok(((), bufs));
+        }
+        let (_, bufs) = Op::new(SendVectored::new(self.owned.handle(), bufs)).await?;
+        Ok(((), bufs))
     }
 
     pub(super) fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {

@@ -11,7 +11,7 @@ use annulus_ring::{Kernel as _, SocketAddress};
 use super::recv::{Parsed, Recv};
 use super::stream::{Socket, ip_address};
 use super::{Portable, ToAddress, options};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::op::Op;
 use crate::core::socket_op::Connect;
 use crate::core::with_any;
@@ -209,6 +209,25 @@ impl TcpStream {
         buf: B,
     ) -> impl Future<Output = BufResult<(), B>> + use<'_, B> {
         self.socket.write_all(buf)
+    }
+
+    /// Sends all bytes of several buffers, one after the other, in one request: a head and a body
+    /// of different types, for instance, without copying either.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); `InvalidInput` for more than 1024 buffers.
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    ///
+    /// # Kernel
+    /// `SENDMSG` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.3; inline if the socket has room, else
+    /// polled.
+    pub fn write_all_vectored<V: IoVecBuf>(
+        &self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<(), V>> + use<'_, V> {
+        self.socket.write_all_vectored(bufs)
     }
 
     /// Copies `bytes` into the send queue without waiting. They are sent at the end of the turn,

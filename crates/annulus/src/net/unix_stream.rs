@@ -10,7 +10,7 @@ use annulus_ring::Kernel as _;
 use super::recv::{Parsed, Recv};
 use super::stream::Socket;
 use super::{Portable, Reader};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::with_any;
 
 /// A Unix stream socket. Its methods are those of [`TcpStream`](super::TcpStream), with the same
@@ -92,6 +92,14 @@ impl UnixStream {
         buf: B,
     ) -> impl Future<Output = BufResult<(), B>> + use<'_, B> {
         self.socket.write_all(buf)
+    }
+
+    /// As [`TcpStream::write_all_vectored`](super::TcpStream::write_all_vectored).
+    pub fn write_all_vectored<V: IoVecBuf>(
+        &self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<(), V>> + use<'_, V> {
+        self.socket.write_all_vectored(bufs)
     }
 
     /// As [`TcpStream::send_nowait`](super::TcpStream::send_nowait).

@@ -23,6 +23,7 @@ mod stall;
 mod stream;
 mod tasks;
 mod time;
+mod vectored;
 mod wakers;
 
 #[global_allocator]

@@ -1,0 +1,240 @@
+//! Scattered reads and gathered writes: several buffers in one request.
+//!
+//! Owns: the operations, with the list of pieces that the kernel reads. Invariant: the list is
+//! built anew each time the request goes to the kernel, after the buffers' last move.
+
+use std::io;
+
+use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::op::{self, Op as _, Target};
+
+use super::file_op::no_such_offset;
+use super::key::Handle;
+use super::op::Operation;
+use super::table::Lane;
+use super::{Core, errors};
+use crate::buf::{BufError, BufResult, IoVecBuf, IoVecBufMut};
+
+/// The most pieces of one request (`UIO_MAXIOV`).
+const PIECES_MAX: usize = 1024;
+
+/// The list that the kernel reads.
+#[derive(Default)]
+struct Pieces(Vec<libc::iovec>);
+
+// SAFETY: the addresses are only read by the kernel, and name memory of the buffers that the same
+// operation owns; wherever it goes they stay valid.
+unsafe impl Send for Pieces {}
+// SAFETY: nothing reads them through a shared reference.
+unsafe impl Sync for Pieces {}
+
+impl Pieces {
+    fn push(&mut self, address: *const u8, len: usize) {
+        if len > 0 {
+            self.0.push(libc::iovec { iov_base: address.cast_mut().cast(), iov_len: len });
+        }
+    }
+
+    /// The initialised bytes of `bufs` behind the first `skipped`.
+    fn gather<V: IoVecBuf>(&mut self, bufs: &V, mut skipped: usize) {
+        self.0.clear();
+        for index in 0..bufs.part_count() {
+            let (address, len) = bufs.part(index);
+            let skip = skipped.min(len);
+            skipped -= skip;
+            // Within the part, or one past its end.
+            self.push(address.wrapping_add(skip), len - skip);
+        }
+    }
+
+    fn list(&self) -> (*const libc::iovec, u32) {
+        (self.0.as_ptr(), self.0.len() as u32)
+    }
+}
+
+fn too_many(parts: usize) -> Option<io::Error> {
+    (parts > PIECES_MAX).then(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{parts} buffers in one request; the kernel takes {PIECES_MAX}"),
+        )
+    })
+}
+
+fn refused<T, V>(bufs: Option<V>, error: io::Error) -> BufResult<T, V> {
+    Err(match bufs {
+        Some(bufs) => BufError::new(error, bufs),
+        None => BufError::without_buf(error),
+    })
+}
+
+/// A read at an offset into several buffers.
+pub(crate) struct ReadVectoredAt<V> {
+    handle: Handle,
+    bufs: V,
+    offset: u64,
+    pieces: Pieces,
+}
+
+impl<V> ReadVectoredAt<V> {
+    pub(crate) fn new(handle: Handle, bufs: V, offset: u64) -> Self {
+        Self { handle, bufs, offset, pieces: Pieces::default() }
+    }
+}
+
+// SAFETY: the buffers' memory is stable (the contract of `IoVecBufMut`), the list is on the heap,
+// and both are owned by this operation.
+unsafe impl<V: IoVecBufMut> Operation for ReadVectoredAt<V> {
+    type Output = BufResult<usize, V>;
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn refusal(&self) -> Option<io::Error> {
+        too_many(self.bufs.part_count()).or_else(|| no_such_offset(self.offset))
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        self.pieces.0.clear();
+        for index in 0..self.bufs.part_count() {
+            let (address, len) = self.bufs.part_mut(index);
+            self.pieces.push(address, len);
+        }
+        let (iovecs, count) = self.pieces.list();
+        op::Readv { target, iovecs, count, offset: self.offset, flags: 0 }.encode(sqe);
+    }
+
+    fn complete(mut self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.bufs));
+        }
+        // SAFETY: the kernel filled the parts in order, each to its capacity before the next, with
+        // `res` bytes in all.
+        unsafe { self.bufs.set_total_len(res as usize) };
+        Ok((res as usize, self.bufs))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        refused(this.map(|this| this.bufs), error)
+    }
+}
+
+/// A write at an offset from several buffers.
+pub(crate) struct WriteVectoredAt<V> {
+    handle: Handle,
+    bufs: V,
+    offset: u64,
+    pieces: Pieces,
+}
+
+impl<V> WriteVectoredAt<V> {
+    pub(crate) fn new(handle: Handle, bufs: V, offset: u64) -> Self {
+        Self { handle, bufs, offset, pieces: Pieces::default() }
+    }
+}
+
+// SAFETY: the buffers' memory is stable (the contract of `IoVecBuf`), the list is on the heap, and
+// both are owned by this operation.
+unsafe impl<V: IoVecBuf> Operation for WriteVectoredAt<V> {
+    type Output = BufResult<usize, V>;
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn refusal(&self) -> Option<io::Error> {
+        too_many(self.bufs.part_count()).or_else(|| no_such_offset(self.offset))
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        self.pieces.gather(&self.bufs, 0);
+        let (iovecs, count) = self.pieces.list();
+        op::Writev { target, iovecs, count, offset: self.offset, flags: 0 }.encode(sqe);
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.bufs));
+        }
+        Ok((res as usize, self.bufs))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        refused(this.map(|this| this.bufs), error)
+    }
+}
+
+/// The message that names the pieces of a send.
+struct Message(Box<libc::msghdr>);
+
+// SAFETY: as for `Pieces`: its only address is that of the list, which the same operation owns.
+unsafe impl Send for Message {}
+// SAFETY: nothing reads it through a shared reference.
+unsafe impl Sync for Message {}
+
+/// A send from several buffers, until all is sent.
+pub(crate) struct SendVectored<V> {
+    handle: Handle,
+    bufs: V,
+    sent: usize,
+    pieces: Pieces,
+    message: Message,
+}
+
+impl<V> SendVectored<V> {
+    pub(crate) fn new(handle: Handle, bufs: V) -> Self {
+        // SAFETY: every field is an integer or a pointer; zero is a value of each.
+        let message = Message(Box::new(unsafe { std::mem::zeroed() }));
+        Self { handle, bufs, sent: 0, pieces: Pieces::default(), message }
+    }
+}
+
+// SAFETY: the buffers' memory is stable (the contract of `IoVecBuf`), list and message are on the
+// heap, and all are owned by this operation.
+unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
+    type Output = BufResult<usize, V>;
+    const LANE: Lane = Lane::Send;
+    const CANCELS: bool = false;
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn refusal(&self) -> Option<io::Error> {
+        too_many(self.bufs.part_count())
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        self.pieces.gather(&self.bufs, self.sent);
+        self.message.0.msg_iov = self.pieces.0.as_mut_ptr();
+        self.message.0.msg_iovlen = self.pieces.0.len();
+        let send = op::SendMsg {
+            target,
+            msg: &raw const *self.message.0,
+            flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+            ioprio: RecvSendFlags::EMPTY,
+        };
+        send.encode(sqe);
+    }
+
+    fn resume(&mut self, res: i32) -> bool {
+        self.sent += res as usize;
+        self.sent < self.bufs.total_len()
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.bufs));
+        }
+        if self.sent < self.bufs.total_len() {
+            let error = io::Error::new(io::ErrorKind::WriteZero, "the socket took no more bytes");
+            return Err(BufError::new(error, self.bufs));
+        }
+        Ok((self.sent, self.bufs))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        refused(this.map(|this| this.bufs), error)
+    }
+}
