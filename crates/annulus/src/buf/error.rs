@@ -54,6 +54,11 @@ impl<B> BufError<B> {
         Self { error, buf: Some(buf) }
     }
 
+    /// The error of an operation whose buffer is given back if it can still be reached.
+    pub(crate) fn with(error: io::Error, buf: Option<B>) -> Self {
+        Self { error, buf }
+    }
+
     /// An error whose buffer cannot be given back, because somebody else still owns it.
     pub fn without_buf(error: io::Error) -> Self {
         Self { error, buf: None }

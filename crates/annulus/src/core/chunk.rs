@@ -123,8 +123,7 @@ impl State {
         slot.lane = Lane::Send;
         slot.phase = Phase::Queued;
         slot.abandoned = true;
-        slot.record = key.index;
-        slot.record_generation = key.generation;
+        slot.bind(key);
         let record = self.records.at(key.index);
         record.in_flight += 1;
         let Kind::Stream(stream) = &mut record.kind else {
@@ -169,13 +168,6 @@ impl State {
         }
         let room = stream.send.room;
         self.wake_all(room);
-    }
-
-    /// Wakes every future of a queue: they wait for different amounts of room.
-    pub(crate) fn wake_all(&mut self, queue: super::waiters::Queue) {
-        while let Some(waker) = self.waiters.any(queue) {
-            self.wake(waker);
-        }
     }
 
     /// Waits until at most `bytes_max` bytes are queued.

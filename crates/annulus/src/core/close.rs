@@ -109,7 +109,6 @@ impl State {
             return;
         };
         stream.send.tail = head;
-        stream.send.open = NONE;
         while next != NONE {
             let slot = self.table.at(next);
             let following = std::mem::replace(&mut slot.next, NONE);

@@ -20,6 +20,7 @@ use super::op::Late;
 use super::record;
 use super::stream::Arm;
 use super::table::{Lane, Phase};
+use super::waiters::Queue;
 use super::{Core, State};
 
 /// What has to happen when nothing of the core is borrowed, because it may run user code.
@@ -282,6 +283,13 @@ impl State {
         }
     }
 
+    /// Wakes every future of a queue: they may wait for different things.
+    pub(crate) fn wake_all(&mut self, queue: Queue) {
+        while let Some(waker) = self.waiters.any(queue) {
+            self.wake(waker);
+        }
+    }
+
     /// The future of an ended slot will not come for its result.
     pub(crate) fn abandon_done(&mut self, key: Key) {
         let slot = self.table.at(key.index);
@@ -373,8 +381,7 @@ impl Core {
             return;
         };
         debug_assert_eq!(slot.phase, Phase::Done, "the kernel has ended the request");
-        let (record, res, flags) = (slot.record_key(), slot.res, slot.flags);
-        let late = Late { index: key.index, record, res, flags };
+        let late = Late { index: key.index, record: slot.record_key(), res: slot.res };
         let vtable = slot.vtable;
         drop(state);
         if let Some(vtable) = vtable {

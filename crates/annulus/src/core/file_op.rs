@@ -55,10 +55,7 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(match this {
-            Some(this) => BufError::new(error, this.buf),
-            None => BufError::without_buf(error),
-        })
+        Err(BufError::with(error, this.map(|this| this.buf)))
     }
 }
 
@@ -94,10 +91,7 @@ unsafe impl<B: IoBuf> Operation for WriteAt<B> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(match this {
-            Some(this) => BufError::new(error, this.buf),
-            None => BufError::without_buf(error),
-        })
+        Err(BufError::with(error, this.map(|this| this.buf)))
     }
 }
 

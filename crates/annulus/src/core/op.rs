@@ -34,9 +34,6 @@ pub(crate) struct Late {
     /// The record that the request worked on, if any.
     pub(crate) record: Option<Key>,
     pub(crate) res: i32,
-    /// The flags word of the completion.
-    #[allow(dead_code, reason = "reclaimers of provided buffers and notifications read it")]
-    pub(crate) flags: u32,
 }
 
 /// What a request is made of, and what its results mean.
@@ -192,8 +189,7 @@ fn begin<D: Operation>(
     let slot = state.table.at(key.index);
     slot.waker = Some(waker);
     if let Some(record) = record {
-        slot.record = record.index;
-        slot.record_generation = record.generation;
+        slot.bind(record);
     }
     if D::LANE == Lane::Free {
         // SAFETY: `take` has just placed the owner there, and nobody else refers to it.

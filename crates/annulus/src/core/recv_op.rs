@@ -108,10 +108,7 @@ unsafe impl<B: IoBufMut> Operation for RecvInto<B> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(match this {
-            Some(this) => BufError::new(error, this.into.give_up()),
-            None => BufError::without_buf(error),
-        })
+        Err(BufError::with(error, this.map(|this| this.into.give_up())))
     }
 
     fn orphan(mut self, core: &Core, late: Late) {
@@ -180,8 +177,7 @@ impl State {
         let slot = self.table.at(slot_key.index);
         slot.lane = Lane::Recv;
         slot.phase = Phase::Orphan;
-        slot.record = key.index;
-        slot.record_generation = key.generation;
+        slot.bind(key);
         self.launch(slot_key);
         if let Some(stream) = self.records.stream(key) {
             stream.recv.heap = Some(slot_key);

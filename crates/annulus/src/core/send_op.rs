@@ -69,9 +69,6 @@ unsafe impl<B: IoBuf> Operation for SendFrom<B> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(match this {
-            Some(this) => BufError::new(error, this.buf),
-            None => BufError::without_buf(error),
-        })
+        Err(BufError::with(error, this.map(|this| this.buf)))
     }
 }

@@ -96,6 +96,13 @@ pub(crate) struct Table {
 }
 
 impl Slot {
+    /// Names the record that the request works on.
+    #[inline]
+    pub(crate) fn bind(&mut self, record: Key) {
+        self.record = record.index;
+        self.record_generation = record.generation;
+    }
+
     /// The record that the request works on.
     pub(crate) fn record_key(&self) -> Option<Key> {
         let key = Key { index: self.record, generation: self.record_generation };

@@ -61,13 +61,6 @@ fn too_many(parts: usize) -> Option<io::Error> {
     })
 }
 
-fn refused<T, V>(bufs: Option<V>, error: io::Error) -> BufResult<T, V> {
-    Err(match bufs {
-        Some(bufs) => BufError::new(error, bufs),
-        None => BufError::without_buf(error),
-    })
-}
-
 /// A read at an offset into several buffers.
 pub(crate) struct ReadVectoredAt<V> {
     handle: Handle,
@@ -116,7 +109,7 @@ unsafe impl<V: IoVecBufMut> Operation for ReadVectoredAt<V> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        refused(this.map(|this| this.bufs), error)
+        Err(BufError::with(error, this.map(|this| this.bufs)))
     }
 }
 
@@ -161,7 +154,7 @@ unsafe impl<V: IoVecBuf> Operation for WriteVectoredAt<V> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        refused(this.map(|this| this.bufs), error)
+        Err(BufError::with(error, this.map(|this| this.bufs)))
     }
 }
 
@@ -235,6 +228,6 @@ unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
-        refused(this.map(|this| this.bufs), error)
+        Err(BufError::with(error, this.map(|this| this.bufs)))
     }
 }
