@@ -18,6 +18,8 @@ use crate::memory::{RingMemory, Word};
 pub(crate) struct Cq {
     /// The next entry to be reaped.
     head: u32,
+    /// The kernel's tail at the last look; never behind `head`.
+    seen: u32,
     mask: u32,
     cqes: *const Cqe,
     shared_head: Word,
@@ -39,9 +41,11 @@ impl Cq {
             [at.head, at.tail, at.overflow].map(|offset| unsafe { Word::at(ring, offset) });
         // SAFETY: the entries start within the ring.
         let cqes = unsafe { ring.add(at.cqes as usize) };
+        // ORDERING: relaxed; only this side writes the head.
+        let head = shared_head.load(Ordering::Relaxed);
         Self {
-            // ORDERING: relaxed; only this side writes the head.
-            head: shared_head.load(Ordering::Relaxed),
+            head,
+            seen: head,
             mask: params.cq_entries - 1,
             cqes: cqes.as_ptr().cast(),
             shared_head,
@@ -66,10 +70,35 @@ impl Cq {
         Some(unsafe { self.read(self.head) })
     }
 
+    /// Looks at what is ready now, for [`next_seen`](Self::next_seen), and says how many they are.
+    #[inline]
+    pub(crate) fn look(&mut self) -> u32 {
+        self.seen = self.kernel_tail();
+        self.seen.wrapping_sub(self.head)
+    }
+
+    /// Takes the oldest completion that was there at the last look. After the last one the slots go
+    /// back to the kernel.
+    #[inline]
+    pub(crate) fn next_seen(&mut self) -> Option<Cqe> {
+        if self.head == self.seen {
+            self.publish();
+            return None;
+        }
+        // SAFETY: `head` is before `seen`, a tail that was acquired.
+        let cqe = unsafe { self.read(self.head) };
+        self.head = self.head.wrapping_add(1);
+        if self.head % PUBLISH_EVERY == 0 {
+            self.publish();
+        }
+        Some(cqe)
+    }
+
     /// All completions that are ready now.
     #[inline]
     pub(crate) fn completions(&mut self) -> Completions<'_> {
-        Completions { tail: self.kernel_tail(), cq: self }
+        self.look();
+        Completions { cq: self }
     }
 
     /// Completions that were lost; stays 0 where the kernel never drops (since 5.5).
@@ -112,7 +141,6 @@ impl Cq {
 /// dropped, and after each 256 of a longer batch. What is not taken stays in the queue.
 pub struct Completions<'ring> {
     cq: &'ring mut Cq,
-    tail: u32,
 }
 
 /// A long batch publishes the head after so many completions.
@@ -123,21 +151,12 @@ impl Iterator for Completions<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Cqe> {
-        if self.cq.head == self.tail {
-            return None;
-        }
-        // SAFETY: `head` is before `tail`, which was acquired when the batch was made.
-        let cqe = unsafe { self.cq.read(self.cq.head) };
-        self.cq.head = self.cq.head.wrapping_add(1);
-        if self.cq.head % PUBLISH_EVERY == 0 {
-            self.cq.publish();
-        }
-        Some(cqe)
+        self.cq.next_seen()
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.tail.wrapping_sub(self.cq.head) as usize;
+        let left = self.cq.seen.wrapping_sub(self.cq.head) as usize;
         (left, Some(left))
     }
 }

@@ -108,16 +108,29 @@ impl Ring {
         flags: EnterFlags,
         (arg, arg_bytes): (*const core::ffi::c_void, usize),
     ) -> Result<u32, Errno> {
-        let mut flags = flags | EnterFlags::GETEVENTS;
+        let flags = flags | EnterFlags::GETEVENTS;
+        if self.is_sqpoll() {
+            return self.wait_with_thread(want, flags, (arg, arg_bytes));
+        }
+        let to_submit = self.sq.publish();
+        self.enter(Enter { to_submit, min_complete: want, flags, arg, arg_bytes })
+    }
+
+    /// With a submission thread: wakes it if it sleeps, and waits.
+    #[cold]
+    fn wait_with_thread(
+        &mut self,
+        want: u32,
+        mut flags: EnterFlags,
+        (arg, arg_bytes): (*const core::ffi::c_void, usize),
+    ) -> Result<u32, Errno> {
         let given = self.sq.unpublished();
         let to_submit = self.sq.publish();
-        let sqpoll = self.is_sqpoll();
-        if sqpoll && self.sq.needs_wakeup() {
+        if self.sq.needs_wakeup() {
             flags |= EnterFlags::SQ_WAKEUP;
         }
-        let consumed =
-            self.enter(Enter { to_submit, min_complete: want, flags, arg, arg_bytes })?;
-        Ok(if sqpoll { given } else { consumed })
+        self.enter(Enter { to_submit, min_complete: want, flags, arg, arg_bytes })?;
+        Ok(given)
     }
 
     /// One call, after which the head says what was consumed.
@@ -129,8 +142,8 @@ impl Ring {
         let result = unsafe { self.kernel.enter(call) };
         let consumed = self.sq.refresh_head();
         match result {
-            Ok(_) | Err(Errno(libc::ETIME)) => Ok(consumed),
-            Err(errno) => Err(errno),
+            Ok(_) => Ok(consumed),
+            Err(errno) => entered_with(errno, consumed),
         }
     }
 
@@ -149,6 +162,7 @@ impl Ring {
     /// With a submission thread: publishes, and calls only to wake it or to flush completions.
     fn submit_to_thread(&mut self) -> Result<u32, Errno> {
         let given = self.sq.unpublished();
+        self.sq.refresh_head();
         let to_submit = self.sq.publish();
         let mut flags = EnterFlags::EMPTY;
         if to_submit > 0 && self.sq.needs_wakeup() {
@@ -188,4 +202,10 @@ impl Ring {
         }
         Ok(consumed)
     }
+}
+
+/// That the time is over is no error.
+#[cold]
+fn entered_with(errno: Errno, consumed: u32) -> Result<u32, Errno> {
+    if errno.0 == libc::ETIME { Ok(consumed) } else { Err(errno) }
 }

@@ -187,6 +187,21 @@ impl Ring {
         self.cq.peek()
     }
 
+    /// Looks at what is ready now, to be reaped with [`next_seen`](Self::next_seen), and says how
+    /// many they are.
+    #[inline]
+    pub fn look(&mut self) -> u32 {
+        self.cq.look()
+    }
+
+    /// Reaps the oldest completion that was there at the last [`look`](Self::look): for callers
+    /// that need the ring between one completion and the next. With the `None` after the last one,
+    /// the slots go back to the kernel.
+    #[inline]
+    pub fn next_seen(&mut self) -> Option<Cqe> {
+        self.cq.next_seen()
+    }
+
     /// Reaps what is ready now, oldest first.
     #[inline]
     pub fn completions(&mut self) -> Completions<'_> {

@@ -114,12 +114,12 @@ impl Sq {
         self.tail.wrapping_sub(head)
     }
 
-    /// Gives all pushed entries to the kernel. Returns how many wait to be consumed.
+    /// Gives all pushed entries to the kernel. Returns how many wait to be consumed, as far as was
+    /// seen: only a submission thread consumes between two calls of the kernel.
     #[inline]
     pub(crate) fn publish(&mut self) -> u32 {
         // ORDERING: release pairs with the kernel's acquire of the tail: it sees the entries whole.
         self.shared_tail.store(self.tail, Ordering::Release);
-        self.refresh_head();
         self.tail.wrapping_sub(self.head)
     }
 

@@ -92,6 +92,7 @@ impl Executor {
     ///
     /// # Panics
     /// If called from inside a task of this executor.
+    #[inline]
     pub fn run(&self, budget: u32) -> u32 {
         let running = Running::new(&self.local);
         assert!(!running.nested, "an executor was run from inside one of its own tasks");
@@ -134,6 +135,12 @@ impl Executor {
         }
     }
 
+    /// The queue of ready tasks, for code that wakes many of them.
+    #[must_use]
+    pub fn run_queue(&self) -> RunQueue {
+        RunQueue { local: Rc::clone(&self.local) }
+    }
+
     /// A waker for a future that is not a task, the one that `block_on` polls itself.
     #[must_use]
     pub fn root_waker(&self) -> Waker {
@@ -152,7 +159,13 @@ impl Executor {
     /// any task and any internal borrow, with this core entered. True if there was anything.
     ///
     /// A job that panics ends like a task that does, but nobody is told of the payload.
+    #[inline]
     pub fn drain_inbox(&self) -> bool {
+        self.local.was_sent() && self.drain_inbox_now()
+    }
+
+    #[cold]
+    fn drain_inbox_now(&self) -> bool {
         let local = &*self.local;
         let mut any = local.receive();
         if local.slot.door.posts.is_empty() {
@@ -173,24 +186,25 @@ impl Executor {
     /// `block` is told whether it may block. If so, nothing was ready or sent, and whoever wakes a
     /// task of this core or posts a job from now on rings the [bell](Self::set_bell). If not, it
     /// should look after its I/O without waiting.
+    #[inline]
     pub fn sleep<R>(&self, block: impl FnOnce(bool) -> R) -> R {
-        struct Asleep<'a>(&'a crate::handshake::Handshake);
-        impl Drop for Asleep<'_> {
+        struct Awake<'a>(&'a crate::handshake::Handshake);
+        impl Drop for Awake<'_> {
+            #[inline]
             fn drop(&mut self) {
                 self.0.withdraw();
             }
         }
-        if !self.local.is_idle() {
-            return block(false);
-        }
         let handshake = &self.local.slot.door.handshake;
-        handshake.announce();
-        let asleep = Asleep(handshake);
-        if self.local.is_idle() {
-            return block(true);
+        let _awake = Awake(handshake);
+        let may_block = !self.local.has_work() && {
+            handshake.announce();
+            !self.local.was_sent()
+        };
+        if !may_block {
+            handshake.withdraw();
         }
-        drop(asleep);
-        block(false)
+        block(may_block)
     }
 
     /// Sets how other threads wake this core while it sleeps. Returns when no thread is ringing the
@@ -243,6 +257,31 @@ impl fmt::Debug for Executor {
             .field("ready", &self.local.ready())
             .field("closed", &self.local.closed.get())
             .finish_non_exhaustive()
+    }
+}
+
+/// The queue of an executor's ready tasks.
+///
+/// It outlives the executor: what it wakes then has ended, and that does nothing.
+pub struct RunQueue {
+    local: Rc<Local>,
+}
+
+impl RunQueue {
+    /// Wakes a task, whichever core it is of; the short way if it is the queue's.
+    #[inline]
+    pub fn wake(&self, task: TaskId) {
+        if self.local.owns(task) {
+            self.local.wake(task);
+        } else {
+            wake_current(task);
+        }
+    }
+}
+
+impl fmt::Debug for RunQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunQueue").field("core", &self.local.core).finish()
     }
 }
 

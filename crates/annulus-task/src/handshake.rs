@@ -58,6 +58,7 @@ impl Handshake {
     }
 
     /// Owner: from here on senders ring. Check the inbox and the posts after this, then block.
+    #[inline]
     pub fn announce(&self) {
         // ORDERING: Release, pairs with the exchange in `ring`: who takes the flag sees the bell.
         self.sleeping.store(true, Ordering::Release);
@@ -66,6 +67,7 @@ impl Handshake {
     }
 
     /// Owner: awake again; senders need not ring.
+    #[inline]
     pub fn withdraw(&self) {
         // ORDERING: Relaxed, pairs with the load in `knock`: seeing it late costs a needless ring.
         #[cfg(not(loom))]

@@ -131,7 +131,7 @@ mod waker;
 pub use crate::{
     abort::AbortHandle,
     coop::yield_now,
-    executor::{Entered, Executor, OnPanic},
+    executor::{Entered, Executor, OnPanic, RunQueue},
     handshake::Bell,
     id::{CoreId, TaskId},
     join::{JoinError, JoinHandle, Payload},
@@ -144,5 +144,5 @@ pub use crate::{
     scope::{Scope, scope},
     spawn::{NoExecutor, spawn, spawn_named, spawn_on, try_spawn},
     task_local::{LocalKey, LocalPlace, NotSet, TaskLocalFuture},
-    waker::{task_of, wake_current},
+    waker::{clone_waker, task_of, wake_current},
 };

@@ -137,11 +137,20 @@ impl Local {
 
     /// Whether neither this thread nor any other has anything for this core to do.
     pub(crate) fn is_idle(&self) -> bool {
+        !self.has_work() && !self.was_sent()
+    }
+
+    /// Whether something of this core's own is to be polled.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        self.has_ready() || self.root_woken.get()
+    }
+
+    /// Whether other threads have sent anything. Exact only after the fence of the sleep handshake.
+    #[inline]
+    pub(crate) fn was_sent(&self) -> bool {
         let door = &self.slot.door;
-        !self.has_ready()
-            && !self.root_woken.get()
-            && door.inbox.is_empty()
-            && door.posts.is_empty()
+        !door.inbox.is_empty() || !door.posts.is_empty()
     }
 
     /// A header for a new task.
@@ -194,6 +203,12 @@ impl Local {
     #[inline]
     fn release(&self, own: Own) {
         own.set_link(self.free.replace(Some(own)));
+    }
+
+    /// Whether a task is of this core, and the core has not ended.
+    #[inline]
+    pub(crate) fn owns(&self, task: TaskId) -> bool {
+        self.number.get() == task.slot()
     }
 
     /// Wakes a task of this slot on its own thread.
@@ -338,7 +353,7 @@ impl Local {
 
     /// The header of a task of this core that has not ended.
     fn alive(&self, task: TaskId) -> Option<Own> {
-        if self.number.get() != task.slot() {
+        if !self.owns(task) {
             return None;
         }
         let header = self.slot.pages.find(task.index())?;
@@ -461,11 +476,11 @@ pub(crate) fn wake_if_current(task: TaskId) -> bool {
     let Some(local) = (unsafe { CURRENT.get().as_ref() }) else {
         return false;
     };
-    if local.number.get() != task.slot() {
-        return false;
+    let ours = local.owns(task);
+    if ours {
+        local.wake(task);
     }
-    local.wake(task);
-    true
+    ours
 }
 
 /// The owner's half of the core that this thread has entered, if that lives.

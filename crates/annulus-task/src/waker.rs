@@ -55,6 +55,18 @@ fn wake_remote(task: TaskId) {
     registry::slot(task.slot()).wake(task);
 }
 
+/// As `waker.clone()`, without the call of a function if it is a waker of this crate.
+#[must_use]
+#[inline]
+pub fn clone_waker(waker: &Waker) -> Waker {
+    if ptr::eq(waker.vtable(), &VTABLE) {
+        // SAFETY: as in `of`: whatever the data word is, it is a number.
+        unsafe { Waker::from_raw(RawWaker::new(waker.data(), &VTABLE)) }
+    } else {
+        waker.clone()
+    }
+}
+
 /// The task that a waker wakes, if the waker is one of this crate.
 #[must_use]
 #[inline]

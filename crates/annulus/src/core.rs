@@ -52,8 +52,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use annulus_ring::Ring;
-use annulus_ring::abi::{Cqe, Sqe};
-use annulus_task::{CoreId, Executor, OnPanic};
+use annulus_ring::abi::Sqe;
+use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
 use driver::After;
 use key::{Handle, Key};
@@ -74,6 +74,7 @@ thread_local! {
 
 /// One core.
 pub(crate) struct Core {
+    id: CoreId,
     pub(crate) executor: Executor,
     pub(crate) state: RefCell<State>,
     /// Tasks polled in one turn at most.
@@ -91,6 +92,7 @@ pub(crate) struct Core {
 
 /// Everything that the driver works on.
 pub(crate) struct State {
+    run_queue: RunQueue,
     pub(crate) ring: Ring,
     pub(crate) table: Table,
     pub(crate) records: Records,
@@ -110,8 +112,6 @@ pub(crate) struct State {
     /// SQEs that found no room.
     pub(crate) unsent: VecDeque<Sqe>,
     pub(crate) due: Vec<u64>,
-    /// Completions of the current turn; kept to reuse its memory.
-    pub(crate) batch: Vec<Cqe>,
     pub(crate) bell_fd: RawFd,
     pub(crate) bell_count: NonNull<u64>,
     pub(crate) bell_armed: bool,
@@ -126,8 +126,9 @@ pub(crate) struct State {
 }
 
 impl Core {
+    #[inline]
     pub(crate) fn id(&self) -> CoreId {
-        self.executor.id()
+        self.id
     }
 
     /// Whether it was made by a process that this one was forked from.

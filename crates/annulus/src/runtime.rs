@@ -212,6 +212,10 @@ impl Core {
     pub(crate) fn metrics(&self) -> Metrics {
         let state = self.state.borrow();
         let mut metrics = state.counters;
+        if !self.is_inherited() {
+            // A forked child has no part in the ring's memory.
+            metrics.sqes += u64::from(state.ring.sq_pending());
+        }
         metrics.ops_in_flight = state.table.used();
         metrics.descriptors = state.records.used();
         if let Some(pool) = &state.pool {

@@ -121,3 +121,21 @@ fn peeking_leaves_the_completion() {
     assert_eq!(bench.reap(), [9]);
     assert_eq!(bench.cq.peek(), None);
 }
+
+#[test]
+fn completions_are_taken_one_by_one_up_to_the_last_look() {
+    let mut bench = Bench::new(4, 5);
+    assert_eq!(bench.cq.look(), 0);
+    bench.post(1);
+    bench.post(2);
+    assert!(bench.cq.next_seen().is_none(), "nobody has looked");
+    assert_eq!(bench.cq.look(), 2);
+    assert_eq!(bench.cq.next_seen().unwrap().user_data, 1);
+    bench.post(3);
+    assert_eq!(bench.cq.next_seen().unwrap().user_data, 2);
+    assert_eq!(bench.head(), 5, "slots go back after the last");
+    assert!(bench.cq.next_seen().is_none());
+    assert_eq!(bench.head(), 7);
+    assert_eq!(bench.reap(), [3]);
+    assert!(bench.cq.next_seen().is_none(), "another batch has taken what was there");
+}

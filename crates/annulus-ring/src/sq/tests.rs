@@ -167,6 +167,7 @@ proptest! {
                     next += 1;
                 }
                 3 => {
+                    bench.sq.refresh_head();
                     prop_assert_eq!(bench.sq.publish() as usize, model.len());
                     published = model.len();
                 }

@@ -118,8 +118,8 @@ impl State {
     fn append_chunk(&mut self, key: Key, bytes: &[u8]) {
         let mut copy = self.spare_chunks.pop().unwrap_or_default();
         copy.extend_from_slice(bytes);
-        let (slot_key, _) = self.table.take(Chunk { bytes: copy, sent: 0 }, vtable::<Chunk>());
-        let slot = self.table.at(slot_key.index);
+        let (slot, _) = self.table.take(Chunk { bytes: copy, sent: 0 }, vtable::<Chunk>(), None);
+        let slot_key = slot.key();
         slot.lane = Lane::Send;
         slot.phase = Phase::Queued;
         slot.abandoned = true;

@@ -102,7 +102,7 @@ impl State {
         // A chunk that was never started is tried once; then the cancel has something to meet.
         self.start_queued(head);
         let slot = self.table.at(head);
-        let head_key = Key { index: head, generation: slot.generation };
+        let head_key = slot.key();
         let mut next = std::mem::replace(&mut slot.next, NONE);
         self.push_cancel(user_data(UserKind::Op, head_key));
         let Some(stream) = self.records.stream(key) else {

@@ -15,7 +15,7 @@ use annulus_ring::abi::{CancelFlags, Cqe, Sqe};
 use annulus_ring::op::{Cancel, Op as _, Read, Target};
 use annulus_task::OnPanic;
 
-use super::key::{Key, Kind, NONE, cancel_of, parse, user_data, victim_of};
+use super::key::{Key, Kind, NONE, cancel_of, op_of, parse, user_data, victim_of};
 use super::op::Late;
 use super::record;
 use super::stream::Arm;
@@ -44,7 +44,6 @@ impl State {
     /// waits.
     #[inline]
     pub(crate) fn push(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
-        self.counters.sqes += 1;
         if self.unsent.is_empty() {
             // SAFETY: what the SQE points to is owned by a slot, a record or the core until the
             // final completion (the contract of `Operation`), and it is complete before the next
@@ -72,8 +71,7 @@ impl State {
     #[cold]
     fn make_room(&mut self) -> bool {
         self.counters.sq_full += 1;
-        self.counters.enters += 1;
-        let _ = self.ring.submit();
+        let _ = self.enter_now();
         self.ring.sq_space_left() > 0
     }
 
@@ -110,7 +108,7 @@ impl State {
     #[inline]
     pub(crate) fn push_slot(&mut self, index: u32) {
         let slot = self.table.at(index);
-        let (key, record) = (Key { index, generation: slot.generation }, slot.record);
+        let (key, record) = (slot.key(), slot.record);
         let Some(vtable) = slot.vtable else { return };
         let target = match record {
             NONE => Target::Fd(-1),
@@ -166,7 +164,13 @@ impl State {
     /// Gives a completion to whom it belongs.
     #[inline]
     pub(crate) fn dispatch(&mut self, cqe: Cqe) {
-        self.counters.cqes += 1;
+        match op_of(cqe.user_data) {
+            Some(key) => self.on_op(key, cqe),
+            None => self.dispatch_other(cqe),
+        }
+    }
+
+    fn dispatch_other(&mut self, cqe: Cqe) {
         match parse(cqe.user_data) {
             Some((Kind::Op, key)) => self.on_op(key, cqe),
             Some((Kind::Recv, key)) => self.on_recv(key, cqe),
@@ -191,6 +195,30 @@ impl State {
             self.counters.stale_cqes += 1;
             return;
         };
+        let common = slot.phase == Phase::Flight && slot.lane == Lane::Free && !slot.res_is_set;
+        if !common || cqe.more() {
+            self.on_special_op(key, cqe);
+            return;
+        }
+        slot.phase = Phase::Done;
+        slot.res = cqe.res;
+        slot.flags = cqe.flags.bits();
+        let (waker, record) = (slot.waker.take(), slot.record_key());
+        if let Some(waker) = waker {
+            self.wake(waker);
+        }
+        if let Some(key) = record {
+            let record = self.records.at(key.index);
+            record.in_flight -= 1;
+            if record.closing {
+                self.finish_close(key);
+            }
+        }
+    }
+
+    /// A completion of anything but one request with one completion and a future that waits.
+    fn on_special_op(&mut self, key: Key, cqe: Cqe) {
+        let slot = self.table.at(key.index);
         if cqe.more() {
             // The result of a request that will post again: the final completion only ends it.
             if !slot.res_is_set {
@@ -230,7 +258,6 @@ impl State {
     }
 
     /// A request has ended: its future is woken, or its owner is put up for reclaiming.
-    #[inline]
     pub(crate) fn settle(&mut self, index: u32, res: i32, flags: u32) {
         let slot = self.table.at(index);
         slot.res = res;
@@ -241,8 +268,8 @@ impl State {
         let waker = slot.waker.take();
         if orphan {
             slot.abandoned = true;
-            let generation = slot.generation;
-            self.after.reclaim.push(Key { index, generation });
+            let key = slot.key();
+            self.after.reclaim.push(key);
         }
         if let Some(waker) = waker {
             self.wake(waker);
@@ -275,12 +302,17 @@ impl State {
     }
 
     /// Wakes, or notes to wake when nothing is borrowed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake(&mut self, waker: Waker) {
         match annulus_task::task_of(&waker) {
-            Some(task) => annulus_task::wake_current(task),
-            None => self.after.wakers.push(waker),
+            Some(task) => self.run_queue.wake(task),
+            None => self.wake_later(waker),
         }
+    }
+
+    #[cold]
+    fn wake_later(&mut self, waker: Waker) {
+        self.after.wakers.push(waker);
     }
 
     /// Wakes every future of a queue: they may wait for different things.

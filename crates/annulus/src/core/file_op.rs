@@ -27,7 +27,7 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
 
     #[inline]
     fn handle(&self) -> Option<Handle> {
-        Some(self.handle)
+        Some(Handle { core: self.handle.core, key: self.handle.key })
     }
 
     #[inline]

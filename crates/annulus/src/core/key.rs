@@ -45,6 +45,16 @@ pub(crate) const fn user_data(kind: Kind, key: Key) -> u64 {
     ((kind as u64) << 60) | ((key.generation as u64) << 32) | key.index as u64
 }
 
+/// As [`parse`], for what most completions are.
+#[inline]
+pub(crate) const fn op_of(user_data: u64) -> Option<Key> {
+    if user_data >> 60 != Kind::Op as u64 {
+        return None;
+    }
+    let generation = (user_data >> 32) as u32 & GENERATION_MASK;
+    Some(Key { index: user_data as u32, generation })
+}
+
 /// The reverse of [`user_data`]; `None` for bits that this core never wrote.
 pub(crate) const fn parse(user_data: u64) -> Option<(Kind, Key)> {
     let kind = match user_data >> 60 {

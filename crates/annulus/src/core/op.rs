@@ -17,14 +17,14 @@ use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use annulus_ring::abi::Sqe;
 use annulus_ring::op::Target;
 use annulus_task::CoreId;
 
 use super::key::{Handle, Key, Kind, user_data};
-use super::table::{Lane, Phase, Vtable, locate};
+use super::table::{Found, Lane, Vtable, locate};
 use super::{Core, current_id, errors, with_any, with_core};
 
 /// A result that came after its future was gone.
@@ -123,6 +123,8 @@ pub(crate) struct Op<D: Operation> {
     stage: Stage<D>,
 }
 
+// The tag is a field of its own: one that hides in a niche of a buffer costs more to tell.
+#[repr(u8)]
 enum Stage<D> {
     Idle(D),
     Flight { core: CoreId, key: Key },
@@ -135,38 +137,52 @@ impl<D: Operation> Op<D> {
     }
 
     fn start(&mut self, cx: &mut Context<'_>) -> Poll<D::Output> {
-        let Stage::Idle(description) = std::mem::replace(&mut self.stage, Stage::Done) else {
+        let Stage::Idle(description) = &self.stage else {
             panic!("an operation was polled after it had completed");
         };
         if let Some(error) = description.refusal() {
-            return Poll::Ready(D::refuse(Some(description), error));
+            return self.refused(error);
         }
-        let mut description = Some(description);
-        let started = match description.as_ref().and_then(D::handle) {
-            Some(handle) => {
-                with_core(handle.core, |core| begin(core, Some(handle.key), &mut description, cx))
+        let handle = description.handle();
+        let stage = &mut self.stage;
+        let started = with_any(|core| match handle {
+            Some(handle) if handle.core != core.id() => {
+                Err(errors::wrong_core(handle.core, core.id()))
             }
-            None => with_any(|core| begin(core, None, &mut description, cx)),
-        };
-        match started.and_then(|result| result) {
-            Ok((core, key)) => {
-                self.stage = Stage::Flight { core, key };
-                Poll::Pending
-            }
-            Err(error) => Poll::Ready(D::refuse(description, error)),
+            handle => begin(core, handle.map(|handle| handle.key), stage, cx),
+        });
+        match started {
+            Ok(Ok(())) => Poll::Pending,
+            Ok(Err(error)) | Err(error) => self.refused(error),
+        }
+    }
+
+    #[cold]
+    fn refused(&mut self, error: io::Error) -> Poll<D::Output> {
+        Poll::Ready(D::refuse(self.stage.take(), error))
+    }
+}
+
+impl<D> Stage<D> {
+    /// The description, if it has not left the future yet.
+    fn take(&mut self) -> Option<D> {
+        match std::mem::replace(self, Stage::Done) {
+            Stage::Idle(description) => Some(description),
+            Stage::Flight { .. } | Stage::Done => None,
         }
     }
 }
 
-/// Places the owner in a slot and pushes its SQE.
-#[inline]
+/// Moves the description from the future into a slot, and pushes its SQE. If that cannot be, the
+/// stage stays as it is.
+#[inline(always)]
 fn begin<D: Operation>(
     core: &Core,
     record: Option<Key>,
-    description: &mut Option<D>,
+    stage: &mut Stage<D>,
     cx: &mut Context<'_>,
-) -> io::Result<(CoreId, Key)> {
-    let waker = cx.waker().clone();
+) -> io::Result<()> {
+    let waker = annulus_task::clone_waker(cx.waker());
     let state = &mut *core.state.borrow_mut();
     if state.stopping {
         return Err(errors::handle_gone());
@@ -182,24 +198,24 @@ fn begin<D: Operation>(
         found.in_flight += 1;
         target = found.target();
     }
-    let Some(owner) = description.take() else {
-        return Err(errors::handle_gone());
+    let Stage::Idle(owner) = std::mem::replace(stage, Stage::Done) else {
+        unreachable!("`start` has just looked");
     };
-    let (key, mut place) = state.table.take(owner, vtable::<D>());
-    let slot = state.table.at(key.index);
-    slot.waker = Some(waker);
+    let (slot, mut place) = state.table.take(owner, vtable::<D>(), Some(waker));
     if let Some(record) = record {
         slot.bind(record);
     }
+    slot.lane = D::LANE;
+    let key = slot.key();
+    *stage = Stage::Flight { core: core.id(), key };
     if D::LANE == Lane::Free {
         // SAFETY: `take` has just placed the owner there, and nobody else refers to it.
         let owner = unsafe { place.as_mut() };
         state.push(user_data(Kind::Op, key), |sqe| owner.encode(target, sqe));
     } else {
-        slot.lane = D::LANE;
         state.launch(key);
     }
-    Ok((core.id(), key))
+    Ok(())
 }
 
 impl<D: Operation> Future for Op<D> {
@@ -207,33 +223,30 @@ impl<D: Operation> Future for Op<D> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY-free projection: nothing in `Op` is structurally pinned, so it may be moved out.
+        // Nothing in `Op` is structurally pinned, so it may be moved out.
         let this = self.get_mut();
         let Stage::Flight { core: id, key } = this.stage else {
             return this.start(cx);
         };
         let polled = with_core(id, |core| {
             let mut state = core.state.borrow_mut();
-            let Some(slot) = state.table.get(key) else {
-                return Poll::Ready(D::refuse(None, errors::handle_gone()));
-            };
-            if slot.phase != Phase::Done {
-                if slot.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-                    return Poll::Pending;
+            match state.table.look(key) {
+                Found::Done(ended) => {
+                    let (res, flags) = (ended.res, ended.flags);
+                    // SAFETY: the key names this future's slot, which `begin` filled with a `D`.
+                    let owner = unsafe { state.table.collect::<D>(ended) };
+                    drop(state);
+                    Poll::Ready(owner.complete(core, res, flags))
                 }
-                drop(state);
-                let waker = cx.waker().clone();
-                let displaced =
-                    core.state.borrow_mut().table.get(key).map(|s| s.waker.replace(waker));
-                drop(displaced);
-                return Poll::Pending;
+                Found::Waiting(slot) => {
+                    if !slot.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                        drop(state);
+                        core.rewake(key, cx.waker());
+                    }
+                    Poll::Pending
+                }
+                Found::Gone => Poll::Ready(D::refuse(None, errors::handle_gone())),
             }
-            let (res, flags) = (slot.res, slot.flags);
-            // SAFETY: the key names this future's slot, which `begin` filled with a `D`; its phase
-            // says that the kernel has ended the request.
-            let owner = unsafe { state.table.take_out::<D>(key.index) };
-            drop(state);
-            Poll::Ready(owner.complete(core, res, flags))
         });
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
@@ -247,6 +260,17 @@ impl<D: Operation> Future for Op<D> {
                 Poll::Ready(D::refuse(None, error))
             }
         }
+    }
+}
+
+impl Core {
+    /// The future of a slot is polled by somebody else than before.
+    #[cold]
+    fn rewake(&self, key: Key, waker: &Waker) {
+        let waker = waker.clone();
+        let displaced =
+            self.state.borrow_mut().table.get(key).map(|slot| slot.waker.replace(waker));
+        drop(displaced);
     }
 }
 

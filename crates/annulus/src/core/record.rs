@@ -95,9 +95,10 @@ impl Records {
 
     #[inline]
     pub(crate) fn get(&mut self, key: Key) -> Option<&mut Record> {
-        self.records.get_mut(key.index as usize).filter(|record| {
-            record.generation == key.generation && !matches!(record.kind, Kind::Free { .. })
-        })
+        // A free record has the generation of the next, which no key has yet.
+        self.records
+            .get_mut(key.index as usize)
+            .filter(|record| record.generation == key.generation)
     }
 
     /// A record by index, for slots and queues that keep it alive.

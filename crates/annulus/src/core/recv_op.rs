@@ -173,8 +173,8 @@ impl State {
         record.in_flight += 1;
         self.counters.heap_receives += 1;
         let owner = HeapReceive(Vec::with_capacity(HEAP_RECEIVE_BYTES));
-        let (slot_key, _) = self.table.take(owner, vtable::<HeapReceive>());
-        let slot = self.table.at(slot_key.index);
+        let (slot, _) = self.table.take(owner, vtable::<HeapReceive>(), None);
+        let slot_key = slot.key();
         slot.lane = Lane::Recv;
         slot.phase = Phase::Orphan;
         slot.bind(key);

@@ -108,6 +108,7 @@ impl Core {
         let bell_fd = ring.kernel().eventfd().map_err(io::Error::from)?;
         let now_ns = ring.kernel().now();
         let mut state = State {
+            run_queue: executor.run_queue(),
             ring,
             table: Table::new(),
             records: Records::new(),
@@ -123,7 +124,6 @@ impl Core {
             spare_chunks: Vec::new(),
             unsent: VecDeque::new(),
             due: Vec::new(),
-            batch: Vec::with_capacity(256),
             bell_fd,
             bell_count: NonNull::from(Box::leak(Box::new(0))),
             bell_armed: false,
@@ -137,6 +137,7 @@ impl Core {
         state.arm_bell();
         executor.set_bell(Bell { ring: ring_bell, word: bell_word(executor.id(), bell_fd) });
         Ok(Self {
+            id: executor.id(),
             executor,
             state: RefCell::new(state),
             budget: config.budget,

@@ -70,7 +70,7 @@ impl Core {
             if now_ns >= end_ns {
                 return false;
             }
-            self.turn(Some((end_ns - now_ns).min(10_000_000)));
+            self.turn(false, Some((end_ns - now_ns).min(10_000_000)));
         }
     }
 

@@ -79,7 +79,7 @@ impl Core {
             if self.executor.live_tasks() == 0 || left_ns == Some(0) {
                 return;
             }
-            self.turn(left_ns);
+            self.turn(false, left_ns);
         }
     }
 }

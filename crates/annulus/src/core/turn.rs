@@ -39,12 +39,11 @@ impl Core {
                 }
                 self.lap(StalledBy::BlockOn);
             }
-            self.run_tasks();
-            self.turn(None);
+            self.turn(true, None);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_tasks(&self) {
         match &self.stall {
             None => self.executor.run(self.budget),
@@ -65,49 +64,50 @@ impl Core {
         }
     }
 
-    /// Submits what the tasks asked for, waits if there is nothing else to do, and hands out what
-    /// the kernel has completed and what the clock has brought. `bound_ns` limits the wait.
-    pub(crate) fn turn(&self, bound_ns: Option<u64>) {
-        self.assert_own();
-        self.run_after();
-        // A root that was woken meanwhile needs no call of the kernel to be polled.
-        let idle = self.executor.is_idle();
-        {
-            let state = &mut *self.state.borrow_mut();
-            state.counters.turns += 1;
-            state.prepare();
-            let entered = if idle { self.wait(state, bound_ns) } else { state.submit() };
-            if let Err(errno) = entered {
-                check_enter(errno);
-            }
-            state.reap();
-            if state.wheel.len() > 0 {
-                let now_ns = state.ring.kernel().now();
-                state.expire_timers(now_ns);
-            }
+    /// Runs ready tasks (if `tasks`), submits what they asked for, waits if there is nothing else
+    /// to do, and hands out what the kernel has completed and what the clock has brought.
+    /// `bound_ns` limits the wait.
+    pub(crate) fn turn(&self, tasks: bool, bound_ns: Option<u64>) {
+        if tasks {
+            self.run_tasks();
         }
-        self.run_after();
+        self.assert_own();
+        let mut state = self.state.borrow_mut();
+        if !state.after.is_empty() {
+            drop(state);
+            self.run_after();
+            state = self.state.borrow_mut();
+        }
+        state.counters.turns += 1;
+        state.prepare();
+        if let Err(errno) = self.enter_ring(&mut state, bound_ns) {
+            check_enter(errno);
+        }
+        state.reap();
+        if state.wheel.len() > 0 {
+            let now_ns = state.ring.kernel().now();
+            state.expire_timers(now_ns);
+        }
+        let errands = !state.after.is_empty();
+        drop(state);
+        if errands {
+            self.run_after();
+        }
     }
 
-    /// Sleeps until a completion, a wake from elsewhere, or the next timer.
+    /// The turn's one call of the kernel; it sleeps until a completion, a wake from elsewhere, or
+    /// the next timer, if nothing is left to do.
     #[inline]
-    fn wait(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
-        if self.spin_ns > 0 && self.spin(state)? {
+    fn enter_ring(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
+        if self.spin_ns > 0 && self.executor.is_idle() && self.spin(state)? {
             return Ok(());
         }
-        let mut timeout_ns = bound_ns;
-        if let Some(deadline_ns) = state.wheel.next_deadline_ns() {
-            let left_ns = deadline_ns.saturating_sub(state.ring.kernel().now());
-            timeout_ns = Some(timeout_ns.map_or(left_ns, |bound| bound.min(left_ns)));
-        }
-        let overflowed = state.ring.overflowed();
-        state.counters.cq_overflows += u64::from(overflowed);
-        state.counters.enters += 1;
-        self.executor.sleep(|may_block| {
-            let wait =
-                may_block && !overflowed && state.unsent.is_empty() && state.ring.cq_ready() == 0;
-            state.ring.submit_and_wait(u32::from(wait), timeout_ns).map(drop)
-        })
+        // A root that was woken meanwhile needs no call of the kernel to be polled.
+        self.executor.sleep(
+            |may_block| {
+                if may_block { state.wait(bound_ns) } else { state.submit() }
+            },
+        )
     }
 
     /// Looks for completions without sleeping. True if there is something to do.
@@ -123,8 +123,7 @@ impl Core {
                     return Ok(true);
                 }
                 if state.ring.task_work_pending() {
-                    state.counters.enters += 1;
-                    state.ring.submit()?;
+                    state.enter_now()?;
                     return Ok(true);
                 }
                 std::hint::spin_loop();
@@ -156,6 +155,32 @@ impl State {
         }
     }
 
+    /// Submits and waits; not if requests wait for room.
+    #[inline]
+    fn wait(&mut self, bound_ns: Option<u64>) -> Result<(), Errno> {
+        let mut timeout_ns = bound_ns;
+        if self.wheel.len() > 0 {
+            timeout_ns = self.until_next_timer(bound_ns);
+        }
+        if self.ring.overflowed() {
+            self.counters.cq_overflows += 1;
+        }
+        self.counters.enters += 1;
+        // The kernel does not wait if completions are ready, or have overflowed.
+        let want = u32::from(self.unsent.is_empty());
+        let consumed = self.ring.submit_and_wait(want, timeout_ns)?;
+        self.counters.sqes += u64::from(consumed);
+        Ok(())
+    }
+
+    fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
+        let Some(deadline_ns) = self.wheel.next_deadline_ns() else {
+            return bound_ns;
+        };
+        let left_ns = deadline_ns.saturating_sub(self.ring.kernel().now());
+        Some(bound_ns.map_or(left_ns, |bound_ns| bound_ns.min(left_ns)))
+    }
+
     /// Submits without waiting, if there is anything to submit or to run.
     fn submit(&mut self) -> Result<(), Errno> {
         let overflowed = self.ring.overflowed();
@@ -163,19 +188,25 @@ impl State {
         if self.ring.sq_pending() == 0 && !overflowed && !self.ring.task_work_pending() {
             return Ok(());
         }
+        self.enter_now()
+    }
+
+    /// One call that submits and runs task work, without waiting.
+    pub(super) fn enter_now(&mut self) -> Result<(), Errno> {
         self.counters.enters += 1;
-        self.ring.submit().map(drop)
+        let consumed = self.ring.submit()?;
+        self.counters.sqes += u64::from(consumed);
+        Ok(())
     }
 
     /// Gives every completion to whom it belongs.
     #[inline]
     fn reap(&mut self) {
-        let mut batch = std::mem::take(&mut self.batch);
-        self.ring.reap_into(&mut batch);
-        for cqe in batch.drain(..) {
+        self.counters.cqes += u64::from(self.ring.look());
+        // No more than were there: dispatching may submit, and bring others.
+        while let Some(cqe) = self.ring.next_seen() {
             self.dispatch(cqe);
         }
-        self.batch = batch;
     }
 }
 
