@@ -166,6 +166,15 @@ impl Ring {
         self.sq.space_left()
     }
 
+    /// Whether there is anything that a call of the kernel would do now: submit, run task work, or
+    /// flush completions that have overflowed. With a submission thread it may say so a call too
+    /// often, because the thread consumes unseen.
+    #[must_use]
+    #[inline]
+    pub fn wants_enter(&self) -> bool {
+        self.sq.backlog() > 0 || self.sq.flags().intersects(SqFlags::TASKRUN | SqFlags::CQ_OVERFLOW)
+    }
+
     /// Entries pushed that the kernel has not consumed.
     #[must_use]
     pub fn sq_pending(&self) -> u32 {

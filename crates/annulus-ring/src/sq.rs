@@ -107,6 +107,12 @@ impl Sq {
         self.entries - self.pending()
     }
 
+    /// As [`pending`](Self::pending), as far as the kernel's head was seen.
+    #[inline]
+    pub(crate) fn backlog(&self) -> u32 {
+        self.tail.wrapping_sub(self.head)
+    }
+
     /// Entries pushed that the kernel has not consumed.
     pub(crate) fn pending(&self) -> u32 {
         // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries.
@@ -120,7 +126,7 @@ impl Sq {
     pub(crate) fn publish(&mut self) -> u32 {
         // ORDERING: release pairs with the kernel's acquire of the tail: it sees the entries whole.
         self.shared_tail.store(self.tail, Ordering::Release);
-        self.tail.wrapping_sub(self.head)
+        self.backlog()
     }
 
     /// Entries that were pushed since the tail was last published.

@@ -19,6 +19,7 @@
 //! is set. No reference into the stage is held while other user code than the future's own runs,
 //! and a cell is never freed while `BUSY`. Nothing user code throws leaves this file.
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::ManuallyDrop;
@@ -31,6 +32,7 @@ use crate::bury::bury;
 use crate::executor::OnPanic;
 use crate::id::TaskId;
 use crate::join::JoinError;
+use crate::memory;
 use crate::name::Name;
 
 /// The future was dropped and the result was stored.
@@ -179,7 +181,10 @@ pub(crate) fn allocate<F: Future, L: Label>(
         waiter: Cell::new(None),
     };
     let stage = UnsafeCell::new(Stage { future: ManuallyDrop::new(future) });
-    NonNull::from(Box::leak(Box::new(TaskCell { head, label, stage }))).cast()
+    let place = memory::take(Layout::new::<TaskCell<F, L>>()).cast::<TaskCell<F, L>>();
+    // SAFETY: fresh memory of this layout.
+    unsafe { place.write(TaskCell { head, label, stage }) };
+    place.cast()
 }
 
 /// A live cell, on its own thread: what the rest of the crate does with cells.
@@ -381,8 +386,11 @@ unsafe fn discard<F: Future, L>(head: NonNull<Head>) {
 /// # Safety
 /// - `head` is of a live `TaskCell<F, L>` that nobody else knows, with neither future nor result.
 unsafe fn free<F: Future, L>(head: NonNull<Head>) {
-    // SAFETY: the cell came from `Box::leak` in `allocate`; the caller gives it up.
-    drop(unsafe { Box::from_raw(head.cast::<TaskCell<F, L>>().as_ptr()) });
+    let place = head.cast::<TaskCell<F, L>>();
+    // SAFETY: the cell is live, and the caller gives it up.
+    unsafe { place.drop_in_place() };
+    // SAFETY: it came from `allocate`, on this thread, and nobody knows it any more.
+    unsafe { memory::give(place.cast(), Layout::new::<TaskCell<F, L>>()) };
 }
 
 /// # Safety

@@ -15,7 +15,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::local::with_entered;
-use crate::waker::task_of;
 
 /// How many leaf futures may be ready in one poll of a task.
 pub const BUDGET: u32 = 128;
@@ -112,16 +111,8 @@ pub fn made_progress() {
 }
 
 /// Wakes `waker` behind everything that is ready.
-#[cold]
 fn step_back(waker: &Waker) {
-    let task = task_of(waker);
-    let own = with_entered(|local| {
-        if task.is_some() && task == local.current() {
-            task.inspect(|task| local.wake(*task)).is_some()
-        } else {
-            false
-        }
-    });
+    let own = with_entered(|local| local.yield_current(waker));
     match own {
         Some(true) => {}
         Some(false) => {

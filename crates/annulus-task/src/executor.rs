@@ -85,8 +85,9 @@ impl Executor {
         self.local.spawn(name.into(), future)
     }
 
-    /// Polls ready tasks, at most `budget` of them and none twice: tasks that are woken meanwhile
-    /// go behind and are polled next time. Returns how many were polled.
+    /// Polls ready tasks, also those that are woken or spawned meanwhile, until none is left or
+    /// `budget` polls were made. A task that yields is polled again in the next run only, so that
+    /// the caller can look after other things. Returns how many polls were made.
     ///
     /// Panics of tasks do not get here; see [`OnPanic`].
     ///
@@ -199,11 +200,11 @@ impl Executor {
         let _awake = Awake(handshake);
         let may_block = !self.local.has_work() && {
             handshake.announce();
-            !self.local.was_sent()
+            !self.local.was_sent() || {
+                handshake.withdraw();
+                false
+            }
         };
-        if !may_block {
-            handshake.withdraw();
-        }
         block(may_block)
     }
 
@@ -254,7 +255,7 @@ impl fmt::Debug for Executor {
         f.debug_struct("Executor")
             .field("id", &self.id())
             .field("live", &self.local.live())
-            .field("ready", &self.local.ready())
+            .field("ready", &self.local.has_ready())
             .field("closed", &self.local.closed.get())
             .finish_non_exhaustive()
     }

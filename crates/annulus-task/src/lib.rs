@@ -109,11 +109,15 @@ mod local;
 #[cfg(not(loom))]
 mod member;
 #[cfg(not(loom))]
+mod memory;
+#[cfg(not(loom))]
 mod name;
 #[cfg(not(loom))]
 mod pages;
 #[cfg(not(loom))]
 mod posts;
+#[cfg(not(loom))]
+mod queue;
 #[cfg(not(loom))]
 mod registry;
 #[cfg(not(loom))]

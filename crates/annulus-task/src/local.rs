@@ -3,10 +3,9 @@
 //! Owns everything that only the core's thread touches, in plain cells. Does not own the headers
 //! (they belong to the registry slot) nor the heap cells (each belongs to itself).
 //!
-//! Invariants: the run queue is linked through the headers, so a wake never allocates; `ready`
-//! counts it. No cell is borrowed across user code: everything is read or written in one step.
-//! `CURRENT` owns a strong count of what it points to, so no order of dropping or forgetting
-//! guards makes it dangle.
+//! Invariants: the run queue is linked through the headers, so a wake never allocates. No cell is
+//! borrowed across user code: everything is read or written in one step. `CURRENT` owns a strong
+//! count of what it points to, so no order of dropping or forgetting guards makes it dangle.
 
 use std::cell::Cell;
 use std::ptr;
@@ -18,8 +17,10 @@ use crate::coop;
 use crate::executor::OnPanic;
 use crate::id::{CoreId, TaskId};
 use crate::inbox::NIL;
+use crate::memory::Memory;
 use crate::name::Name;
 use crate::pages::Own;
+use crate::queue::Queue;
 use crate::registry::{self, Slot};
 use crate::waker;
 
@@ -39,9 +40,9 @@ pub(crate) struct Local {
     pub(crate) slot: &'static Slot,
     /// The number of the slot; `u32::MAX`, which matches no task, after the slot was given back.
     number: Cell<u32>,
-    head: Cell<Option<Own>>,
-    tail: Cell<Option<Own>>,
-    ready: Cell<u32>,
+    ready: Queue,
+    /// What has yielded, to be ready in the next run.
+    yielded: Queue,
     free: Cell<Option<Own>>,
     /// The highest index that was ever used by this executor.
     high: Cell<u32>,
@@ -55,6 +56,9 @@ pub(crate) struct Local {
     doomed: Cell<Vec<TaskId>>,
     ending: Cell<bool>,
     current: Cell<Option<TaskId>>,
+    /// The header of the task that is being polled.
+    polling: Cell<Option<Own>>,
+    pub(crate) memory: Memory,
     /// Tasks are being polled or dropped: `run` must not be entered.
     pub(crate) running: Cell<bool>,
     pub(crate) closed: Cell<bool>,
@@ -69,9 +73,8 @@ impl Local {
             policy,
             slot,
             number: Cell::new(core.slot()),
-            head: Cell::new(None),
-            tail: Cell::new(None),
-            ready: Cell::new(0),
+            ready: Queue::new(),
+            yielded: Queue::new(),
             free: Cell::new(None),
             high: Cell::new(DEFER),
             live: Cell::new(0),
@@ -81,6 +84,8 @@ impl Local {
             doomed: Cell::new(Vec::new()),
             ending: Cell::new(false),
             current: Cell::new(None),
+            polling: Cell::new(None),
+            memory: Memory::new(),
             running: Cell::new(false),
             closed: Cell::new(false),
         };
@@ -124,11 +129,7 @@ impl Local {
 
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {
-        self.ready.get() != 0
-    }
-
-    pub(crate) fn ready(&self) -> u32 {
-        self.ready.get()
+        !self.ready.is_empty() || !self.yielded.is_empty()
     }
 
     pub(crate) fn current(&self) -> Option<TaskId> {
@@ -173,31 +174,7 @@ impl Local {
     pub(crate) fn install(&self, own: Own, cell: ptr::NonNull<crate::cell::Head>) {
         own.set_cell(Some(cell));
         self.live.set(self.live.get() + 1);
-        self.push(own);
-    }
-
-    #[inline]
-    fn push(&self, own: Own) {
-        own.set_queued(true);
-        own.set_link(None);
-        match self.tail.replace(Some(own)) {
-            Some(tail) => tail.set_link(Some(own)),
-            None => self.head.set(Some(own)),
-        }
-        self.ready.set(self.ready.get() + 1);
-    }
-
-    #[inline]
-    fn pop(&self) -> Option<Own> {
-        let own = self.head.get()?;
-        let next = own.link();
-        self.head.set(next);
-        if next.is_none() {
-            self.tail.set(None);
-        }
-        self.ready.set(self.ready.get() - 1);
-        own.set_queued(false);
-        Some(own)
+        self.ready.push(own);
     }
 
     #[inline]
@@ -229,7 +206,7 @@ impl Local {
     fn ready_or_root(&self, own: Own) {
         if own.cell().is_some() {
             if !own.is_queued() {
-                self.push(own);
+                self.ready.push(own);
             }
         } else if own.index() == ROOT {
             self.root_woken.set(true);
@@ -254,14 +231,14 @@ impl Local {
         self.slot.pages.find(index).expect("an index was sent through its header")
     }
 
-    /// Polls at most `budget` of the tasks that are ready now; returns how many.
+    /// Polls ready tasks until none is left or `budget` were polled; returns how many. What yields
+    /// is not ready before the next run.
     #[inline]
     pub(crate) fn run(&self, budget: u32, watch: &mut impl Watch) -> u32 {
-        let mut waiting = self.ready.get();
+        self.ready.append(&self.yielded);
         let mut polled = 0;
-        while waiting != 0 && polled != budget {
-            waiting -= 1;
-            let Some(own) = self.pop() else { break };
+        while polled != budget {
+            let Some(own) = self.ready.pop() else { break };
             let Some(cell) = own.cell() else {
                 self.pass(own);
                 continue;
@@ -272,6 +249,7 @@ impl Local {
             polled += 1;
             watch.before(cell);
             self.current.set(Some(task));
+            self.polling.set(Some(own));
             self.coop.set(coop::BUDGET);
             let waker = waker::of(task);
             if cell.poll(&mut Context::from_waker(&waker)) {
@@ -280,7 +258,23 @@ impl Local {
             watch.after(self, task);
         }
         self.current.set(None);
+        self.polling.set(None);
         polled
+    }
+
+    /// Puts the task that is being polled behind everything that is ready, and behind the I/O of a
+    /// turn, if `waker` is its own. False if it is not.
+    #[inline]
+    pub(crate) fn yield_current(&self, waker: &Waker) -> bool {
+        let (Some(own), Some(task)) = (self.polling.get(), self.current.get()) else {
+            return false;
+        };
+        let ours = waker::is_of(waker, task);
+        // A task that has just ended has a free header, which no queue may take.
+        if ours && own.cell().is_some() && !own.is_queued() {
+            self.yielded.push(own);
+        }
+        ours
     }
 
     /// A header without a task was in the run queue: the task has ended, or wakers yielded here.
@@ -298,14 +292,14 @@ impl Local {
         self.deferred.set(if meanwhile.is_empty() { wakers } else { meanwhile });
     }
 
-    /// Wakes `waker` when everything that is ready now has had its turn.
+    /// Wakes `waker` when everything that is ready now has had its turn, in the next run.
     pub(crate) fn defer(&self, waker: Waker) {
         let mut deferred = self.deferred.take();
         deferred.push(waker);
         self.deferred.set(deferred);
         let own = self.own(DEFER);
         if !own.is_queued() {
-            self.push(own);
+            self.yielded.push(own);
         }
     }
 
@@ -328,7 +322,8 @@ impl Local {
             self.cancel(self.own(index));
         }
         self.current.set(outer);
-        while let Some(own) = self.pop() {
+        self.ready.append(&self.yielded);
+        while let Some(own) = self.ready.pop() {
             if own.index() == DEFER {
                 let unwoken = self.deferred.take();
                 forget(contain(self.policy == OnPanic::Abort, || drop(unwoken)));
@@ -413,7 +408,7 @@ impl Local {
     /// Gives the slot back. All tasks are gone and the posts are closed.
     pub(crate) fn end(&self) {
         debug_assert_eq!(self.live.get(), 0, "a core ended with live tasks");
-        debug_assert_eq!(self.ready.get(), 0, "a core ended with a run queue");
+        debug_assert!(!self.has_ready(), "a core ended with a run queue");
         self.slot.door.handshake.set_bell(None);
         self.receive();
         self.own(ROOT).retire();

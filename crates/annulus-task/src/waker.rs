@@ -67,6 +67,12 @@ pub fn clone_waker(waker: &Waker) -> Waker {
     }
 }
 
+/// Whether a waker wakes this task.
+#[inline]
+pub(crate) fn is_of(waker: &Waker, task: TaskId) -> bool {
+    ptr::eq(waker.vtable(), &VTABLE) && waker.data().addr() as u64 == task.to_bits()
+}
+
 /// The task that a waker wakes, if the waker is one of this crate.
 #[must_use]
 #[inline]

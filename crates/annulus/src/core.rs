@@ -101,7 +101,7 @@ pub(crate) struct State {
     pub(crate) sleeps: Sleeps,
     pub(crate) pool: Option<Pool>,
     pub(crate) fixed_free: Vec<u32>,
-    pub(crate) after: After,
+    pub(crate) after: Vec<After>,
     pub(crate) counters: Counters,
     /// Streams that wait for a buffer.
     pub(crate) starved: VecDeque<Key>,

@@ -6,16 +6,41 @@ use std::task::Poll;
 use crate::support::*;
 
 #[test]
-fn a_spawn_is_one_allocation_and_its_end_one_free() {
+fn a_spawn_is_one_allocation_at_most_and_memory_of_ended_tasks_is_used_again() {
+    let executor = executor();
+    let _entered = executor.enter();
+    settle(&executor);
+    let spawn = |number: u64| {
+        executor.spawn(async move {
+            yield_now().await;
+            [number; 20]
+        })
+    };
+    let before = allocations();
+    let alive: Vec<_> = (0..100).map(spawn).collect();
+    let after = allocations();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (101, 0), "100 tasks and the vector");
+    settle(&executor);
+    for (number, handle) in alive.into_iter().enumerate() {
+        assert_eq!(result(handle).unwrap()[0], number as u64);
+    }
+    let before = allocations();
+    for number in 0..1000 {
+        let handle = spawn(number);
+        settle(&executor);
+        assert_eq!(result(handle).unwrap()[0], number);
+    }
+    assert_eq!(allocations(), before);
+}
+
+#[test]
+fn a_task_too_large_to_be_kept_is_one_allocation_and_one_free() {
     let executor = executor();
     let _entered = executor.enter();
     settle(&executor);
     let before = allocations();
     for number in 0..100_u64 {
-        let handle = executor.spawn(async move {
-            yield_now().await;
-            [number; 20]
-        });
+        let handle = executor.spawn(async move { [number; 200] });
         settle(&executor);
         assert_eq!(result(handle).unwrap()[0], number);
     }

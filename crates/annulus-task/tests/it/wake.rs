@@ -32,13 +32,30 @@ fn tasks_run_in_the_order_in_which_they_were_woken() {
 }
 
 #[test]
-fn a_run_polls_at_most_its_budget_and_nothing_that_was_woken_meanwhile() {
+fn a_run_polls_what_is_woken_meanwhile_within_its_budget() {
     let executor = executor();
     let _entered = executor.enter();
     for _ in 0..10 {
         executor.spawn(async {
             loop {
                 yield_now().await;
+            }
+        });
+    }
+    assert_eq!(executor.run(3), 3);
+    assert_eq!(executor.run(0), 0);
+    assert_eq!(executor.run(100), 100);
+    assert!(executor.has_ready());
+}
+
+#[test]
+fn a_task_that_yields_is_polled_once_in_a_run() {
+    let executor = executor();
+    let _entered = executor.enter();
+    for _ in 0..10 {
+        executor.spawn(async {
+            loop {
+                annulus_task::yield_now().await;
             }
         });
     }

@@ -24,19 +24,11 @@ use super::waiters::Queue;
 use super::{Core, State};
 
 /// What has to happen when nothing of the core is borrowed, because it may run user code.
-#[derive(Default)]
-pub(crate) struct After {
-    /// Slots of orphans whose request has ended.
-    reclaim: Vec<Key>,
-    /// Wakers that are not ours.
-    wakers: Vec<Waker>,
-}
-
-impl After {
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.reclaim.is_empty() && self.wakers.is_empty()
-    }
+pub(crate) enum After {
+    /// The owner of an orphan whose request has ended is reclaimed.
+    Reclaim(Key),
+    /// A waker that is not ours is woken.
+    Wake(Waker),
 }
 
 impl State {
@@ -269,7 +261,7 @@ impl State {
         if orphan {
             slot.abandoned = true;
             let key = slot.key();
-            self.after.reclaim.push(key);
+            self.after.push(After::Reclaim(key));
         }
         if let Some(waker) = waker {
             self.wake(waker);
@@ -312,7 +304,7 @@ impl State {
 
     #[cold]
     fn wake_later(&mut self, waker: Waker) {
-        self.after.wakers.push(waker);
+        self.after.push(After::Wake(waker));
     }
 
     /// Wakes every future of a queue: they may wait for different things.
@@ -327,7 +319,7 @@ impl State {
         let slot = self.table.at(key.index);
         if !slot.abandoned {
             slot.abandoned = true;
-            self.after.reclaim.push(key);
+            self.after.push(After::Reclaim(key));
         }
     }
 
@@ -352,27 +344,21 @@ impl Core {
     #[cold]
     fn run_after_now(&self) {
         loop {
-            let mut state = self.state.borrow_mut();
-            let after = &mut state.after;
-            if after.is_empty() {
+            let mut errands = std::mem::take(&mut self.state.borrow_mut().after);
+            if errands.is_empty() {
                 return;
             }
-            let (mut reclaim, mut wakers) =
-                (std::mem::take(&mut after.reclaim), std::mem::take(&mut after.wakers));
-            drop(state);
-            for key in reclaim.drain(..) {
-                self.contain(|| self.reclaim(key));
+            for errand in errands.drain(..) {
+                self.contain(|| match errand {
+                    After::Reclaim(key) => self.reclaim(key),
+                    After::Wake(waker) => waker.wake(),
+                });
             }
-            for waker in wakers.drain(..) {
-                self.contain(|| waker.wake());
-            }
-            // Their memory is used again, unless user code has begun new lists meanwhile.
+            // Its memory is used again, unless user code has begun a new list meanwhile.
             let after = &mut self.state.borrow_mut().after;
-            if after.reclaim.is_empty() {
-                after.reclaim = reclaim;
-            }
-            if after.wakers.is_empty() {
-                after.wakers = wakers;
+            if after.is_empty() {
+                *after = errands;
+                return;
             }
         }
     }

@@ -17,7 +17,6 @@ use annulus_ring::abi::{BufRegFlags, Features};
 use annulus_ring::{AnyKernel, Mask, Ring};
 use annulus_task::{Bell, CoreId, Executor, OnPanic};
 
-use super::driver::After;
 use super::locals::Locals;
 use super::metrics::Counters;
 use super::pool::{Pool, Shape};
@@ -117,7 +116,7 @@ impl Core {
             sleeps: Sleeps::new(),
             pool,
             fixed_free,
-            after: After::default(),
+            after: Vec::new(),
             counters: Counters::default(),
             starved: VecDeque::new(),
             dirty: Vec::new(),

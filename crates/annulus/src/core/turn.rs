@@ -162,10 +162,7 @@ impl State {
         if self.wheel.len() > 0 {
             timeout_ns = self.until_next_timer(bound_ns);
         }
-        if self.ring.overflowed() {
-            self.counters.cq_overflows += 1;
-        }
-        self.counters.enters += 1;
+        self.note_enter();
         // The kernel does not wait if completions are ready, or have overflowed.
         let want = u32::from(self.unsent.is_empty());
         let consumed = self.ring.submit_and_wait(want, timeout_ns)?;
@@ -183,20 +180,23 @@ impl State {
 
     /// Submits without waiting, if there is anything to submit or to run.
     fn submit(&mut self) -> Result<(), Errno> {
-        let overflowed = self.ring.overflowed();
-        self.counters.cq_overflows += u64::from(overflowed);
-        if self.ring.sq_pending() == 0 && !overflowed && !self.ring.task_work_pending() {
-            return Ok(());
-        }
-        self.enter_now()
+        if self.ring.wants_enter() { self.enter_now() } else { Ok(()) }
     }
 
     /// One call that submits and runs task work, without waiting.
     pub(super) fn enter_now(&mut self) -> Result<(), Errno> {
-        self.counters.enters += 1;
+        self.note_enter();
         let consumed = self.ring.submit()?;
         self.counters.sqes += u64::from(consumed);
         Ok(())
+    }
+
+    #[inline]
+    fn note_enter(&mut self) {
+        self.counters.enters += 1;
+        if self.ring.overflowed() {
+            self.counters.cq_overflows += 1;
+        }
     }
 
     /// Gives every completion to whom it belongs.
