@@ -1,7 +1,7 @@
 //! Models of what threads share, explored exhaustively by loom:
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test -p annulus-sync --test loom --release
+//! RUSTFLAGS="--cfg loom" cargo test -p annulus-sync --test loom --profile models
 //! ```
 //!
 //! A lost wake shows as a deadlock, which loom reports.

@@ -11,10 +11,11 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use crate::cell::{ALIVE, CellRef, Head};
+use crate::sync::local;
 
-thread_local! {
-    static BURYING: Cell<bool> = const { Cell::new(false) };
-    static WAITING: Cell<Option<NonNull<Head>>> = const { Cell::new(None) };
+local! {
+    static BURYING: Cell<bool> = { Cell::new(false) };
+    static WAITING: Cell<Option<NonNull<Head>>> = { Cell::new(None) };
 }
 
 /// Drops what the cell holds and frees it, now or when the burial under way is over. A cell that is
@@ -26,14 +27,14 @@ thread_local! {
 pub(crate) unsafe fn bury(head: NonNull<Head>) {
     // SAFETY: the caller gives up the cell, so it is freed by this function alone.
     let cell = unsafe { CellRef::new(head) };
-    cell.head().next.set(WAITING.replace(Some(head)));
-    if BURYING.replace(true) {
+    cell.head().next.set(WAITING.with(|waiting| waiting.replace(Some(head))));
+    if BURYING.with(|burying| burying.replace(true)) {
         return;
     }
-    while let Some(head) = WAITING.get() {
+    while let Some(head) = WAITING.with(Cell::get) {
         // SAFETY: cells on the list were given up by callers of this function, as above.
         let cell = unsafe { CellRef::new(head) };
-        WAITING.set(cell.head().next.take());
+        WAITING.with(|waiting| waiting.set(cell.head().next.take()));
         if cell.head().has(ALIVE) {
             cell.cancel();
             cell.finish();
@@ -42,5 +43,5 @@ pub(crate) unsafe fn bury(head: NonNull<Head>) {
             unsafe { cell.free() };
         }
     }
-    BURYING.set(false);
+    BURYING.with(|burying| burying.set(false));
 }

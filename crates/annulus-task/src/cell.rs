@@ -21,7 +21,7 @@
 
 use std::alloc::Layout;
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -34,6 +34,7 @@ use crate::id::TaskId;
 use crate::join::JoinError;
 use crate::memory;
 use crate::name::Name;
+use crate::sync::Cell;
 
 /// The future was dropped and the result was stored.
 pub(crate) const DONE: u8 = 1 << 0;

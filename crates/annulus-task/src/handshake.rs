@@ -18,7 +18,7 @@
 use std::ptr;
 
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, constructor};
-use crate::sync::{fence, give_way};
+use crate::sync::{fence, thread};
 
 /// How a sleeping core is woken from another thread.
 ///
@@ -130,7 +130,7 @@ impl Handshake {
         fence(Ordering::SeqCst);
         // ORDERING: Acquire, pairs with the decrement in `ring`: its call happened before.
         while self.ringers.load(Ordering::Acquire) != 0 {
-            give_way();
+            thread::yield_now();
         }
     }
 
@@ -148,5 +148,5 @@ impl Handshake {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -75,63 +75,40 @@
 //!
 //! With `panic = "abort"` nothing can be contained, and the first panic ends the process.
 
-// Under loom only the structures that threads share are built; `tests/loom.rs` puts them together.
-#[cfg(loom)]
-pub mod handshake;
-#[cfg(loom)]
-pub mod inbox;
-#[cfg(loom)]
-pub mod posts;
-mod sync;
-
-#[cfg(not(loom))]
 mod abort;
-#[cfg(not(loom))]
 mod bury;
-#[cfg(not(loom))]
 mod cell;
-#[cfg(not(loom))]
 pub mod coop;
-#[cfg(not(loom))]
 mod executor;
 #[cfg(not(loom))]
 mod handshake;
-#[cfg(not(loom))]
+#[cfg(loom)]
+pub mod handshake;
 mod id;
 #[cfg(not(loom))]
 mod inbox;
-#[cfg(not(loom))]
+#[cfg(loom)]
+pub mod inbox;
 mod join;
-#[cfg(not(loom))]
 mod join_set;
-#[cfg(not(loom))]
 mod local;
-#[cfg(not(loom))]
 mod member;
-#[cfg(not(loom))]
 mod memory;
-#[cfg(not(loom))]
 mod name;
-#[cfg(not(loom))]
 mod pages;
 #[cfg(not(loom))]
 mod posts;
-#[cfg(not(loom))]
+#[cfg(loom)]
+pub mod posts;
 mod queue;
-#[cfg(not(loom))]
 mod registry;
-#[cfg(not(loom))]
 mod remote;
-#[cfg(not(loom))]
 mod scope;
-#[cfg(not(loom))]
 mod spawn;
-#[cfg(not(loom))]
+mod sync;
 mod task_local;
-#[cfg(not(loom))]
 mod waker;
 
-#[cfg(not(loom))]
 pub use crate::{
     abort::AbortHandle,
     coop::yield_now,

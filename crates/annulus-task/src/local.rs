@@ -22,6 +22,7 @@ use crate::name::Name;
 use crate::pages::Own;
 use crate::queue::Queue;
 use crate::registry::{self, Slot};
+use crate::sync::local;
 use crate::waker;
 
 /// The reserved task that stands for the future of `block_on`.
@@ -30,8 +31,8 @@ pub(crate) const ROOT: u32 = 1;
 /// The reserved header that stands in the run queue for the wakers that yielded; see `coop`.
 const DEFER: u32 = 2;
 
-thread_local! {
-    static CURRENT: Cell<*const Local> = const { Cell::new(ptr::null()) };
+local! {
+    static CURRENT: Cell<*const Local> = { Cell::new(ptr::null()) };
 }
 
 pub(crate) struct Local {
@@ -457,7 +458,7 @@ impl<W: FnMut(TaskId, Option<Name>)> Watch for Watched<W> {
 /// again. Strong counts move along.
 pub(crate) fn swap(local: Option<Rc<Local>>) -> Option<Rc<Local>> {
     let new = local.map_or(ptr::null(), Rc::into_raw);
-    let old = CURRENT.replace(new);
+    let old = CURRENT.with(|current| current.replace(new));
     // SAFETY: a pointer in `CURRENT` that is not null came from `Rc::into_raw` above, on this
     // thread, and its strong count moves out with it.
     (!old.is_null()).then(|| unsafe { Rc::from_raw(old) })
@@ -468,7 +469,7 @@ pub(crate) fn swap(local: Option<Rc<Local>>) -> Option<Rc<Local>> {
 pub(crate) fn wake_if_current(task: TaskId) -> bool {
     // SAFETY: `CURRENT` owns a strong count of what it points to, and no user code runs before the
     // reference is gone.
-    let Some(local) = (unsafe { CURRENT.get().as_ref() }) else {
+    let Some(local) = (unsafe { CURRENT.with(Cell::get).as_ref() }) else {
         return false;
     };
     let ours = local.owns(task);
@@ -480,7 +481,7 @@ pub(crate) fn wake_if_current(task: TaskId) -> bool {
 
 /// The owner's half of the core that this thread has entered, if that lives.
 pub(crate) fn entered() -> Option<Rc<Local>> {
-    let local = CURRENT.get();
+    let local = CURRENT.with(Cell::get);
     // SAFETY: as in `wake_if_current`.
     if !unsafe { local.as_ref() }?.is_open() {
         return None;
@@ -495,7 +496,7 @@ pub(crate) fn entered() -> Option<Rc<Local>> {
 #[inline]
 pub(crate) fn with_entered<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     // SAFETY: as in `wake_if_current`.
-    let local = unsafe { CURRENT.get().as_ref() }?;
+    let local = unsafe { CURRENT.with(Cell::get).as_ref() }?;
     local.is_open().then(|| f(local))
 }
 
@@ -521,7 +522,7 @@ pub fn current_name() -> Option<Name> {
 #[must_use]
 pub fn current() -> Option<CoreId> {
     // SAFETY: as in `wake_if_current`.
-    let local = unsafe { CURRENT.get().as_ref() }?;
+    let local = unsafe { CURRENT.with(Cell::get).as_ref() }?;
     local.is_open().then_some(local.core)
 }
 
@@ -530,5 +531,5 @@ pub fn current() -> Option<CoreId> {
 #[must_use]
 pub fn current_task() -> Option<TaskId> {
     // SAFETY: as in `wake_if_current`.
-    unsafe { CURRENT.get().as_ref() }?.current()
+    unsafe { CURRENT.with(Cell::get).as_ref() }?.current()
 }

@@ -12,17 +12,22 @@
 //! Invariants: a header is in at most one of the free list and the run queue. It has a cell exactly
 //! while its task is alive; one that is neither alive nor queued is free.
 
+#[cfg(not(any(loom, shuttle)))]
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
-use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use crate::cell::Head;
 use crate::id::{GENERATION_MASK, INDEX_LIMIT, TaskId};
 use crate::inbox::Remote;
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Cell, Ordering, constructor, each};
 
-const FIRST_PAGE: u32 = 256;
-const PAGES: usize = (INDEX_LIMIT.ilog2() - FIRST_PAGE.ilog2() + 1) as usize;
+/// A model makes all of a page's headers in each of its executions.
+const FIRST_PAGE: u32 = if cfg!(any(loom, shuttle)) { 4 } else { 256 };
+const PAGES: usize = if cfg!(any(loom, shuttle)) {
+    5
+} else {
+    (INDEX_LIMIT.ilog2() - FIRST_PAGE.ilog2() + 1) as usize
+};
 
 /// One task's place: 32 bytes, all zero before its first use.
 #[repr(C, align(32))]
@@ -35,6 +40,7 @@ pub(crate) struct Header {
     cell: Cell<Option<NonNull<Head>>>,
 }
 
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Header>() == 32);
 
 /// In `Header::mark`: this header is in the run queue.
@@ -143,8 +149,10 @@ fn place(index: u32) -> (usize, usize, usize) {
 }
 
 impl Pages {
-    pub(crate) const fn new() -> Self {
-        Self([const { AtomicPtr::new(ptr::null_mut()) }; PAGES])
+    constructor! {
+        pub(crate) fn new() -> Self {
+            Self(each!(AtomicPtr::new(ptr::null_mut()); PAGES))
+        }
     }
 
     /// The header of `index`; `None` if no task ever had that index.
@@ -171,16 +179,34 @@ impl Pages {
             return header;
         }
         let (page, _, len) = place(index);
-        let layout = Layout::array::<Header>(len).expect("a page is at most 2 GiB long");
-        // SAFETY: the layout is not zero-sized.
-        let memory = unsafe { alloc_zeroed(layout) };
-        if memory.is_null() {
-            handle_alloc_error(layout);
-        }
         // ORDERING: Release, pairs with the load in `find`.
-        self.0[page].store(memory.cast(), Ordering::Release);
+        self.0[page].store(allocate(len), Ordering::Release);
         self.find(index).expect("the page was stored just now")
     }
+}
+
+/// Headers that no task has used, never to be freed.
+#[cfg(not(any(loom, shuttle)))]
+fn allocate(len: usize) -> *mut Header {
+    let layout = Layout::array::<Header>(len).expect("a page is at most 2 GiB long");
+    // SAFETY: the layout is not zero-sized.
+    let memory = unsafe { alloc_zeroed(layout) };
+    if memory.is_null() {
+        handle_alloc_error(layout);
+    }
+    memory.cast()
+}
+
+/// The atomics of a model are not made of zeros.
+#[cfg(any(loom, shuttle))]
+fn allocate(len: usize) -> *mut Header {
+    let header = |_| Header {
+        remote: Remote::new(),
+        mark: Cell::new(0),
+        link: Cell::new(None),
+        cell: Cell::new(None),
+    };
+    Box::leak((0..len).map(header).collect::<Box<[_]>>()).as_mut_ptr()
 }
 
 #[cfg(test)]

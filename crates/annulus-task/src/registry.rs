@@ -8,14 +8,14 @@
 //! time; the mutex around the free list hands the headers from one owner to the next.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::handshake::Handshake;
 use crate::id::{CoreId, SLOT_LIMIT, TaskId};
 use crate::inbox::Inbox;
 use crate::pages::Pages;
 use crate::posts::{Closed, Job, Posts};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, constructor, each, global};
 
 /// There are 1024 executors in this process already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +46,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    const fn new() -> Self {
-        Self {
-            pages: Pages::new(),
-            epoch: AtomicU64::new(0),
-            door: Door { inbox: Inbox::new(), posts: Posts::new(), handshake: Handshake::new() },
+    constructor! {
+        fn new() -> Self {
+            Self {
+                pages: Pages::new(),
+                epoch: AtomicU64::new(0),
+                door: Door {
+                    inbox: Inbox::new(),
+                    posts: Posts::new(),
+                    handshake: Handshake::new(),
+                },
+            }
         }
     }
 
@@ -66,7 +72,18 @@ impl Slot {
     }
 }
 
-static SLOTS: [Slot; SLOT_LIMIT as usize] = [const { Slot::new() }; SLOT_LIMIT as usize];
+/// How many slots there are: few in a model, which makes all of them in each of its executions.
+const COUNT: usize = if cfg!(loom) {
+    4
+} else if cfg!(shuttle) {
+    8
+} else {
+    SLOT_LIMIT as usize
+};
+
+global! {
+    static SLOTS: [Slot; COUNT] = each!(Slot::new(); COUNT);
+}
 
 /// Slots that were claimed and released, and the first that never was.
 struct Free {
@@ -74,7 +91,9 @@ struct Free {
     unused: u32,
 }
 
-static FREE: Mutex<Free> = Mutex::new(Free { released: Vec::new(), unused: 0 });
+global! {
+    static FREE: Mutex<Free> = Mutex::new(Free { released: Vec::new(), unused: 0 });
+}
 
 fn free() -> MutexGuard<'static, Free> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,7 +102,7 @@ fn free() -> MutexGuard<'static, Free> {
 /// The slot with this number; all numbers below 1024 exist.
 #[inline]
 pub(crate) fn slot(number: u32) -> &'static Slot {
-    &SLOTS[number as usize % SLOTS.len()]
+    &SLOTS[number as usize % COUNT]
 }
 
 /// Claims a slot, the one released last if there is one, since its pages are there.
@@ -91,7 +110,7 @@ pub(crate) fn claim() -> Result<CoreId, RegistryFull> {
     let mut free = free();
     let number = match free.released.pop() {
         Some(number) => number,
-        None if free.unused < SLOT_LIMIT => {
+        None if (free.unused as usize) < COUNT => {
             free.unused += 1;
             free.unused - 1
         }

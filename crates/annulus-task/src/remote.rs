@@ -10,17 +10,17 @@
 //! by the core's thread only, and is set exactly while the cell's waiter is this place; the mutex
 //! is held for moves only, never while user code runs.
 
-use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::abort::AbortHandle;
 use crate::cell::{Head, contain, forget};
 use crate::id::TaskId;
 use crate::join::{JoinError, JoinHandle};
+use crate::sync::{Cell, Mutex, MutexGuard, thread};
 
 /// Where the result of a task waits for another thread.
 pub(crate) struct Shared<T> {
@@ -230,19 +230,19 @@ impl<T: Send + 'static> RemoteJoinHandle<T> {
     /// # Errors
     /// As awaiting it.
     pub fn join_blocking(mut self) -> Result<T, JoinError> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(joined) = Pin::new(&mut self).poll(&mut cx) {
                 return joined;
             }
-            std::thread::park();
+            thread::park();
         }
     }
 }
 
 /// Wakes a thread that is parked.
-struct Unpark(std::thread::Thread);
+struct Unpark(thread::Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {

@@ -5,14 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-#[cfg(not(loom))]
-use std::thread::{Thread, current};
-
-#[cfg(loom)]
-use loom::thread::{Thread, current};
+use crate::lock::thread;
 
 /// Wakes a thread.
-struct Unpark(Thread);
+struct Unpark(thread::Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -27,16 +23,13 @@ impl Wake for Unpark {
 /// Blocks this thread until the future is ready.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(current())));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
         // A token of the past makes this return early, which costs one more look.
-        #[cfg(not(loom))]
-        std::thread::park();
-        #[cfg(loom)]
-        loom::thread::park();
+        thread::park();
     }
 }

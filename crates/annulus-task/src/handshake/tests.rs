@@ -1,4 +1,4 @@
-//! The handshake on one thread; the races are in `tests/loom.rs`.
+//! The handshake on one thread; the races are in `tests/loom`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! The inbox on one thread; the races are in `tests/loom.rs`.
+//! The inbox on one thread; the races are in `tests/loom`.
 
 use super::*;
 

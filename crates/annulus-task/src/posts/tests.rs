@@ -1,4 +1,4 @@
-//! The stack of jobs on one thread; the races are in `tests/loom.rs`.
+//! The stack of jobs on one thread; the races are in `tests/loom`.
 
 use std::sync::{Arc, Mutex};
 
