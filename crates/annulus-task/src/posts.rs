@@ -181,10 +181,13 @@ impl Jobs {
     fn reverse(mut newest: *mut Node) -> Self {
         let mut oldest = ptr::null_mut();
         while !newest.is_null() {
-            // SAFETY: the list was taken whole, so its nodes are live and this thread's.
-            let node = unsafe { &mut *newest };
-            newest = std::mem::replace(&mut node.next, oldest);
-            oldest = node;
+            // SAFETY: the list was taken whole, so its nodes are live and this thread's. No
+            // reference to a `Node` is the source of `oldest`: the pointer must go on reaching the
+            // closure behind it.
+            let next = unsafe { &mut (*newest).next };
+            let below = std::mem::replace(next, oldest);
+            oldest = newest;
+            newest = below;
         }
         Self { oldest }
     }
@@ -207,5 +210,5 @@ impl Drop for Jobs {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;
