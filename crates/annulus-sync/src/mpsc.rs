@@ -68,7 +68,7 @@ impl<T> Shared<T> {
     fn pop(&self) -> Result<T, TryRecvError> {
         let mut state = self.state.borrow_mut();
         let value = state.queue.pop_front();
-        let senders = state.senders;
+        let open = state.senders > 0 && state.receiver;
         drop(state);
         match value {
             Some(value) => {
@@ -77,7 +77,7 @@ impl<T> Shared<T> {
                 }
                 Ok(value)
             }
-            None if senders > 0 => Err(TryRecvError::Empty),
+            None if open => Err(TryRecvError::Empty),
             None => Err(TryRecvError::Closed),
         }
     }

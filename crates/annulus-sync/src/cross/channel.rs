@@ -57,7 +57,7 @@ impl<T> State<T> {
     fn pop(&mut self) -> Result<T, TryRecvError> {
         match self.queue.pop_front() {
             Some(value) => Ok(value),
-            None if self.senders > 0 => Err(TryRecvError::Empty),
+            None if self.senders > 0 && self.receiver => Err(TryRecvError::Empty),
             None => Err(TryRecvError::Closed),
         }
     }
@@ -266,8 +266,8 @@ impl<T> Receiver<T> {
         lock(&self.shared.state)
     }
 
-    /// The next value; `None` when all are received and every sender is gone. Values of one sender
-    /// come in its order.
+    /// The next value; `None` when all are received and every sender is gone or the channel was
+    /// [closed](Self::close). Values of one sender come in its order.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

@@ -113,3 +113,14 @@ fn a_oneshot_says_when_the_other_side_is_gone() {
     assert!(sender.is_closed());
     assert_eq!(sender.send(7), Err(7));
 }
+
+#[test]
+fn a_closed_channel_is_drained_to_its_end_although_senders_live() {
+    let (sender, mut receiver) = cross::channel(2);
+    now(sender.send(1)).unwrap();
+    receiver.close();
+    assert_eq!(now(receiver.recv()), Some(1));
+    assert_eq!(now(receiver.recv()), None);
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+    drop(sender);
+}
