@@ -8,9 +8,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+#[cfg(shuttle)]
+use models::{Condvar, Mutex, MutexGuard, thread};
+#[cfg(not(shuttle))]
+use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(shuttle))]
+use std::thread;
 
 /// What a thread runs.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -103,20 +110,24 @@ impl Workers {
         let name = format!("annulus-block-{}", state.started - 1);
         drop(state);
         let workers = self.clone();
-        let started = std::thread::Builder::new().name(name).spawn(move || workers.run());
+        let started = thread::Builder::new().name(name).spawn(move || workers.run());
         if started.is_ok() { Ok(()) } else { self.go_without() }
     }
 
-    /// The system gives no further thread: the others will come for the job, if there are any.
+    /// The system gives no further thread: the others will come for the job, if there are any. If
+    /// there are none, nobody comes for what others queued meanwhile either.
     fn go_without(&self) -> Result<(), Refused> {
         let mut state = self.lock();
         state.threads -= 1;
-        let stranded = if state.threads == 0 { state.jobs.pop_back() } else { None };
-        drop(state);
-        match stranded {
-            Some(_job) => Err(Refused::Closed),
-            None => Ok(()),
+        if state.threads > 0 {
+            return Ok(());
         }
+        let (jobs, waiting) = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.waiting));
+        drop(state);
+        self.ended.notify_all();
+        drop(jobs);
+        waiting.into_iter().for_each(wake);
+        Err(Refused::Closed)
     }
 
     fn run(&self) {
@@ -125,8 +136,8 @@ impl Workers {
             if let Some(job) = state.jobs.pop_front() {
                 let waiting = std::mem::take(&mut state.waiting);
                 drop(state);
-                waiting.into_iter().for_each(Waker::wake);
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                waiting.into_iter().for_each(wake);
+                contain(job);
                 state = self.lock();
                 continue;
             }
@@ -163,9 +174,9 @@ impl Workers {
         state.closed = true;
         let (jobs, waiting) = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.waiting));
         drop(state);
-        drop(jobs);
-        waiting.into_iter().for_each(Waker::wake);
         self.work.notify_all();
+        drop(jobs);
+        waiting.into_iter().for_each(wake);
         let begun = Instant::now();
         let mut state = self.lock();
         while state.threads > 0 {
@@ -189,5 +200,20 @@ impl fmt::Debug for Workers {
     }
 }
 
+/// A waker may be one of any executor, and throw.
+fn wake(waker: Waker) {
+    contain(|| waker.wake());
+}
+
+/// Runs user code on a thread that goes on. The payload of a panic, of which the hook has reported,
+/// is leaked: dropping it is user code, too.
+fn contain(user_code: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
+        std::mem::forget(payload);
+    }
+}
+
+#[cfg(shuttle)]
+mod models;
 #[cfg(test)]
 mod tests;

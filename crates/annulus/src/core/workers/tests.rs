@@ -106,3 +106,37 @@ fn only_the_last_core_ends_the_threads() {
     ended.recv().unwrap();
     assert!(workers.leave(LONG));
 }
+
+#[test]
+fn a_thread_survives_what_jobs_and_wakers_throw() {
+    struct Throws;
+    impl Drop for Throws {
+        fn drop(&mut self) {
+            panic!("on purpose: the payload of a panic");
+        }
+    }
+    impl std::task::Wake for Throws {
+        fn wake(self: std::sync::Arc<Self>) {
+            std::mem::forget(self);
+            panic!("on purpose: a waker");
+        }
+    }
+    let workers = Workers::new(shape(1, 1, LONG));
+    workers.join();
+    let (release, gate) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    let blocked: Job = Box::new(move || {
+        began.send(()).unwrap();
+        gate.recv().unwrap_err();
+        std::panic::panic_any(Throws);
+    });
+    assert!(workers.push(blocked, None).is_ok());
+    begun.recv().unwrap();
+    let (done, ended) = mpsc::channel();
+    assert!(workers.push(Box::new(move || done.send(()).unwrap()), None).is_ok());
+    let waker = std::sync::Arc::new(Throws).into();
+    assert!(matches!(workers.push(Box::new(|| {}), Some(waker)), Err(Refused::Full(_))));
+    drop(release);
+    ended.recv().unwrap();
+    assert!(workers.leave(LONG), "a thread was lost");
+}
