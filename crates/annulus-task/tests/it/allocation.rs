@@ -89,3 +89,26 @@ fn a_wake_through_the_inbox_never_allocates_and_a_post_is_one_allocation() {
     let after = allocations();
     assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
 }
+
+#[test]
+fn a_storm_of_wakes_from_four_threads_allocates_nothing_on_any_of_them() {
+    let executor = executor();
+    let ids: Vec<_> = (0..50).map(|_| executor.spawn(pending::<()>()).id()).collect();
+    settle(&executor);
+    let before = allocations();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let before = allocations();
+                for _ in 0..200 {
+                    ids.iter().copied().for_each(annulus_task::wake_current);
+                }
+                assert_eq!(allocations(), before);
+            });
+        }
+    });
+    let spawning = allocations();
+    assert_eq!(settle(&executor), 50, "each task is polled once for all of its wakes");
+    assert_eq!(allocations(), spawning);
+    assert!(spawning.0 >= before.0);
+}

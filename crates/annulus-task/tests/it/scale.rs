@@ -66,3 +66,25 @@ fn the_registry_is_full_at_1024_and_says_so() {
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
 }
+
+#[test]
+fn a_million_live_tasks_take_less_than_two_hundred_bytes_each_and_give_them_back() {
+    const TASKS: usize = 1_000_000;
+    let executor = executor();
+    let before = bytes();
+    for number in 0..TASKS {
+        executor
+            .spawn(async move {
+                std::future::pending::<()>().await;
+                number
+            })
+            .detach();
+    }
+    assert_eq!(settle(&executor), TASKS as u32);
+    let each = bytes().wrapping_sub(before) / TASKS;
+    println!("{each} bytes for a task that waits, its page included");
+    assert!(each < 200, "{each} bytes for a task that holds one number");
+    executor.shutdown();
+    // The pages stay: 32 bytes for a header, and the last page may be as long as all before it.
+    assert!(bytes().wrapping_sub(before) <= 80 * TASKS, "a cell was not freed");
+}

@@ -164,7 +164,7 @@ pub fn result<T>(mut handle: annulus_task::JoinHandle<T>) -> Result<T, annulus_t
 
 /// Runs `body` on a thread with a small stack, on which a deep recursion would not survive.
 pub fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().stack_size(128 << 10).spawn(body).unwrap().join().unwrap();
+    thread::Builder::new().stack_size(64 << 10).spawn(body).unwrap().join().unwrap();
 }
 
 struct CountingAllocator;
@@ -172,6 +172,12 @@ struct CountingAllocator;
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static FREES: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many bytes more this thread has allocated than freed; only differences mean something.
+pub fn bytes() -> usize {
+    BYTES.get()
 }
 
 /// How many allocations and frees this thread has made so far.
@@ -184,18 +190,21 @@ pub fn allocations() -> (u64, u64) {
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        BYTES.set(BYTES.get().wrapping_add(layout.size()));
         // SAFETY: the contract is the caller's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        BYTES.set(BYTES.get().wrapping_add(layout.size()));
         // SAFETY: the contract is the caller's.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         FREES.set(FREES.get() + 1);
+        BYTES.set(BYTES.get().wrapping_sub(layout.size()));
         // SAFETY: the contract is the caller's.
         unsafe { System.dealloc(memory, layout) }
     }

@@ -199,3 +199,34 @@ fn posts_and_wakes_race_with_executors_that_come_and_go() {
     let (accepted, ended) = (accepted.load(Ordering::Relaxed), ended.load(Ordering::Relaxed));
     assert!(ended <= accepted);
 }
+
+#[test]
+fn wakes_from_elsewhere_of_running_finished_and_aborted_tasks_are_harmless() {
+    let executor = executor();
+    let _entered = executor.enter();
+    // Running: it waits inside its poll until the other thread has woken it.
+    let mut polls = 0;
+    let running = executor.spawn(poll_fn(move |cx| {
+        polls += 1;
+        let waker = cx.waker().clone();
+        if polls == 1 {
+            thread::spawn(move || waker.wake()).join().unwrap();
+            return Poll::Pending;
+        }
+        Poll::Ready(polls)
+    }));
+    let finished = executor.spawn(async {});
+    let aborted = executor.spawn(std::future::pending::<()>());
+    let ids = [running.id(), finished.id(), aborted.id()];
+    executor.run(3);
+    assert!(finished.is_finished() && !running.is_finished());
+    aborted.abort();
+    let wake_all =
+        move || thread::spawn(move || ids.into_iter().for_each(annulus_task::wake_current));
+    wake_all().join().unwrap();
+    settle(&executor);
+    assert_eq!(result(running).unwrap(), 2);
+    assert!(result(aborted).unwrap_err().is_aborted());
+    wake_all().join().unwrap();
+    assert_eq!(settle(&executor), 0, "names of tasks that have ended wake nothing");
+}
