@@ -212,7 +212,7 @@ pub struct Receiver<T> {
 
 impl<T> Receiver<T> {
     /// The next value, in the order of sending; `None` when all are received and every sender is
-    /// gone.
+    /// gone or the channel was [closed](Self::close).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

@@ -99,3 +99,14 @@ fn destructors_of_values_may_use_their_channel() {
     sender.send(Talkative(sender.clone())).unwrap();
     drop(receiver);
 }
+
+#[test]
+fn a_closed_channel_is_drained_to_its_end_although_senders_live() {
+    let (sender, mut receiver) = mpsc::channel(2);
+    now(sender.send(1)).unwrap();
+    receiver.close();
+    assert_eq!(now(receiver.recv()), Some(1));
+    assert_eq!(now(receiver.recv()), None);
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+    assert_eq!(sender.try_send(2), Err(TrySendError::Closed(2)));
+}
