@@ -43,12 +43,15 @@ pub struct Core {
     /// The bell must not be rung any more.
     pub gone: AtomicBool,
     pub written: [AtomicBool; 2],
+    /// What the word of the bell names: ringers use it, and the owner when no ringer can be left.
+    pub named: loom::cell::Cell<u8>,
 }
 
 fn ring(word: u64) {
     // SAFETY: the word is the address of the model's core, which outlives its threads.
     let core = unsafe { &*std::ptr::with_exposed_provenance::<Core>(word as usize) };
     assert!(!core.gone.load(Relaxed), "a bell was rung after it had been taken away");
+    let _used = core.named.get();
     core.rung.fetch_add(1, Relaxed);
     core.eventfd.write();
 }
@@ -64,6 +67,7 @@ impl Core {
             rung: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
             written: [AtomicBool::new(false), AtomicBool::new(false)],
+            named: loom::cell::Cell::new(0),
         });
         core.handshake.set_bell(Some(core.bell()));
         core
