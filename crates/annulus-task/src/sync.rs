@@ -1,5 +1,5 @@
-//! What everything that threads share is built from: the atomics, locks, cells and threads of `std`,
-//! or those of a model checker, so that the models explore the shipped code itself.
+//! What everything that threads share is built from: the atomics, locks, cells and threads of
+//! `std`, or those of a model checker, so that the models explore the shipped code itself.
 //!
 //! | `cfg` | who | sees |
 //! |---|---|---|

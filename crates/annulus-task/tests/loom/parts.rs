@@ -47,8 +47,8 @@ pub struct Core {
     pub named: loom::cell::Cell<u8>,
 }
 
-// SAFETY: every field but `named` is `Sync`; that nobody uses `named` while another thread writes it
-// is what loom checks, and reports if it is not so.
+// SAFETY: every field but `named` is `Sync`; that nobody uses `named` while another thread writes
+// it is what loom checks, and reports if it is not so.
 unsafe impl Sync for Core {}
 
 fn ring(word: u64) {

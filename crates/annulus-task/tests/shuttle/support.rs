@@ -55,6 +55,7 @@ struct Eventfd {
 }
 
 fn ring(word: u64) {
+    // SAFETY: the word is the exposed address of what the model keeps until its threads have ended.
     let eventfd = unsafe { &*std::ptr::with_exposed_provenance::<Eventfd>(word as usize) };
     assert!(!eventfd.gone.load(Ordering::Relaxed), "a bell was rung after its core had ended");
     *eventfd.readable.lock().unwrap() = true;

@@ -1,5 +1,5 @@
-//! The pool of threads under shuttle: random interleavings of cores that push, threads that idle and
-//! end, threads that cannot be started, and a leave while jobs are queued.
+//! The pool of threads under shuttle: random interleavings of cores that push, threads that idle
+//! and end, threads that cannot be started, and a leave while jobs are queued.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg shuttle" cargo test -p annulus --lib --profile models workers::models
