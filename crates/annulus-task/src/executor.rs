@@ -86,8 +86,8 @@ impl Executor {
     }
 
     /// Polls ready tasks, also those that are woken or spawned meanwhile, until none is left or
-    /// `budget` polls were made. A task that yields is polled again in the next run only, so that
-    /// the caller can look after other things. Returns how many polls were made.
+    /// `budget` polls were made. A task that yields or wakes itself is polled again in the next run
+    /// only, so that the caller can look after other things. Returns how many polls were made.
     ///
     /// Panics of tasks do not get here; see [`OnPanic`].
     ///

@@ -42,7 +42,7 @@ pub(crate) struct Local {
     /// The number of the slot; `u32::MAX`, which matches no task, after the slot was given back.
     number: Cell<u32>,
     ready: Queue,
-    /// What has yielded, to be ready in the next run.
+    /// What has yielded or woken itself, to be ready in the next run.
     yielded: Queue,
     free: Cell<Option<Own>>,
     /// The highest index that was ever used by this executor.
@@ -207,7 +207,9 @@ impl Local {
     fn ready_or_root(&self, own: Own) {
         if own.cell().is_some() {
             if !own.is_queued() {
-                self.ready.push(own);
+                // A task that wakes itself wants to be polled again, not to keep the core.
+                let itself = self.polling.get() == Some(own);
+                if itself { &self.yielded } else { &self.ready }.push(own);
             }
         } else if own.index() == ROOT {
             self.root_woken.set(true);

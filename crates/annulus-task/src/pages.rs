@@ -58,7 +58,7 @@ impl Header {
 }
 
 /// A header in the hands of the thread that owns its slot.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 #[repr(transparent)]
 pub(crate) struct Own(NonNull<Header>);
 

@@ -1,6 +1,6 @@
 //! Wakes on the core's own thread, and the order of runs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -35,13 +35,17 @@ fn tasks_run_in_the_order_in_which_they_were_woken() {
 fn a_run_polls_what_is_woken_meanwhile_within_its_budget() {
     let executor = executor();
     let _entered = executor.enter();
-    for _ in 0..10 {
-        executor.spawn(async {
-            loop {
-                yield_now().await;
+    let ids = Rc::new(Cell::new([None; 2]));
+    let pair = [0, 1].map(|me: usize| {
+        let ids = Rc::clone(&ids);
+        executor.spawn(poll_fn(move |_| {
+            if let Some(other) = ids.get()[1 - me] {
+                annulus_task::wake_current(other);
             }
-        });
-    }
+            Poll::<()>::Pending
+        }))
+    });
+    ids.set([Some(pair[0].id()), Some(pair[1].id())]);
     assert_eq!(executor.run(3), 3);
     assert_eq!(executor.run(0), 0);
     assert_eq!(executor.run(100), 100);
@@ -49,13 +53,16 @@ fn a_run_polls_what_is_woken_meanwhile_within_its_budget() {
 }
 
 #[test]
-fn a_task_that_yields_is_polled_once_in_a_run() {
+fn a_task_that_yields_or_wakes_itself_is_polled_once_in_a_run() {
     let executor = executor();
     let _entered = executor.enter();
-    for _ in 0..10 {
-        executor.spawn(async {
+    for task in 0..10 {
+        executor.spawn(async move {
             loop {
-                annulus_task::yield_now().await;
+                match task % 2 {
+                    0 => yield_now().await,
+                    _ => annulus_task::yield_now().await,
+                }
             }
         });
     }
