@@ -181,6 +181,14 @@ impl Ring {
         self.sq.pending()
     }
 
+    /// The index of the next entry to be pushed. It grows by one with each entry and never wraps,
+    /// so the difference of two is the number of entries pushed in between.
+    #[must_use]
+    #[inline]
+    pub fn sq_tail(&self) -> u64 {
+        self.sq.tail()
+    }
+
     // --- Completion ------------------------------------------------------------------------------
 
     /// Completions that can be reaped now.

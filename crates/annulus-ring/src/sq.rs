@@ -21,8 +21,9 @@ use crate::memory::{RingMemory, Word};
 
 /// The user side of a submission ring.
 pub(crate) struct Sq {
-    /// The next entry to be pushed.
-    tail: u32,
+    /// The next entry to be pushed. Its low half is what the kernel sees; as a whole it never
+    /// wraps.
+    tail: u64,
     /// The kernel's head as last seen: it only ever moves on, so an old value errs on the side of
     /// full.
     head: u32,
@@ -65,7 +66,7 @@ impl Sq {
         // ORDERING: relaxed; as above, nothing has been submitted yet.
         let head = shared_head.load(Ordering::Relaxed);
         Self {
-            tail,
+            tail: u64::from(tail),
             head,
             mask: entries - 1,
             entries,
@@ -81,15 +82,15 @@ impl Sq {
     /// The free entry at the tail, zeroed; it counts as pushed. `None` if the queue is full.
     #[inline]
     pub(crate) fn vacant(&mut self) -> Option<&mut Sqe> {
-        if self.tail.wrapping_sub(self.head) == self.entries && self.is_full_still() {
+        if self.backlog() == self.entries && self.is_full_still() {
             return None;
         }
-        let index = (self.tail & self.mask) as usize;
+        let index = (self.tail as u32 & self.mask) as usize;
         // SAFETY: the masked index is within the `entries` entries.
         let sqe = unsafe { self.sqes.add(index) };
         // SAFETY: the slot lies outside head..tail, so the kernel does not touch it.
         unsafe { sqe.write(Sqe::default()) };
-        self.tail = self.tail.wrapping_add(1);
+        self.tail += 1;
         // SAFETY: initialised just now, and ours alone until the tail is published, which takes
         // `&mut self` and so ends this borrow.
         Some(unsafe { &mut *sqe })
@@ -99,7 +100,13 @@ impl Sq {
     #[cold]
     fn is_full_still(&mut self) -> bool {
         self.refresh_head();
-        self.tail.wrapping_sub(self.head) == self.entries
+        self.backlog() == self.entries
+    }
+
+    /// The index of the next entry to be pushed, which never wraps.
+    #[inline]
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
     }
 
     /// Room for that many entries.
@@ -110,14 +117,14 @@ impl Sq {
     /// As [`pending`](Self::pending), as far as the kernel's head was seen.
     #[inline]
     pub(crate) fn backlog(&self) -> u32 {
-        self.tail.wrapping_sub(self.head)
+        (self.tail as u32).wrapping_sub(self.head)
     }
 
     /// Entries pushed that the kernel has not consumed.
     pub(crate) fn pending(&self) -> u32 {
         // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries.
         let head = self.shared_head.load(Ordering::Acquire);
-        self.tail.wrapping_sub(head)
+        (self.tail as u32).wrapping_sub(head)
     }
 
     /// Gives all pushed entries to the kernel. Returns how many wait to be consumed, as far as was
@@ -125,7 +132,7 @@ impl Sq {
     #[inline]
     pub(crate) fn publish(&mut self) -> u32 {
         // ORDERING: release pairs with the kernel's acquire of the tail: it sees the entries whole.
-        self.shared_tail.store(self.tail, Ordering::Release);
+        self.shared_tail.store(self.tail as u32, Ordering::Release);
         self.backlog()
     }
 
@@ -133,7 +140,7 @@ impl Sq {
     pub(crate) fn unpublished(&self) -> u32 {
         // ORDERING: relaxed; only this side writes the tail.
         let published = self.shared_tail.load(Ordering::Relaxed);
-        self.tail.wrapping_sub(published)
+        (self.tail as u32).wrapping_sub(published)
     }
 
     /// Looks at the kernel's head and says by how much it moved since last time.

@@ -35,6 +35,7 @@ use crate::join::JoinError;
 use crate::memory;
 use crate::name::Name;
 use crate::sync::Cell;
+use crate::tally::At;
 
 /// The future was dropped and the result was stored.
 pub(crate) const DONE: u8 = 1 << 0;
@@ -55,22 +56,27 @@ type Payload = Box<dyn Any + Send>;
 
 /// The part of a cell that does not depend on the future.
 pub(crate) struct Head {
-    vtable: &'static VTable,
+    pub(crate) vtable: &'static VTable,
     pub(crate) id: TaskId,
     flags: Cell<u8>,
+    /// The low half of the round in which it was polled last; 0 before the first.
+    pub(crate) round: Cell<u32>,
     /// The next cell to bury; see `bury`.
     pub(crate) next: Cell<Option<NonNull<Head>>>,
     waiter: Cell<Option<Waker>>,
 }
 
 /// What depends on the type of the future. Each function takes the head of a cell of that type.
-struct VTable {
+pub(crate) struct VTable {
     poll: unsafe fn(NonNull<Head>, &mut Context<'_>) -> bool,
     cancel: unsafe fn(NonNull<Head>),
     take: unsafe fn(NonNull<Head>, *mut ()),
     discard: unsafe fn(NonNull<Head>),
     free: unsafe fn(NonNull<Head>),
     name: unsafe fn(NonNull<Head>) -> Option<Name>,
+    at: unsafe fn(NonNull<Head>) -> At,
+    /// What the type of the future is called.
+    pub(crate) kind: fn() -> &'static str,
 }
 
 /// Both fields lie at its start, so a pointer to it is a pointer to whichever is live.
@@ -80,20 +86,29 @@ union Stage<F: Future> {
     result: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
-/// What a task is called. Tasks without a name pay nothing for it: `()` takes no room.
+/// Where a task was spawned and what it is called. A task without a name has no room for one.
 pub(crate) trait Label: 'static {
     fn name(&self) -> Option<Name>;
+    fn at(&self) -> At;
 }
 
-impl Label for () {
+impl Label for At {
     fn name(&self) -> Option<Name> {
         None
     }
+
+    fn at(&self) -> At {
+        *self
+    }
 }
 
-impl Label for Name {
+impl Label for (At, Name) {
     fn name(&self) -> Option<Name> {
-        Some(self.clone())
+        Some(self.1.clone())
+    }
+
+    fn at(&self) -> At {
+        self.0
     }
 }
 
@@ -154,6 +169,22 @@ impl Head {
         self.waiter.take()
     }
 
+    /// The task that waits for this one to be done, if it is one of this crate.
+    pub(crate) fn waiting_task(&self) -> Option<TaskId> {
+        let waiter = self.waiter.take();
+        let task = waiter.as_ref().and_then(crate::waker::task_of);
+        self.waiter.set(waiter);
+        task
+    }
+
+    /// Whether anything waits for the task to be done.
+    pub(crate) fn has_waiter(&self) -> bool {
+        let waiter = self.waiter.take();
+        let any = waiter.is_some();
+        self.waiter.set(waiter);
+        any
+    }
+
     pub(crate) fn has_output(&self) -> bool {
         self.has(OUTPUT)
     }
@@ -175,9 +206,12 @@ pub(crate) fn allocate<F: Future, L: Label>(
             discard: discard::<F, L>,
             free: free::<F, L>,
             name: name::<F, L>,
+            at: at::<F, L>,
+            kind: std::any::type_name::<F>,
         },
         id,
         flags: Cell::new(ALIVE | HANDLE | fatal),
+        round: Cell::new(0),
         next: Cell::new(None),
         waiter: Cell::new(None),
     };
@@ -246,6 +280,13 @@ impl CellRef {
         let name = self.head().vtable.name;
         // SAFETY: the cell is live and of the vtable's type.
         unsafe { name(self.0) }
+    }
+
+    /// Where the task was spawned.
+    pub(crate) fn at(self) -> At {
+        let at = self.head().vtable.at;
+        // SAFETY: the cell is live and of the vtable's type.
+        unsafe { at(self.0) }
     }
 
     /// Moves the result to `to`.
@@ -399,4 +440,11 @@ unsafe fn free<F: Future, L>(head: NonNull<Head>) {
 unsafe fn name<F: Future, L: Label>(head: NonNull<Head>) -> Option<Name> {
     // SAFETY: the caller vouches for cell and type; the label is only ever shared.
     unsafe { head.cast::<TaskCell<F, L>>().as_ref() }.label.name()
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F, L>`.
+unsafe fn at<F: Future, L: Label>(head: NonNull<Head>) -> At {
+    // SAFETY: the caller vouches for cell and type; the label is only ever shared.
+    unsafe { head.cast::<TaskCell<F, L>>().as_ref() }.label.at()
 }

@@ -6,7 +6,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::cell::{contain, forget};
@@ -16,6 +18,8 @@ use crate::join::JoinHandle;
 use crate::local::{self, Local, Unwatched, Watched};
 use crate::name::Name;
 use crate::registry::{self, RegistryFull};
+use crate::tally::{At, Tally};
+use crate::view::TaskView;
 use crate::waker::{self, wake_current};
 
 /// What a panic in a task does.
@@ -65,11 +69,24 @@ impl Executor {
     ///
     /// # Panics
     /// With 2^26 live tasks.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
     {
-        self.local.spawn((), future)
+        self.local.spawn(At::caller(), future)
+    }
+
+    /// As [`spawn`](Self::spawn), for wrappers that know on whose behalf they spawn: `at` is what
+    /// [`TaskView::spawned_at`] says.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_at<F>(&self, at: &'static Location<'static>, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.local.spawn(At(at), future)
     }
 
     /// As [`spawn`](Self::spawn), with a name that [`JoinHandle::name`], its `Debug`,
@@ -78,11 +95,28 @@ impl Executor {
     ///
     /// # Panics
     /// As [`spawn`](Self::spawn).
+    #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
     {
-        self.local.spawn(name.into(), future)
+        self.spawn_named_at(Location::caller(), name, future)
+    }
+
+    /// As [`spawn_at`](Self::spawn_at), with a name.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_named_at<F>(
+        &self,
+        at: &'static Location<'static>,
+        name: impl Into<Name>,
+        future: F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.local.spawn((At(at), name.into()), future)
     }
 
     /// Polls ready tasks, also those that are woken or spawned meanwhile, until none is left or
@@ -108,7 +142,7 @@ impl Executor {
     pub fn run_watched(&self, budget: u32, watch: impl FnMut(TaskId, Option<Name>)) -> u32 {
         let running = Running::new(&self.local);
         assert!(!running.nested, "an executor was run from inside one of its own tasks");
-        self.local.run(budget, &mut Watched { watch, name: None })
+        self.local.run(budget, &mut Watched { watch, tally: &self.local.tally, name: None })
     }
 
     /// Whether [`run`](Self::run) has something to do.
@@ -156,6 +190,12 @@ impl Executor {
         self.local.take_root_wake()
     }
 
+    /// What the next [`take_root_wake`](Self::take_root_wake) will say.
+    #[must_use]
+    pub fn has_root_wake(&self) -> bool {
+        self.local.has_root_wake()
+    }
+
     /// Receives what other threads sent: wakes go to the run queue, posted jobs run here, outside
     /// any task and any internal borrow, with this core entered. True if there was anything.
     ///
@@ -177,7 +217,9 @@ impl Executor {
         for job in local.slot.door.posts.take() {
             any = true;
             let ours = job.epoch() == local.core.epoch();
+            local.tally.begin_post();
             forget(contain(fatal, || if ours { job.run() } else { drop(job) }));
+            local.tally.end_post();
         }
         any
     }
@@ -218,6 +260,27 @@ impl Executor {
     /// names can be closed. Dropping the executor does the same.
     pub fn clear_bell(&self) {
         self.local.slot.door.handshake.set_bell(None);
+    }
+
+    /// What this core counts of its tasks, for any thread and also after its end. Counting costs
+    /// the same whether or not somebody holds this.
+    #[must_use]
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.local.tally)
+    }
+
+    /// Shows every task that has not ended to `look`, in the order of their places. It is meant
+    /// for people who want to know what a core is about: it visits every place that was ever used.
+    ///
+    /// `look` must not spawn, wake or end tasks of this executor.
+    pub fn look_at_tasks(&self, look: impl FnMut(TaskView)) {
+        self.local.look_at_tasks(look);
+    }
+
+    /// The name of the future that [`root_waker`](Self::root_waker) wakes.
+    #[must_use]
+    pub fn root_task(&self) -> TaskId {
+        self.local.root()
     }
 
     /// How many tasks have not ended.

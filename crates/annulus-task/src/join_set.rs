@@ -26,6 +26,7 @@ use crate::join::{JoinError, JoinHandle};
 use crate::member::Member;
 use crate::name::Name;
 use crate::spawn::here;
+use crate::tally::At;
 
 /// Tasks that give their results in the order in which they end.
 ///
@@ -105,22 +106,24 @@ impl<T> JoinSet<T> {
     ///
     /// # Panics
     /// If there is none.
+    #[track_caller]
     pub fn spawn<F>(&mut self, future: F) -> AbortHandle
     where
         F: Future<Output = T> + 'static,
     {
-        self.insert((), future)
+        self.insert(At::caller(), future)
     }
 
     /// As [`spawn`](Self::spawn), with a name for people.
     ///
     /// # Panics
     /// As [`spawn`](Self::spawn).
+    #[track_caller]
     pub fn spawn_named<F>(&mut self, name: impl Into<Name>, future: F) -> AbortHandle
     where
         F: Future<Output = T> + 'static,
     {
-        self.insert(name.into(), future)
+        self.insert((At::caller(), name.into()), future)
     }
 
     fn insert<L, F>(&mut self, label: L, future: F) -> AbortHandle

@@ -106,7 +106,9 @@ mod remote;
 mod scope;
 mod spawn;
 mod sync;
+mod tally;
 mod task_local;
+mod view;
 mod waker;
 
 pub use crate::{
@@ -120,10 +122,12 @@ pub use crate::{
     local::{current, current_name, current_task},
     name::Name,
     posts::Closed,
-    registry::{RegistryFull, post},
+    registry::{RegistryFull, inbox_waits, post},
     remote::RemoteJoinHandle,
     scope::{Scope, scope},
     spawn::{NoExecutor, spawn, spawn_named, spawn_on, try_spawn},
+    tally::Tally,
     task_local::{LocalKey, LocalPlace, NotSet, TaskLocalFuture},
+    view::{TaskState, TaskView},
     waker::{clone_waker, task_of, wake_current},
 };

@@ -10,6 +10,7 @@
 use std::cell::Cell;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use crate::cell::{ABORT, BUSY, CellRef, contain, forget};
@@ -23,6 +24,7 @@ use crate::pages::Own;
 use crate::queue::Queue;
 use crate::registry::{self, Slot};
 use crate::sync::local;
+use crate::tally::Tally;
 use crate::waker;
 
 /// The reserved task that stands for the future of `block_on`.
@@ -47,7 +49,8 @@ pub(crate) struct Local {
     free: Cell<Option<Own>>,
     /// The highest index that was ever used by this executor.
     high: Cell<u32>,
-    live: Cell<usize>,
+    /// Counts for other threads, and which task runs.
+    pub(crate) tally: Arc<Tally>,
     root_woken: Cell<bool>,
     /// Wakers to wake when the run queue has come to `DEFER`.
     deferred: Cell<Vec<Waker>>,
@@ -56,7 +59,6 @@ pub(crate) struct Local {
     /// Tasks to be dropped before the outermost `end_tasks` returns.
     doomed: Cell<Vec<TaskId>>,
     ending: Cell<bool>,
-    current: Cell<Option<TaskId>>,
     /// The header of the task that is being polled.
     polling: Cell<Option<Own>>,
     pub(crate) memory: Memory,
@@ -78,13 +80,12 @@ impl Local {
             yielded: Queue::new(),
             free: Cell::new(None),
             high: Cell::new(DEFER),
-            live: Cell::new(0),
+            tally: Arc::default(),
             root_woken: Cell::new(false),
             deferred: Cell::new(Vec::new()),
             coop: Cell::new(coop::BUDGET),
             doomed: Cell::new(Vec::new()),
             ending: Cell::new(false),
-            current: Cell::new(None),
             polling: Cell::new(None),
             memory: Memory::new(),
             running: Cell::new(false),
@@ -99,7 +100,7 @@ impl Local {
 
     /// The header of an index that this executor has used.
     #[inline]
-    fn own(&self, index: u32) -> Own {
+    pub(crate) fn own(&self, index: u32) -> Own {
         debug_assert!(self.is_open(), "a core that has ended was asked for a header");
         let header = self.slot.pages.find(index).expect("the page of a used index exists");
         // SAFETY: the slot was claimed on this thread, `Local` is not `Send`, and every path to
@@ -124,8 +125,12 @@ impl Local {
         woken
     }
 
+    pub(crate) fn has_root_wake(&self) -> bool {
+        self.root_woken.get()
+    }
+
     pub(crate) fn live(&self) -> usize {
-        self.live.get()
+        (self.tally.spawned() - self.tally.ended()) as usize
     }
 
     #[inline]
@@ -134,7 +139,7 @@ impl Local {
     }
 
     pub(crate) fn current(&self) -> Option<TaskId> {
-        self.current.get()
+        self.tally.current()
     }
 
     /// Whether neither this thread nor any other has anything for this core to do.
@@ -174,7 +179,7 @@ impl Local {
     #[inline]
     pub(crate) fn install(&self, own: Own, cell: ptr::NonNull<crate::cell::Head>) {
         own.set_cell(Some(cell));
-        self.live.set(self.live.get() + 1);
+        self.tally.add_spawned();
         self.ready.push(own);
     }
 
@@ -224,6 +229,7 @@ impl Local {
         while index != NIL {
             // SAFETY: as in `own`; the index may be one of an earlier core, whose header is free.
             let own = unsafe { Own::new(self.sent(index)) };
+            self.tally.add_remote_wake();
             index = own.remote().receive();
             self.ready_or_root(own);
         }
@@ -240,6 +246,8 @@ impl Local {
     pub(crate) fn run(&self, budget: u32, watch: &mut impl Watch) -> u32 {
         self.ready.append(&self.yielded);
         let mut polled = 0;
+        let tally = &*self.tally;
+        let round = tally.begin_round() as u32;
         while polled != budget {
             let Some(own) = self.ready.pop() else { break };
             let Some(cell) = own.cell() else {
@@ -251,7 +259,8 @@ impl Local {
             let task = cell.head().id;
             polled += 1;
             watch.before(cell);
-            self.current.set(Some(task));
+            cell.head().round.set(round);
+            tally.polling(task, cell.head().vtable);
             self.polling.set(Some(own));
             self.coop.set(coop::BUDGET);
             let waker = waker::of(task);
@@ -260,7 +269,8 @@ impl Local {
             }
             watch.after(self, task);
         }
-        self.current.set(None);
+        tally.set_current(None);
+        tally.add_polls(polled);
         self.polling.set(None);
         polled
     }
@@ -269,7 +279,7 @@ impl Local {
     /// turn, if `waker` is its own. False if it is not.
     #[inline]
     pub(crate) fn yield_current(&self, waker: &Waker) -> bool {
-        let (Some(own), Some(task)) = (self.polling.get(), self.current.get()) else {
+        let (Some(own), Some(task)) = (self.polling.get(), self.tally.current()) else {
             return false;
         };
         let ours = waker::is_of(waker, task);
@@ -310,7 +320,7 @@ impl Local {
     fn finish(&self, own: Own, cell: CellRef) {
         own.set_cell(None);
         own.retire();
-        self.live.set(self.live.get() - 1);
+        self.tally.add_ended();
         if !own.is_queued() {
             self.release(own);
         }
@@ -320,11 +330,11 @@ impl Local {
     /// Drops the futures of all tasks but those that a frame further up the stack is using; those
     /// are marked, and dropped by that frame.
     pub(crate) fn cancel_all(&self) {
-        let outer = self.current.get();
-        for index in DEFER + 1..=self.high.get() {
+        let outer = self.tally.current();
+        for index in self.places() {
             self.cancel(self.own(index));
         }
-        self.current.set(outer);
+        self.tally.set_current(outer);
         self.ready.append(&self.yielded);
         while let Some(own) = self.ready.pop() {
             if own.index() == DEFER {
@@ -344,9 +354,22 @@ impl Local {
             cell.head().add(ABORT);
             return;
         }
-        self.current.set(Some(cell.head().id));
+        self.tally.set_current(Some(cell.head().id));
         cell.cancel();
         self.finish(own, cell);
+    }
+
+    /// The indices that tasks of this executor have had.
+    pub(crate) fn places(&self) -> std::ops::RangeInclusive<u32> {
+        DEFER + 1..=self.high.get()
+    }
+
+    /// The tasks that yielded through a waker: they are woken behind everything that is ready.
+    pub(crate) fn deferred_tasks(&self) -> Vec<TaskId> {
+        let wakers = self.deferred.take();
+        let tasks = wakers.iter().filter_map(waker::task_of).collect();
+        self.deferred.set(wakers);
+        tasks
     }
 
     /// The header of a task of this core that has not ended.
@@ -383,7 +406,7 @@ impl Local {
         if self.ending.replace(true) {
             return;
         }
-        let outer = (self.running.replace(true), self.current.get());
+        let outer = (self.running.replace(true), self.tally.current());
         while let Some(task) = self.next_doomed() {
             if let Some(own) = self.alive(task) {
                 self.cancel(own);
@@ -391,7 +414,7 @@ impl Local {
         }
         self.ending.set(false);
         self.running.set(outer.0);
-        self.current.set(outer.1);
+        self.tally.set_current(outer.1);
     }
 
     fn next_doomed(&self) -> Option<TaskId> {
@@ -403,14 +426,14 @@ impl Local {
 
     /// What the task that is being polled or dropped is called.
     pub(crate) fn current_name(&self) -> Option<Name> {
-        let own = self.alive(self.current.get()?)?;
+        let own = self.alive(self.tally.current()?)?;
         // SAFETY: a header has a cell exactly while the task is alive.
         own.cell().and_then(|cell| unsafe { CellRef::new(cell) }.name())
     }
 
     /// Gives the slot back. All tasks are gone and the posts are closed.
     pub(crate) fn end(&self) {
-        debug_assert_eq!(self.live.get(), 0, "a core ended with live tasks");
+        debug_assert_eq!(self.live(), 0, "a core ended with live tasks");
         debug_assert!(!self.has_ready(), "a core ended with a run queue");
         self.slot.door.handshake.set_bell(None);
         self.receive();
@@ -440,18 +463,26 @@ impl Watch for Unwatched {
 }
 
 /// Calls a closure after each poll. What it throws is contained.
-pub(crate) struct Watched<W> {
+pub(crate) struct Watched<'a, W> {
     pub(crate) watch: W,
+    /// Where other threads see what is polled.
+    pub(crate) tally: &'a Tally,
     pub(crate) name: Option<Name>,
 }
 
-impl<W: FnMut(TaskId, Option<Name>)> Watch for Watched<W> {
+impl<W: FnMut(TaskId, Option<Name>)> Watch for Watched<'_, W> {
     fn before(&mut self, cell: CellRef) {
         self.name = cell.name();
+        if self.name.is_some() {
+            self.tally.set_name(self.name.clone());
+        }
     }
 
     fn after(&mut self, local: &Local, task: TaskId) {
         let name = self.name.take();
+        if name.is_some() {
+            self.tally.set_name(None);
+        }
         forget(contain(local.policy == OnPanic::Abort, || (self.watch)(task, name)));
     }
 }

@@ -152,6 +152,17 @@ pub fn post(core: CoreId, job: impl FnOnce() + Send + 'static) -> Result<(), Clo
     Ok(())
 }
 
+/// Whether wakes or jobs of other threads wait for a core; false for one that has ended. They may
+/// have been received by the time the caller looks at the answer.
+#[must_use]
+pub fn inbox_waits(core: CoreId) -> bool {
+    let slot = slot(core.slot());
+    // ORDERING: Relaxed, pairs with the increments in `claim` and `release`; an answer about the
+    // core that follows is as stale as any.
+    let lives = slot.epoch.load(Ordering::Relaxed) == core.epoch();
+    lives && !(slot.door.inbox.is_empty() && slot.door.posts.is_empty())
+}
+
 /// Hands `job` to whichever core holds the slot now; it is dropped if none does.
 pub(crate) fn post_to_slot(number: u32, job: impl FnOnce() + Send + 'static) {
     // ORDERING: Relaxed, pairs with the increments in `claim` and `release`; `post` looks again,

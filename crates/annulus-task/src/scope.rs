@@ -23,6 +23,7 @@ use crate::local::Local;
 use crate::member::Member;
 use crate::name::Name;
 use crate::spawn::here;
+use crate::tally::At;
 
 /// Runs `body`, then waits until every task that was spawned on its [`Scope`] has ended.
 ///
@@ -82,16 +83,18 @@ impl Scope {
     /// Spawns a child. Dropping its handle detaches it from the handle, not from the scope.
     ///
     /// If the scope has ended, the future is dropped and the handle says `Aborted`.
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        self.group.spawn((), future)
+        self.group.spawn(At::caller(), future)
     }
 
     /// As [`spawn`](Self::spawn), with a name for people.
+    #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
     {
-        self.group.spawn(name.into(), future)
+        self.group.spawn((At::caller(), name.into()), future)
     }
 
     /// Children that have not ended.

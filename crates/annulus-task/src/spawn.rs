@@ -16,6 +16,7 @@ use crate::name::Name;
 use crate::posts::Closed;
 use crate::registry::post;
 use crate::remote::{Promise, RemoteJoinHandle, Shared};
+use crate::tally::At;
 
 /// This thread has entered no executor, or one that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +34,9 @@ impl std::error::Error for NoExecutor {}
 ///
 /// # Panics
 /// If there is none. See [`try_spawn`].
+#[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    here().spawn((), future)
+    here().spawn(At::caller(), future)
 }
 
 /// As [`spawn`], with a name for people.
@@ -52,19 +54,21 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 /// executor.run(1);
 /// # Ok::<(), annulus_task::RegistryFull>(())
 /// ```
+#[track_caller]
 pub fn spawn_named<F>(name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
 {
-    here().spawn(name.into(), future)
+    here().spawn((At::caller(), name.into()), future)
 }
 
 /// As [`spawn`], for who may be outside of an executor.
 ///
 /// # Errors
 /// [`NoExecutor`]; the future is dropped.
+#[track_caller]
 pub fn try_spawn<F: Future + 'static>(future: F) -> Result<JoinHandle<F::Output>, NoExecutor> {
-    Ok(entered().ok_or(NoExecutor)?.spawn((), future))
+    Ok(entered().ok_or(NoExecutor)?.spawn(At::caller(), future))
 }
 
 /// Spawns a task on another core, from any thread. The future is made there, so it need not be
@@ -86,6 +90,7 @@ pub fn try_spawn<F: Future + 'static>(future: F) -> Result<JoinHandle<F::Output>
 /// assert!(task.is_finished());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[track_caller]
 pub fn spawn_on<M, F>(core: CoreId, make: M) -> Result<RemoteJoinHandle<F::Output>, Closed>
 where
     M: FnOnce() -> F + Send + 'static,
@@ -95,7 +100,8 @@ where
     let shared = Arc::new(Shared::new());
     let promise = Promise::new(Arc::clone(&shared));
     let handle = RemoteJoinHandle::of(shared);
-    post(core, move || promise.keep(spawn(async move { make().await })))?;
+    let at = At::caller();
+    post(core, move || promise.keep(here().spawn(at, async move { make().await })))?;
     Ok(handle)
 }
 
