@@ -15,6 +15,7 @@ pub(crate) mod blocks;
 pub(crate) mod chunk;
 pub(crate) mod close;
 pub(crate) mod driver;
+pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod file_op;
 pub(crate) mod key;
@@ -28,6 +29,7 @@ pub(crate) mod pool;
 pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod recv_op;
+pub(crate) mod samples;
 pub(crate) mod send_op;
 pub(crate) mod setup;
 pub(crate) mod shutdown;
@@ -58,9 +60,10 @@ use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 use driver::After;
 use key::{Handle, Key};
 use locals::Locals;
-use metrics::Counters;
+use metrics::Board;
 use pool::Pool;
 use record::{Kind, Records};
+use samples::Samples;
 use stop::Stop;
 use table::Table;
 use timers::Sleeps;
@@ -102,7 +105,10 @@ pub(crate) struct State {
     pub(crate) pool: Option<Pool>,
     pub(crate) fixed_free: Vec<u32>,
     pub(crate) after: Vec<After>,
-    pub(crate) counters: Counters,
+    /// What any thread may read.
+    pub(crate) counters: Arc<Board>,
+    /// When rounds were.
+    pub(crate) samples: Samples,
     /// Streams that wait for a buffer.
     pub(crate) starved: VecDeque<Key>,
     /// Streams with a chunk that is not with the kernel yet.
@@ -262,6 +268,7 @@ impl Core {
         let mut state = self.state.borrow_mut();
         let fixed = state.take_fixed(fd);
         let key = state.records.insert(fd, fixed, kind);
+        state.counters.descriptors.add(1);
         Owned { handle: Handle { core: self.id(), key }, fd }
     }
 

@@ -3,12 +3,15 @@
 //! Owns: [`Runtime`], its [`Builder`], the set-up [`Error`], [`launch`] for many cores, and limits
 //! of the process. Does not own: what a core does (`core`).
 
+mod asking;
 mod builder;
 mod cores;
+mod dump;
 mod error;
 mod handle;
 mod launch;
 mod local;
+mod metrics;
 mod quota;
 pub(crate) mod stall;
 mod stopping;
@@ -20,16 +23,21 @@ use std::time::Duration;
 
 use annulus_ring::Capabilities;
 
-pub use annulus_task::{CoreId, OnPanic};
+pub use annulus_task::{CoreId, OnPanic, TaskState};
 
 pub use crate::core::limits::raise_descriptor_limit;
-pub use crate::core::metrics::Metrics;
+pub use asking::{DumpError, Dumping, Stuck, StuckAt, dump};
 pub use builder::Builder;
 pub use cores::{Cores, available_cores};
+pub use dump::{
+    Armed, DescriptorDump, DescriptorKind, Dump, RequestDump, RequestState, Since, TaskDump,
+    WaitsFor,
+};
 pub use error::Error;
 pub use handle::CoreHandle;
 pub use launch::{Launched, LaunchedCore, launch};
 pub use local::CoreLocal;
+pub use metrics::{Metrics, MetricsHandle};
 pub use stall::{Stall, StalledBy};
 pub use stopping::{Stopping, is_stopping, stopping};
 pub use topology::{Cpu, Topology};
@@ -133,6 +141,7 @@ impl Runtime {
     }
 
     /// Starts a task from outside; it runs during `block_on`.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> annulus_task::JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -142,6 +151,7 @@ impl Runtime {
     }
 
     /// As [`spawn`](Self::spawn), with a name for people; see [`crate::task::spawn_named`].
+    #[track_caller]
     pub fn spawn_named<F>(
         &self,
         name: impl Into<annulus_task::Name>,
@@ -162,6 +172,18 @@ impl Runtime {
     /// Counters and levels of this core.
     pub fn metrics(&self) -> Metrics {
         self.core().metrics()
+    }
+
+    /// What reads counters and levels of this core on any thread, also after its end.
+    pub fn metrics_handle(&self) -> MetricsHandle {
+        MetricsHandle::new(self.core().state.borrow().counters.clone())
+    }
+
+    /// Everything that the core has: its tasks with what they wait for, its requests and its
+    /// descriptors. From inside of `block_on` it is [`dump`](self::dump()), from other threads
+    /// [`CoreHandle::dump`].
+    pub fn dump(&self) -> Dump {
+        self.core().dump()
     }
 
     /// Ends the runtime as dropping it does, and gives its last counters and levels. Levels above
@@ -206,27 +228,6 @@ impl Runtime {
 /// If no runtime runs on this thread.
 pub fn metrics() -> std::io::Result<Metrics> {
     with_any(Core::metrics)
-}
-
-impl Core {
-    pub(crate) fn metrics(&self) -> Metrics {
-        let state = self.state.borrow();
-        let mut metrics = state.counters;
-        if !self.is_inherited() {
-            // A forked child has no part in the ring's memory.
-            metrics.sqes += u64::from(state.ring.sq_pending());
-        }
-        metrics.ops_in_flight = state.table.used();
-        metrics.descriptors = state.records.used();
-        if let Some(pool) = &state.pool {
-            metrics.leases_out = pool.leases_out();
-            metrics.buffers_published = pool.published();
-        }
-        metrics.tasks = self.executor.live_tasks();
-        metrics.timers = state.wheel.len();
-        metrics.fixed_files_free = state.fixed_free.len();
-        metrics
-    }
 }
 
 impl Drop for Runtime {

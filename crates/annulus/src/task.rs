@@ -23,6 +23,7 @@ mod join;
 mod select;
 
 use std::future::Future;
+use std::panic::Location;
 
 pub use annulus_task::{
     AbortHandle, Closed, JoinError, JoinHandle, JoinSet, LocalKey, Name, NotSet, Payload,
@@ -48,12 +49,14 @@ use crate::core::{Core, with_any};
 /// assert_eq!(task.await.unwrap(), 42);
 /// # }
 /// ```
+#[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    here(|core| core.executor.spawn(future))
+    let at = Location::caller();
+    here(|core| core.executor.spawn_at(at, future))
 }
 
 /// As [`spawn`], with a name for people: in the handle's `Debug`, in [`current_name`], and in the
@@ -71,12 +74,14 @@ where
 /// assert_eq!(task.await.unwrap(), "I am greeter");
 /// # }
 /// ```
+#[track_caller]
 pub fn spawn_named<F>(name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    here(|core| core.executor.spawn_named(name, future))
+    let at = Location::caller();
+    here(|core| core.executor.spawn_named_at(at, name, future))
 }
 
 fn here<R>(spawn: impl FnOnce(&Core) -> R) -> R {

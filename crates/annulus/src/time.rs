@@ -9,6 +9,7 @@ mod sleep;
 mod timeout;
 
 pub use instant::Instant;
+pub(crate) use instant::real_now_ns;
 pub use interval::{Interval, MissedTicks, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};

@@ -65,6 +65,23 @@ fn cat_fails_on_a_file_that_is_not_there() {
 }
 
 #[test]
+fn metrics_prints_the_numbers_and_what_every_task_waits_for() {
+    let output = text("metrics");
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 9 + 4, "{output}");
+    assert!(lines[0].starts_with("turns ") && lines[8].starts_with("blocking "), "{output}");
+    assert!(lines[9].starts_with("the future of block_on waits for the core's stop"), "{output}");
+    for (line, name, wait) in [
+        (10, "echo", "data on descriptor "),
+        (11, "sleeper", "a timer in "),
+        (12, "joiner", "the end of \"sleeper\" TaskId("),
+    ] {
+        assert!(lines[line].starts_with(&format!("task {name:?} TaskId(")), "{output}");
+        assert!(lines[line].contains(&format!(" waits for {wait}")), "{output}");
+    }
+}
+
+#[test]
 fn timeout_race_cancels_the_read_that_lost() {
     let output = text("timeout_race");
     let lines: Vec<&str> = output.lines().collect();

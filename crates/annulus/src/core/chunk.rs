@@ -9,7 +9,7 @@
 use std::io;
 use std::task::{Poll, Waker};
 
-use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::{Handle, Key, NONE};
@@ -33,6 +33,7 @@ struct Chunk {
 // an `open` chunk grows, and a chunk is no longer open when it goes to the kernel.
 unsafe impl Operation for Chunk {
     type Output = ();
+    const OPCODE: Option<Opcode> = Some(Opcode::SEND);
     const LANE: Lane = Lane::Send;
     const CANCELS: bool = false;
 
@@ -118,11 +119,13 @@ impl State {
     fn append_chunk(&mut self, key: Key, bytes: &[u8]) {
         let mut copy = self.spare_chunks.pop().unwrap_or_default();
         copy.extend_from_slice(bytes);
+        let round = self.round();
         let (slot, _) = self.table.take(Chunk { bytes: copy, sent: 0 }, vtable::<Chunk>(), None);
         let slot_key = slot.key();
         slot.lane = Lane::Send;
         slot.phase = Phase::Queued;
         slot.abandoned = true;
+        slot.left = round;
         slot.bind(key);
         let record = self.records.at(key.index);
         record.in_flight += 1;

@@ -33,6 +33,7 @@ impl State {
                     let deadline = self.ring.kernel().now().saturating_add(flush_ns);
                     let timer = self.wheel.insert(deadline, Due::Flush(key).token());
                     stream.send.flush = Some(timer);
+                    self.note_timers();
                 }
                 self.pause_recv(key);
             }
@@ -60,10 +61,12 @@ impl State {
             return;
         }
         let (fd, fixed, kind) = self.records.remove(key.index);
+        self.counters.descriptors.subtract(1);
         self.release_fixed(fixed);
         if let Kind::Stream(stream) = &kind {
             if let Some(timer) = stream.send.flush {
                 self.wheel.cancel(timer);
+                self.note_timers();
             }
         }
         match kind {
@@ -81,6 +84,7 @@ impl State {
         let record = self.records.get(key)?;
         debug_assert_eq!(record.in_flight, 0, "only a record at rest is detached");
         let (fd, fixed, _) = self.records.remove(key.index);
+        self.counters.descriptors.subtract(1);
         self.release_fixed(fixed);
         Some(fd)
     }
@@ -113,7 +117,7 @@ impl State {
             let slot = self.table.at(next);
             let following = std::mem::replace(&mut slot.next, NONE);
             if slot.phase == Phase::Queued {
-                self.counters.sends_given_up += 1;
+                self.counters.sends_given_up.add(1);
                 self.settle(next, -libc::ECANCELED, 0);
             }
             next = following;
@@ -140,6 +144,7 @@ impl State {
         // so it goes back to the list either way.
         let _ = self.ring.update_files(fixed, &[-1]);
         self.fixed_free.push(fixed);
+        self.counters.fixed_files_free.set(self.fixed_free.len() as u64);
     }
 
     /// The shadow slot for a descriptor, or [`NONE`] when the table is full or refused.
@@ -148,7 +153,10 @@ impl State {
             return NONE;
         };
         match self.ring.update_files(fixed, &[fd]) {
-            Ok(_) => fixed,
+            Ok(_) => {
+                self.counters.fixed_files_free.set(self.fixed_free.len() as u64);
+                fixed
+            }
             Err(_) => {
                 self.fixed_free.push(fixed);
                 NONE

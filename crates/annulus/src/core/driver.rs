@@ -62,7 +62,7 @@ impl State {
     /// Submits in the middle of a turn.
     #[cold]
     fn make_room(&mut self) -> bool {
-        self.counters.sq_full += 1;
+        self.counters.sq_full.add(1);
         let _ = self.enter_now();
         self.ring.sq_space_left() > 0
     }
@@ -117,7 +117,7 @@ impl State {
     /// Asks the kernel to end a request. Whether it still could is seen from the request's own
     /// result.
     pub(crate) fn push_cancel(&mut self, victim: u64) {
-        self.counters.cancels += 1;
+        self.counters.cancels.add(1);
         self.cancels += 1;
         let cancel = Cancel { user_data: victim, flags: CancelFlags::EMPTY };
         self.push(cancel_of(victim), |sqe| cancel.encode(sqe));
@@ -169,6 +169,9 @@ impl State {
             Some((Kind::Accept, key)) => self.on_accept(key, cqe),
             Some((Kind::Bell, _)) => {
                 self.bell_armed = false;
+                if cqe.res > 0 {
+                    self.counters.bell_rings.add(1);
+                }
                 if !self.stopping {
                     self.arm_bell();
                 }
@@ -176,7 +179,7 @@ impl State {
             Some((Kind::Close, _)) => self.closes -= 1,
             None => match victim_of(cqe.user_data) {
                 Some(victim) => self.on_cancel(victim, cqe.res),
-                None => self.counters.stale_cqes += 1,
+                None => self.counters.stale_cqes.add(1),
             },
         }
     }
@@ -184,7 +187,7 @@ impl State {
     #[inline]
     fn on_op(&mut self, key: Key, cqe: Cqe) {
         let Some(slot) = self.table.get(key) else {
-            self.counters.stale_cqes += 1;
+            self.counters.stale_cqes.add(1);
             return;
         };
         let common = slot.phase == Phase::Flight && slot.lane == Lane::Free && !slot.res_is_set;
@@ -256,6 +259,9 @@ impl State {
         slot.flags = flags;
         let (lane, record) = (slot.lane, slot.record_key());
         let orphan = slot.phase == Phase::Orphan || slot.abandoned;
+        if slot.phase == Phase::Orphan {
+            self.counters.orphans_in_flight.subtract(1);
+        }
         slot.phase = Phase::Done;
         let waker = slot.waker.take();
         if orphan {
@@ -366,9 +372,11 @@ impl Core {
     /// The future of a slot is gone.
     pub(crate) fn orphan(&self, key: Key, cancels: bool) {
         let mut state = self.state.borrow_mut();
+        let round = state.round();
         let Some(slot) = state.table.get(key) else {
             return;
         };
+        slot.left = round;
         let waker = slot.waker.take();
         let phase = slot.phase;
         match phase {
@@ -377,7 +385,8 @@ impl Core {
             Phase::Free | Phase::Done | Phase::Orphan => {}
         }
         if phase == Phase::Flight {
-            state.counters.orphans += 1;
+            state.counters.orphans.add(1);
+            state.counters.orphans_in_flight.add(1);
             if cancels {
                 state.push_cancel(user_data(Kind::Op, key));
             }

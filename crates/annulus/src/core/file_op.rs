@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use annulus_ring::abi::{FsyncFlags, Sqe};
+use annulus_ring::abi::{FsyncFlags, Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::Handle;
@@ -24,6 +24,7 @@ pub(crate) struct ReadAt<B> {
 // SAFETY: the buffer's memory is stable (the contract of `IoBufMut`) and owned by this operation.
 unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
     type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::READ);
 
     #[inline]
     fn handle(&self) -> Option<Handle> {
@@ -69,6 +70,7 @@ pub(crate) struct WriteAt<B> {
 // SAFETY: the buffer's memory is stable (the contract of `IoBuf`) and owned by this operation.
 unsafe impl<B: IoBuf> Operation for WriteAt<B> {
     type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::WRITE);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)
@@ -117,6 +119,7 @@ pub(crate) struct Sync {
 // SAFETY: the request refers to no memory.
 unsafe impl Operation for Sync {
     type Output = io::Result<()>;
+    const OPCODE: Option<Opcode> = Some(Opcode::FSYNC);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)
@@ -141,6 +144,7 @@ pub(crate) struct CloseFd(pub(crate) RawFd);
 // SAFETY: the request refers to no memory.
 unsafe impl Operation for CloseFd {
     type Output = io::Result<()>;
+    const OPCODE: Option<Opcode> = Some(Opcode::CLOSE);
     const CANCELS: bool = false;
 
     fn handle(&self) -> Option<Handle> {

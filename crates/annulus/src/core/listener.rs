@@ -21,6 +21,7 @@ use super::record::Kind;
 use super::timers::Due;
 use super::waiters::Queue;
 use super::{State, errors};
+use crate::runtime::Armed;
 
 /// Connections that may wait for a taker before the accept is cancelled; more wait in the backlog.
 const UNTAKEN_CONNECTIONS: usize = 256;
@@ -53,6 +54,17 @@ impl Listener {
     /// Descriptors that nobody will take any more.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = RawFd> + '_ {
         self.queue.drain(..)
+    }
+
+    /// What of the accept is with the kernel, and how many connections nobody has taken.
+    pub(crate) fn look(&self) -> (Armed, usize) {
+        let armed = match self.arm {
+            Arm::Idle => Armed::No,
+            Arm::Armed => Armed::Yes,
+            Arm::Cancelling => Armed::Cancelling,
+            Arm::Resting => Armed::Starved,
+        };
+        (armed, self.queue.len())
     }
 
     /// Whether a multishot accept is with the kernel.
@@ -136,7 +148,7 @@ impl State {
     /// A completion of a multishot accept.
     pub(crate) fn on_accept(&mut self, key: Key, cqe: Cqe) {
         let Some(record) = self.records.get(key) else {
-            self.counters.stale_cqes += 1;
+            self.counters.stale_cqes.add(1);
             if cqe.res >= 0 {
                 self.close_descriptor(cqe.res);
             }
@@ -179,6 +191,7 @@ impl State {
         if rest {
             let deadline = self.ring.kernel().now() + EXHAUSTED_PAUSE_NS;
             self.wheel.insert(deadline, Due::AcceptRest(key).token());
+            self.note_timers();
         }
         if crowded {
             self.push_cancel(user_data(UserKind::Accept, key));

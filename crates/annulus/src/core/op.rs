@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use annulus_ring::abi::Sqe;
+use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 use annulus_task::CoreId;
 
@@ -49,6 +49,9 @@ pub(crate) unsafe trait Operation: Sized + 'static {
     const LANE: Lane = Lane::Free;
     /// Whether dropping the future cancels the request.
     const CANCELS: bool = true;
+
+    /// What it asks the kernel for, as people are told; else they are told the type's name.
+    const OPCODE: Option<Opcode> = None;
 
     /// The record it works on, if it works on one.
     fn handle(&self) -> Option<Handle>;
@@ -81,8 +84,13 @@ pub(crate) unsafe trait Operation: Sized + 'static {
 struct VtableOf<D>(PhantomData<D>);
 
 impl<D: Operation> VtableOf<D> {
-    const TABLE: Vtable =
-        Vtable { encode: encode::<D>, resume: resume::<D>, reclaim: reclaim::<D> };
+    const TABLE: Vtable = Vtable {
+        encode: encode::<D>,
+        resume: resume::<D>,
+        reclaim: reclaim::<D>,
+        opcode: D::OPCODE,
+        kind: std::any::type_name::<D>,
+    };
 }
 
 /// How the table works on owners of type `D`.

@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::RawFd;
 
-use annulus_ring::abi::Sqe;
+use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Place, Target};
 
 use super::key::Handle;
@@ -28,6 +28,7 @@ pub(crate) struct Open {
 // SAFETY: path and structure are on the heap and owned by this operation.
 unsafe impl Operation for Open {
     type Output = io::Result<Owned>;
+    const OPCODE: Option<Opcode> = Some(Opcode::OPENAT);
 
     fn handle(&self) -> Option<Handle> {
         self.handle
@@ -69,6 +70,7 @@ pub(crate) struct StatPath {
 // SAFETY: path and structure are on the heap and owned by this operation.
 unsafe impl Operation for StatPath {
     type Output = io::Result<Box<libc::statx>>;
+    const OPCODE: Option<Opcode> = Some(Opcode::STATX);
 
     fn handle(&self) -> Option<Handle> {
         None

@@ -16,12 +16,13 @@
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use annulus_ring::BufRing;
 use annulus_task::CoreId;
 
+use super::metrics::Board;
 use crate::buf::Lease;
 
 /// How the default group of a core is laid out.
@@ -40,6 +41,7 @@ pub(crate) struct Shape {
 /// What leases and their core share.
 pub(crate) struct Shared {
     core: CoreId,
+    board: Arc<Board>,
     memory: NonNull<u8>,
     shape: Shape,
     /// The owner core's own view; touched by its thread alone.
@@ -87,7 +89,7 @@ pub(crate) struct Pool {
 impl Pool {
     /// Reserves the memory; nothing of it is touched before it is published.
     pub(crate) fn new(
-        core: CoreId,
+        board: Arc<Board>,
         shape: Shape,
         bgid: u16,
         ring: BufRing,
@@ -95,7 +97,8 @@ impl Pool {
         let bytes = shape.buffer_bytes as usize * usize::from(shape.count);
         let memory = memory::map(bytes)?;
         let shared = Box::new(Shared {
-            core,
+            core: board.core,
+            board,
             memory,
             shape,
             local: UnsafeCell::new(Local {
@@ -115,6 +118,7 @@ impl Pool {
             consumed: vec![0; usize::from(shape.count)],
         };
         pool.replenish();
+        pool.shared().board.buffers.set(u64::from(shape.count));
         Ok(pool)
     }
 
@@ -133,6 +137,11 @@ impl Pool {
 
     pub(crate) fn published(&self) -> u16 {
         self.published
+    }
+
+    /// Buffers in all.
+    pub(crate) fn count(&self) -> u16 {
+        self.shared().shape.count
     }
 
     /// Leases that are out; those that came back on other threads count until they are collected.
@@ -174,6 +183,7 @@ impl Pool {
         }
         if pushed > 0 {
             self.published += pushed;
+            self.shared().board.buffers_published.set(u64::from(self.published));
             if let Some(ring) = &mut self.ring {
                 ring.publish();
             }
@@ -211,7 +221,10 @@ impl Pool {
             // The kernel's own hold passes to the lease unless the kernel keeps the buffer.
             local.holds[usize::from(bid)] += u32::from(kernel_keeps);
         });
+        let board = &self.shared().board;
+        board.leases_out.add(1);
         if !kernel_keeps {
+            board.buffers_published.subtract(1);
             self.published -= 1;
         }
         let address = self.shared().address(bid, offset);
@@ -237,6 +250,7 @@ impl Pool {
         let mut remote = lock(&unsafe { shared.as_ref() }.remote);
         let returned = std::mem::take(&mut remote.returned);
         drop(remote);
+        self.shared().board.leases_out.subtract(returned.len() as u64);
         self.with_local(|local| {
             for bid in returned {
                 local.release(bid);
@@ -310,6 +324,7 @@ pub(crate) unsafe fn give_back(shared: NonNull<Shared>, bid: u16) {
         // SAFETY: this is the owner core's thread, the core lives (it is current), and no other
         // reference to `local` exists: all are as short as this one.
         unsafe { &mut *local }.release(bid);
+        this.board.leases_out.subtract(1);
         return;
     }
     if super::process::is_inherited(this.core) {

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::{Handle, Key};
@@ -79,6 +79,7 @@ pub(crate) struct RecvInto<B> {
 // the address is taken anew at each `encode`, after the last move.
 unsafe impl<B: IoBufMut> Operation for RecvInto<B> {
     type Output = Result<(i32, Filling<B>), BufError<B>>;
+    const OPCODE: Option<Opcode> = Some(Opcode::RECV);
     const LANE: Lane = Lane::Recv;
 
     fn handle(&self) -> Option<Handle> {
@@ -132,6 +133,7 @@ struct HeapReceive(Vec<u8>);
 // SAFETY: the vector's memory is on the heap and owned by this operation.
 unsafe impl Operation for HeapReceive {
     type Output = ();
+    const OPCODE: Option<Opcode> = Some(Opcode::RECV);
     const LANE: Lane = Lane::Recv;
 
     fn handle(&self) -> Option<Handle> {
@@ -171,12 +173,15 @@ impl State {
             return;
         };
         record.in_flight += 1;
-        self.counters.heap_receives += 1;
+        self.counters.heap_receives.add(1);
+        self.counters.orphans_in_flight.add(1);
+        let round = self.round();
         let owner = HeapReceive(Vec::with_capacity(HEAP_RECEIVE_BYTES));
         let (slot, _) = self.table.take(owner, vtable::<HeapReceive>(), None);
         let slot_key = slot.key();
         slot.lane = Lane::Recv;
         slot.phase = Phase::Orphan;
+        slot.left = round;
         slot.bind(key);
         self.launch(slot_key);
         if let Some(stream) = self.records.stream(key) {

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::Handle;
@@ -27,6 +27,7 @@ pub(crate) struct SendFrom<B> {
 // SAFETY: the buffer's memory is stable (the contract of `IoBuf`) and owned by this operation.
 unsafe impl<B: IoBuf> Operation for SendFrom<B> {
     type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::SEND);
     const LANE: Lane = Lane::Send;
     const CANCELS: bool = false;
 

@@ -18,9 +18,10 @@ use annulus_ring::{AnyKernel, Mask, Ring};
 use annulus_task::{Bell, CoreId, Executor, OnPanic};
 
 use super::locals::Locals;
-use super::metrics::Counters;
+use super::metrics::Board;
 use super::pool::{Pool, Shape};
 use super::record::Records;
+use super::samples::Samples;
 use super::stall;
 use super::stop::Stop;
 use super::table::Table;
@@ -101,9 +102,11 @@ impl Core {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let executor = Executor::new(config.on_panic)?;
         process::note_core(executor.id());
+        let blocking = config.workers.clone().unwrap_or_else(|| Workers::new(config.threads));
         let mut ring = build_ring(config)?;
         let fixed_free = register_files(&mut ring, config.fixed_files);
-        let pool = build_pool(&mut ring, config, &executor)?;
+        let board = Board::new(executor.id(), executor.tally(), blocking.clone());
+        let pool = build_pool(&mut ring, config, &board)?;
         let bell_fd = ring.kernel().eventfd().map_err(io::Error::from)?;
         let now_ns = ring.kernel().now();
         let mut state = State {
@@ -117,7 +120,8 @@ impl Core {
             pool,
             fixed_free,
             after: Vec::new(),
-            counters: Counters::default(),
+            counters: board,
+            samples: Samples::new(now_ns),
             starved: VecDeque::new(),
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
@@ -133,7 +137,10 @@ impl Core {
             close_flush_ns: config.close_flush_ns,
             send_high_bytes: config.send_high_bytes,
         };
+        state.counters.sq_start.set(state.ring.sq_tail());
         state.arm_bell();
+        state.counters.life.real_clock.set(u64::from(config.kernel.is_none()));
+        state.counters.fixed_files_free.set(state.fixed_free.len() as u64);
         executor.set_bell(Bell { ring: ring_bell, word: bell_word(executor.id(), bell_fd) });
         Ok(Self {
             id: executor.id(),
@@ -144,7 +151,7 @@ impl Core {
             on_panic: config.on_panic,
             stall: stall::Watch::new(&config.stall),
             locals: Locals::default(),
-            blocking: config.workers.clone().unwrap_or_else(|| Workers::new(config.threads)),
+            blocking,
         })
     }
 }
@@ -188,11 +195,7 @@ fn register_files(ring: &mut Ring, slots: u32) -> Vec<u32> {
 
 /// The group of provided buffers, or none where the kernel has no such rings (before 5.19) or the
 /// memlock limit leaves no room for one; receives then go through the heap.
-fn build_pool(
-    ring: &mut Ring,
-    config: &Config,
-    executor: &Executor,
-) -> Result<Option<Pool>, Error> {
+fn build_pool(ring: &mut Ring, config: &Config, board: &Arc<Board>) -> Result<Option<Pool>, Error> {
     if !ring.capabilities().buf_rings() {
         return Ok(None);
     }
@@ -209,7 +212,7 @@ fn build_pool(
                     published: config.buffers_published,
                     incremental,
                 };
-                return Ok(Some(Pool::new(executor.id(), shape, POOL_BGID, buf_ring)?));
+                return Ok(Some(Pool::new(board.clone(), shape, POOL_BGID, buf_ring)?));
             }
             Err(_) => count /= 2,
         }

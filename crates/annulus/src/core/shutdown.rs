@@ -8,10 +8,10 @@ use annulus_ring::Kernel as _;
 use annulus_ring::abi::{CancelFlags, Errno, SyncCancel, Timespec};
 
 use super::key::{Key, Kind, user_data};
-use super::metrics::Metrics;
 use super::pool::Pool;
 use super::table::Phase;
 use super::{Core, State};
+use crate::runtime::Metrics;
 
 impl Core {
     /// Ends the core within about `deadline_ns`. Afterwards its handles are dead, and their drops
@@ -51,6 +51,7 @@ impl Core {
             std::mem::forget(pool);
         }
         self.release_bell(drained);
+        self.state.borrow().counters.life.ended.set(1);
         last
     }
 
@@ -115,11 +116,16 @@ impl State {
                 self.push_cancel(user_data(Kind::Op, key));
             }
         }
+        let round = self.round();
         for key in self.table.live() {
             // Futures that outlive the runtime find their slots gone; the owners go when they end.
             let slot = self.table.at(key.index);
             match slot.phase {
-                Phase::Flight => slot.phase = Phase::Orphan,
+                Phase::Flight => {
+                    slot.phase = Phase::Orphan;
+                    slot.left = round;
+                    self.counters.orphans_in_flight.add(1);
+                }
                 Phase::Queued => slot.abandoned = true,
                 Phase::Done => self.abandon_done(key),
                 Phase::Free | Phase::Orphan => {}

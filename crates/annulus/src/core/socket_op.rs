@@ -5,7 +5,7 @@
 use std::io;
 
 use annulus_ring::SocketAddress;
-use annulus_ring::abi::{PollFlags, Sqe};
+use annulus_ring::abi::{Opcode, PollFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::Handle;
@@ -21,6 +21,7 @@ pub(crate) struct Connect {
 // SAFETY: the address is on the heap and owned by this operation.
 unsafe impl Operation for Connect {
     type Output = io::Result<()>;
+    const OPCODE: Option<Opcode> = Some(Opcode::CONNECT);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)
@@ -49,6 +50,7 @@ pub(crate) struct Ready {
 // SAFETY: the request refers to no memory.
 unsafe impl Operation for Ready {
     type Output = io::Result<u32>;
+    const OPCODE: Option<Opcode> = Some(Opcode::POLL_ADD);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)

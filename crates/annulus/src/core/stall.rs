@@ -54,7 +54,8 @@ impl Watch {
 
     /// The turn's user code begins.
     pub(crate) fn begin(&self, core: &Core) {
-        let now_ns = now_ns(core);
+        let (_, now_ns) = core.state.borrow_mut().sample();
+        core.state.borrow().counters.life.lap_ns.set(now_ns);
         self.start_ns.set(now_ns);
         self.lap_ns.set(now_ns);
         self.polls.set(0);
@@ -74,6 +75,7 @@ impl Watch {
     /// Something else of the user's is over.
     pub(crate) fn lap(&self, core: &Core, by: StalledBy<'_>) -> u64 {
         let now_ns = now_ns(core);
+        core.state.borrow().counters.life.lap_ns.set(now_ns);
         let lasted_ns = now_ns.saturating_sub(self.lap_ns.replace(now_ns));
         if lasted_ns > self.threshold_ns {
             self.tell(core, by, lasted_ns);
@@ -86,6 +88,7 @@ impl Watch {
     /// The turn's user code is over.
     pub(crate) fn end(&self, core: &Core) {
         let lasted_ns = self.lap_ns.get().saturating_sub(self.start_ns.get());
+        core.state.borrow().counters.longest_turn_ns.raise(lasted_ns);
         if lasted_ns <= self.threshold_ns {
             return;
         }
@@ -102,7 +105,9 @@ impl Watch {
 
     #[cold]
     fn tell(&self, core: &Core, by: StalledBy<'_>, lasted_ns: u64) {
-        core.state.borrow_mut().counters.stalls += 1;
+        let board = core.state.borrow().counters.clone();
+        board.stalls.add(1);
+        board.longest_turn_ns.raise(lasted_ns);
         let lasted = Duration::from_nanos(lasted_ns);
         let threshold = Duration::from_nanos(self.threshold_ns);
         self.report.tell(&Stall { by, lasted, threshold });

@@ -26,6 +26,11 @@ pub(crate) enum Phase {
 }
 
 impl Stop {
+    /// Who waits to hear of it.
+    pub(crate) fn queue(&self) -> Queue {
+        self.queue
+    }
+
     pub(crate) fn new() -> Self {
         Self { phase: Phase::Running, queue: Queue::EMPTY }
     }

@@ -274,7 +274,8 @@ impl State {
         };
         stream.recv.arm = Arm::Starved;
         self.starved.push_back(key);
-        self.counters.starvations += 1;
+        self.counters.starved.set(self.starved.len() as u64);
+        self.counters.starvations.add(1);
         if let Some(pool) = &mut self.pool {
             pool.announce_starvation(true);
         }
@@ -315,6 +316,7 @@ impl State {
                 pool.announce_starvation(false);
             }
         }
+        self.counters.starved.set(self.starved.len() as u64);
     }
 
     /// The pool has nothing to give: the starved streams that somebody waits for receive once into
@@ -356,7 +358,7 @@ impl State {
         let more_of_buffer = cqe.flags.contains(CqeFlags::BUF_MORE);
         let lease = match (cqe.buffer_id(), &mut self.pool) {
             (Some(bid), Some(pool)) if cqe.res > 0 => {
-                self.counters.leases += 1;
+                self.counters.leases.add(1);
                 pool.lease(bid, cqe.res as u32, more_of_buffer)
             }
             (Some(bid), Some(pool)) => {
@@ -366,7 +368,7 @@ impl State {
             _ => None,
         };
         let Some(record) = self.records.get(key) else {
-            self.counters.stale_cqes += 1;
+            self.counters.stale_cqes.add(1);
             return;
         };
         let ended = !cqe.more();
@@ -535,6 +537,7 @@ impl State {
         let slot = self.table.at(index);
         if slot.phase == Phase::Queued {
             slot.phase = if slot.abandoned { Phase::Orphan } else { Phase::Flight };
+            self.counters.orphans_in_flight.add(u64::from(slot.abandoned));
             self.push_slot(index);
         }
     }

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io;
 
-use annulus_ring::abi::{Cqe, CqeFlags, Sqe};
+use annulus_ring::abi::{Cqe, CqeFlags, Opcode, Sqe};
 use annulus_ring::op::{Op, Target};
 
 use super::Core;
@@ -19,6 +19,7 @@ struct Raw<O>(O);
 // has ended, wherever the operation itself is.
 unsafe impl<O: Op + 'static> Operation for Raw<O> {
     type Output = io::Result<O::Output>;
+    const OPCODE: Option<Opcode> = Some(O::OPCODE);
 
     fn handle(&self) -> Option<Handle> {
         None

@@ -24,7 +24,8 @@ use std::mem::{MaybeUninit, align_of, size_of};
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use annulus_ring::{abi::Sqe, op::Target};
+use annulus_ring::abi::{Opcode, Sqe};
+use annulus_ring::op::Target;
 
 use super::Core;
 use super::blocks::{ALIGN, Blocks};
@@ -43,6 +44,10 @@ pub(crate) struct Vtable {
     pub(crate) resume: unsafe fn(storage: NonNull<u8>, res: i32) -> bool,
     /// Consumes the owner of an orphan with its late result.
     pub(crate) reclaim: unsafe fn(storage: NonNull<u8>, core: &Core, late: Late),
+    /// What is asked for, for people.
+    pub(crate) opcode: Option<Opcode>,
+    /// What the owner's type is called.
+    pub(crate) kind: fn() -> &'static str,
 }
 
 /// Where a slot is in its life.
@@ -85,6 +90,8 @@ pub(crate) struct Slot {
     pub(crate) next: u32,
     pub(crate) res: i32,
     pub(crate) flags: u32,
+    /// The round in which it became an orphan.
+    pub(crate) left: u32,
     pub(crate) waker: Option<Waker>,
     pub(crate) vtable: Option<&'static Vtable>,
 }
@@ -320,6 +327,7 @@ impl Table {
                 next: if last { self.free } else { index + 1 },
                 res: 0,
                 flags: 0,
+                left: 0,
                 waker: None,
                 vtable: None,
             };

@@ -7,6 +7,8 @@
 
 use std::task::Waker;
 
+use annulus_task::{TaskId, task_of};
+
 use super::State;
 use super::key::{GENERATION_MASK, Key, NONE, next_generation};
 use super::wheel::TimerKey;
@@ -79,6 +81,14 @@ impl Sleeps {
         Key { index, generation: sleep.generation }
     }
 
+    /// The timers that have not fired, with the tasks that they wake.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = (TimerKey, TaskId)> + '_ {
+        self.sleeps.iter().filter_map(|sleep| {
+            let task = sleep.waker.as_ref().and_then(task_of)?;
+            Some((sleep.timer?, task))
+        })
+    }
+
     fn release(&mut self, key: Key) -> (Option<TimerKey>, Option<Waker>) {
         let free = self.free;
         let Some(sleep) = self.get(key) else {
@@ -101,6 +111,7 @@ impl State {
             sleep.timer = Some(timer);
             sleep.waker = Some(waker);
         }
+        self.note_timers();
         key
     }
 
@@ -117,6 +128,7 @@ impl State {
         let (timer, waker) = self.sleeps.release(key);
         if let Some(timer) = timer {
             self.wheel.cancel(timer);
+            self.note_timers();
         }
         waker
     }
@@ -133,6 +145,7 @@ impl State {
             }
         }
         self.due = due;
+        self.note_timers();
     }
 
     fn fire_sleep(&mut self, key: Key) {
@@ -140,7 +153,7 @@ impl State {
             return;
         };
         sleep.timer = None;
-        self.counters.timers_fired += 1;
+        self.counters.timers_fired.add(1);
         if let Some(waker) = sleep.waker.take() {
             self.wake(waker);
         }

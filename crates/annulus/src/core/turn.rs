@@ -10,11 +10,13 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
 
+use super::metrics::Board;
 use super::{Core, State};
 use crate::runtime::StalledBy;
 
@@ -25,6 +27,7 @@ impl Core {
         let waker = self.executor.root_waker();
         let mut cx = Context::from_waker(&waker);
         waker.wake_by_ref();
+        let driven = Driven::new(self);
         loop {
             if let Some(watch) = &self.stall {
                 watch.begin(self);
@@ -33,7 +36,8 @@ impl Core {
                 self.lap(StalledBy::Posted);
             }
             if self.executor.take_root_wake() {
-                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                let polled = driven.poll_root(|| future.as_mut().poll(&mut cx));
+                if let Poll::Ready(output) = polled {
                     self.run_after();
                     return output;
                 }
@@ -78,7 +82,6 @@ impl Core {
             self.run_after();
             state = self.state.borrow_mut();
         }
-        state.counters.turns += 1;
         state.prepare();
         if let Err(errno) = self.enter_ring(&mut state, bound_ns) {
             check_enter(errno);
@@ -86,6 +89,8 @@ impl Core {
         state.reap();
         if state.wheel.len() > 0 {
             let now_ns = state.ring.kernel().now();
+            let round = state.counters.tally.rounds();
+            state.samples.note(round, now_ns);
             state.expire_timers(now_ns);
         }
         let errands = !state.after.is_empty();
@@ -113,6 +118,7 @@ impl Core {
     /// Looks for completions without sleeping. True if there is something to do.
     #[cold]
     fn spin(&self, state: &mut State) -> Result<bool, Errno> {
+        state.counters.spins.add(1);
         state.submit()?;
         let mut now_ns = state.ring.kernel().now();
         let end_ns = now_ns + self.spin_ns;
@@ -134,6 +140,34 @@ impl Core {
             now_ns = state.ring.kernel().now();
         }
         Ok(false)
+    }
+}
+
+/// While it lives, a core is driven by `block_on`: for those who look at it from outside.
+struct Driven(Arc<Board>);
+
+impl Driven {
+    fn new(core: &Core) -> Self {
+        let board = core.state.borrow().counters.clone();
+        board.life.driven.set(1);
+        Self(board)
+    }
+
+    #[inline]
+    fn poll_root<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let Board { life, tally, .. } = &*self.0;
+        life.root_round.set(tally.rounds());
+        life.in_root.set(1);
+        let polled = poll();
+        life.in_root.set(0);
+        polled
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.life.in_root.set(0);
+        self.0.life.driven.set(0);
     }
 }
 
@@ -162,12 +196,11 @@ impl State {
         if self.wheel.len() > 0 {
             timeout_ns = self.until_next_timer(bound_ns);
         }
-        self.note_enter();
+        self.counters.note_overflow(self.ring.overflowed());
+        self.note_wait();
         // The kernel does not wait if completions are ready, or have overflowed.
         let want = u32::from(self.unsent.is_empty());
-        let consumed = self.ring.submit_and_wait(want, timeout_ns)?;
-        self.counters.sqes += u64::from(consumed);
-        Ok(())
+        self.ring.submit_and_wait(want, timeout_ns).map(drop)
     }
 
     fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
@@ -185,24 +218,16 @@ impl State {
 
     /// One call that submits and runs task work, without waiting.
     pub(super) fn enter_now(&mut self) -> Result<(), Errno> {
-        self.note_enter();
-        let consumed = self.ring.submit()?;
-        self.counters.sqes += u64::from(consumed);
-        Ok(())
-    }
-
-    #[inline]
-    fn note_enter(&mut self) {
-        self.counters.enters += 1;
-        if self.ring.overflowed() {
-            self.counters.cq_overflows += 1;
-        }
+        self.counters.note_overflow(self.ring.overflowed());
+        self.note_submit();
+        self.ring.submit().map(drop)
     }
 
     /// Gives every completion to whom it belongs.
     #[inline]
     fn reap(&mut self) {
-        self.counters.cqes += u64::from(self.ring.look());
+        let ready = self.ring.look();
+        self.counters.add_cqes(ready as usize);
         // No more than were there: dispatching may submit, and bring others.
         while let Some(cqe) = self.ring.next_seen() {
             self.dispatch(cqe);

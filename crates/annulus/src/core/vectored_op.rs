@@ -5,7 +5,7 @@
 
 use std::io;
 
-use annulus_ring::abi::{RecvSendFlags, Sqe};
+use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::file_op::no_such_offset;
@@ -79,6 +79,7 @@ impl<V> ReadVectoredAt<V> {
 // and both are owned by this operation.
 unsafe impl<V: IoVecBufMut> Operation for ReadVectoredAt<V> {
     type Output = BufResult<usize, V>;
+    const OPCODE: Option<Opcode> = Some(Opcode::READV);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)
@@ -131,6 +132,7 @@ impl<V> WriteVectoredAt<V> {
 // both are owned by this operation.
 unsafe impl<V: IoVecBuf> Operation for WriteVectoredAt<V> {
     type Output = BufResult<usize, V>;
+    const OPCODE: Option<Opcode> = Some(Opcode::WRITEV);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)
@@ -187,6 +189,7 @@ impl<V> SendVectored<V> {
 // heap, and all are owned by this operation.
 unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
     type Output = BufResult<usize, V>;
+    const OPCODE: Option<Opcode> = Some(Opcode::SENDMSG);
     const LANE: Lane = Lane::Send;
     const CANCELS: bool = false;
 

@@ -6,6 +6,8 @@
 
 use std::task::Waker;
 
+use annulus_task::{TaskId, task_of};
+
 use super::key::{Key, NONE, next_generation};
 
 /// One direction of one record.
@@ -95,6 +97,18 @@ impl Waiters {
             index = waiter.next;
         }
         None
+    }
+
+    /// The tasks that wait in a queue and were not woken.
+    pub(crate) fn tasks(&self, queue: Queue) -> Vec<TaskId> {
+        let mut tasks = Vec::new();
+        let mut index = queue.head;
+        while index != NONE {
+            let waiter = &self.waiters[index as usize];
+            tasks.extend(waiter.waker.as_ref().and_then(task_of));
+            index = waiter.next;
+        }
+        tasks
     }
 
     /// Frees a waiter whose queue is gone with its record. Gives its waker.

@@ -38,6 +38,16 @@ impl Default for Shape {
     }
 }
 
+/// What there is of threads and jobs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Levels {
+    pub(crate) threads: usize,
+    /// Jobs that wait for a thread.
+    pub(crate) queue: usize,
+    /// Jobs that were run.
+    pub(crate) done: u64,
+}
+
 /// Why a job was not taken.
 pub(crate) enum Refused {
     /// The queue is full; the waker is woken when it is not.
@@ -62,6 +72,8 @@ struct State {
     idle: usize,
     /// Threads ever started, for their names.
     started: usize,
+    /// Jobs that were run.
+    done: u64,
     /// Cores that use these threads.
     cores: usize,
     closed: bool,
@@ -75,6 +87,7 @@ impl Workers {
             threads: 0,
             idle: 0,
             started: 0,
+            done: 0,
             cores: 0,
             closed: false,
         };
@@ -139,6 +152,7 @@ impl Workers {
                 waiting.into_iter().for_each(wake);
                 contain(job);
                 state = self.lock();
+                state.done += 1;
                 continue;
             }
             if state.closed {
@@ -187,10 +201,10 @@ impl Workers {
         true
     }
 
-    /// Threads that live.
-    #[cfg(test)]
-    pub(crate) fn threads(&self) -> usize {
-        self.lock().threads
+    /// What there is of threads and jobs now.
+    pub(crate) fn levels(&self) -> Levels {
+        let state = self.lock();
+        Levels { threads: state.threads, queue: state.jobs.len(), done: state.done }
     }
 }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 use annulus_task::{CoreId, RemoteJoinHandle, spawn_on};
 
 use super::stopping::deadline_in;
-use crate::core::{current_id, errors, with_any, with_core};
+use super::{Metrics, MetricsHandle};
+use crate::core::metrics::board_of;
+use crate::core::{Core, current_id, errors, with_any, with_core};
 
 /// A core, by name: `Copy`, `Send` and `Sync`, valid as long as anybody likes. What is asked of a
 /// core that has ended ends as if it had been aborted.
@@ -43,6 +45,35 @@ impl CoreHandle {
         current_id() == Some(self.id)
     }
 
+    /// Counters and levels of the core, from any thread; the last ones if it has ended. `None` if
+    /// it ended so long ago that hundreds of others have ended since: who wants to keep them holds
+    /// the [`metrics_handle`](Self::metrics_handle).
+    ///
+    /// ```
+    /// use annulus::runtime::{Cores, launch};
+    ///
+    /// let launched = launch(Cores::Count(2), |_core| async {
+    ///     annulus::spawn(async {}).await
+    /// })?;
+    /// let cores = launched.cores().to_vec();
+    /// launched.join().into_iter().for_each(|result| result.unwrap().unwrap());
+    /// for core in cores {
+    ///     assert_eq!(core.metrics().unwrap().tasks_spawned, 1);
+    /// }
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn metrics(&self) -> Option<Metrics> {
+        match with_core(self.id, Core::metrics) {
+            Ok(metrics) => Some(metrics),
+            Err(_elsewhere) => board_of(self.id).map(|board| board.snapshot()),
+        }
+    }
+
+    /// What reads these numbers again and again, without looking the core up each time.
+    pub fn metrics_handle(&self) -> Option<MetricsHandle> {
+        board_of(self.id).map(MetricsHandle::new)
+    }
+
     /// Starts a task on this core, from any thread. `start` is sent there and makes the future,
     /// which therefore need not be `Send`.
     ///
@@ -67,6 +98,7 @@ impl CoreHandle {
     /// launched.join().into_iter().for_each(|result| result.unwrap());
     /// # Ok::<(), annulus::Error>(())
     /// ```
+    #[track_caller]
     pub fn spawn<S, F>(&self, start: S) -> RemoteJoinHandle<F::Output>
     where
         S: FnOnce() -> F + Send + 'static,

@@ -69,3 +69,8 @@ impl Sub for Instant {
         self.duration_since(earlier)
     }
 }
+
+/// The clock of the machine, whatever runs on this thread.
+pub(crate) fn real_now_ns() -> u64 {
+    AnyKernel::default().now()
+}

@@ -15,7 +15,7 @@ fn shape(threads_max: usize, queue_max: usize, idle: Duration) -> Shape {
 fn no_thread_is_started_without_a_job() {
     let workers = Workers::new(Shape::default());
     workers.join();
-    assert_eq!(workers.threads(), 0);
+    assert_eq!(workers.levels().threads, 0);
     assert!(workers.leave(LONG));
 }
 
@@ -33,7 +33,7 @@ fn a_full_queue_refuses_and_gives_the_job_back() {
     assert_eq!(begun.recv().unwrap().as_deref(), Some("annulus-block-0"));
     assert!(workers.push(Box::new(|| {}), None).is_ok());
     assert!(matches!(workers.push(Box::new(|| {}), None), Err(Refused::Full(_))));
-    assert_eq!(workers.threads(), 1);
+    assert_eq!(workers.levels().threads, 1);
     drop(release);
     assert!(workers.leave(LONG));
     assert!(matches!(workers.push(Box::new(|| {}), None), Err(Refused::Closed)));
@@ -77,7 +77,7 @@ fn an_idle_thread_ends_and_the_next_job_starts_another() {
         }
         ended.recv().unwrap();
     }
-    while workers.threads() > 0 {
+    while workers.levels().threads > 0 {
         std::thread::yield_now();
     }
     assert!(workers.leave(LONG));
