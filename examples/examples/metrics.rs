@@ -22,13 +22,16 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use annulus::net::UnixStream;
-use annulus::runtime::{CoreHandle, stopping};
+use annulus::runtime::{CoreHandle, Runtime, stopping};
 use annulus::task::spawn_named;
 use annulus::time::sleep;
 
 fn main() -> io::Result<()> {
     let (ready, is_ready) = channel();
-    let core = std::thread::spawn(move || serve(|core| drop(ready.send(core))));
+    let core = std::thread::spawn(move || {
+        let tell = |core| ready.send(core).expect("the main thread waits for it");
+        Runtime::new()?.block_on(serve(tell))
+    });
     let handle: CoreHandle = is_ready.recv().map_err(io::Error::other)?;
 
     if let Some(metrics) = handle.metrics() {
@@ -42,7 +45,6 @@ fn main() -> io::Result<()> {
     core.join().expect("the core does not panic")
 }
 
-#[annulus::main]
 async fn serve(ready: impl FnOnce(CoreHandle)) -> io::Result<()> {
     let (client, server) = UnixStream::pair()?;
     let echo = spawn_named("echo", async move {

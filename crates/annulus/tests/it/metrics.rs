@@ -31,7 +31,7 @@ pub fn simulated() -> (World, Builder) {
 
 async fn nop() -> io::Result<()> {
     // SAFETY: a no-op points to nothing.
-    unsafe { annulus::submit(Nop::default()) }.await
+    unsafe { annulus::submit(Nop) }.await
 }
 
 #[test]
