@@ -36,7 +36,7 @@ pub const LAYERS: &[Layer] = &[
     layer("annulus-abi", &[]).only(&["libc"]),
     layer("annulus-task", &[]).only(&["loom", "shuttle"]),
     layer("annulus-sync", &[]).only(&["loom", "shuttle"]),
-    layer("annulus-ring", &["annulus-abi"]).only(&["libc"]),
+    layer("annulus-ring", &["annulus-abi"]).only(&["libc", "loom"]),
     layer("annulus-sim", &["annulus-abi", "annulus-ring"]),
     layer("annulus-soft", &["annulus-abi", "annulus-ring"]),
     layer("annulus-macros", &[]).tests_use(&["annulus"]),

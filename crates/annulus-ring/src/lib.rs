@@ -84,6 +84,11 @@ mod ring;
 mod setup_error;
 pub mod since;
 mod sq;
+// Public under loom, for the model in `tests/loom.rs`.
+#[cfg(not(loom))]
+mod wakeup;
+#[cfg(loom)]
+pub mod wakeup;
 
 pub use address::SocketAddress;
 pub use buf_ring::BufRing;

@@ -13,11 +13,12 @@
 //!   free  |  the kernel's entries     |  pushed     |  free
 //! ```
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use annulus_abi::{Params, SetupFlags, SqFlags, Sqe};
 
 use crate::memory::{RingMemory, Word};
+use crate::wakeup;
 
 /// The user side of a submission ring.
 pub(crate) struct Sq {
@@ -131,8 +132,7 @@ impl Sq {
     /// seen: only a submission thread consumes between two calls of the kernel.
     #[inline]
     pub(crate) fn publish(&mut self) -> u32 {
-        // ORDERING: release pairs with the kernel's acquire of the tail: it sees the entries whole.
-        self.shared_tail.store(self.tail as u32, Ordering::Release);
+        wakeup::publish(&*self.shared_tail, self.tail as u32);
         self.backlog()
     }
 
@@ -163,11 +163,7 @@ impl Sq {
 
     /// Whether the submission thread sleeps, asked after a tail was published.
     pub(crate) fn needs_wakeup(&self) -> bool {
-        // ORDERING: full fence between our store of the tail and the load of the flag; pairs with
-        // the kernel's fence between its store of the flag and its load of the tail. One of both
-        // sees the other's store, so the thread never sleeps on a published entry.
-        fence(Ordering::SeqCst);
-        self.flags().contains(SqFlags::NEED_WAKEUP)
+        wakeup::is_needed(&*self.shared_flags)
     }
 
     /// Entries the kernel refused because of a bad index; always 0, because the array is the
