@@ -87,6 +87,8 @@ pub struct Evidence {
     pub address_space: Option<Limit>,
     /// `/sys/kernel/security/lsm`: the active security modules, in order.
     pub security_modules: Option<Vec<String>>,
+    /// `/sys/devices/system/cpu/online`: a list of CPUs such as `0-3,8`.
+    pub cpus_online: Option<String>,
 }
 
 const CAP_IPC_LOCK: u32 = 14;
@@ -109,6 +111,7 @@ impl Evidence {
             address_space: limit(libc::RLIMIT_AS),
             security_modules: text("/sys/kernel/security/lsm")
                 .map(|list| list.trim().split(',').map(str::to_owned).collect()),
+            cpus_online: text("/sys/devices/system/cpu/online").map(|it| it.trim().to_owned()),
             ..Self::default()
         };
         if let Some(status) = text("/proc/self/status") {
@@ -150,6 +153,17 @@ impl Evidence {
             Some(1) => self.sys_admin() != Privilege::Held && !self.in_io_uring_group(),
             Some(_) => true,
         }
+    }
+
+    /// Whether a CPU is online; `None` if that cannot be read.
+    #[must_use]
+    pub fn cpu_is_online(&self, cpu: u32) -> Option<bool> {
+        let online = self.cpus_online.as_ref()?;
+        let contains = |range: &str| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some((number::<u32>(first)?..=number(last)?).contains(&cpu))
+        };
+        Some(online.split(',').any(|range| contains(range) == Some(true)))
     }
 
     /// How many rings like `granted` the memlock limit leaves room for, if it limits this process

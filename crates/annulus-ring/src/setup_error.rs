@@ -64,6 +64,8 @@ pub enum Cause {
     PartialFilter,
     /// No descriptor is left, in the process or in the system.
     Descriptors,
+    /// The CPU that the submission thread was to be bound to is not there.
+    Cpu,
     /// Something else.
     Other(Errno),
 }
@@ -81,6 +83,7 @@ impl Cause {
             Self::TooOld => "TooOld",
             Self::PartialFilter => "PartialFilter",
             Self::Descriptors => "Descriptors",
+            Self::Cpu => "Cpu",
             Self::Other(_) => "Other",
         }
     }
@@ -99,6 +102,7 @@ impl fmt::Display for Cause {
             Self::TooOld => "this kernel lacks something that the ring was asked for",
             Self::PartialFilter => "a seccomp filter lets only some of the io_uring calls pass",
             Self::Descriptors => "no file descriptor is left",
+            Self::Cpu => "the CPU for the submission thread (SQPOLL) is not online",
             Self::Other(errno) => return write!(f, "not a known refusal ({errno})"),
         })
     }

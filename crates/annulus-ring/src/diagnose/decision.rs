@@ -13,7 +13,8 @@
 //! | | else | `NotBuilt` |
 //! | ENOMEM | does RLIMIT_MEMLOCK bind this process? | `Memlock` |
 //! | EMFILE, ENFILE | – | `Descriptors` |
-//! | EINVAL | – | `TooOld` |
+//! | EINVAL | was the submission thread bound to a CPU that is not online? | `Cpu` |
+//! | | else | `TooOld` |
 //!
 //! Once setup has passed, a refusal of another call is a filter that knows only some of the three
 //! calls, unless it is EACCES without any filter, which only a security module or a restriction
@@ -37,6 +38,7 @@ pub fn cause(stage: Stage, errno: Errno, asked: &Params, evidence: &Evidence) ->
         (libc::EAGAIN, Stage::Map) => Cause::Memlock,
         (libc::ENOMEM, _) if memlock_binds(evidence) => Cause::Memlock,
         (libc::EMFILE | libc::ENFILE, _) => Cause::Descriptors,
+        (libc::EINVAL, Stage::Setup) if cpu_is_absent(asked, evidence) => Cause::Cpu,
         (libc::EINVAL, Stage::Setup | Stage::Register | Stage::Enter | Stage::Probe) => {
             Cause::TooOld
         }
@@ -62,6 +64,11 @@ fn sqpoll_without_privilege(asked: &Params, evidence: &Evidence) -> bool {
         && evidence.io_uring_disabled.is_none()
         && evidence.sys_admin() != Privilege::Held
         && evidence.sys_nice() != Privilege::Held
+}
+
+fn cpu_is_absent(asked: &Params, evidence: &Evidence) -> bool {
+    asked.flags.contains(SetupFlags::SQ_AFF)
+        && evidence.cpu_is_online(asked.sq_thread_cpu) == Some(false)
 }
 
 fn absent(evidence: &Evidence) -> Cause {

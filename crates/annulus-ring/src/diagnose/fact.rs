@@ -24,7 +24,7 @@ impl fmt::Display for Fact {
 }
 
 pub(super) fn facts(evidence: &Evidence) -> Vec<Fact> {
-    let mut facts = Vec::with_capacity(10);
+    let mut facts = Vec::with_capacity(11);
     let mut add = |subject, value| facts.push(Fact { subject, value });
     add("kernel", evidence.kernel_release.clone().unwrap_or_else(unreadable));
     add("seccomp", seccomp(evidence));
@@ -41,6 +41,7 @@ pub(super) fn facts(evidence: &Evidence) -> Vec<Fact> {
     }
     let modules = evidence.security_modules.as_ref();
     add("security modules", modules.map_or_else(unreadable, |modules| modules.join(", ")));
+    add("CPUs online", evidence.cpus_online.clone().unwrap_or_else(unreadable));
     facts
 }
 

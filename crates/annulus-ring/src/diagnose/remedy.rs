@@ -24,6 +24,7 @@ pub fn remedy(cause: Cause, stage: Stage, asked: &Params, evidence: &Evidence) -
         Cause::Memlock => memlock(evidence),
         Cause::TooOld => too_old(stage, asked),
         Cause::Descriptors => descriptors(),
+        Cause::Cpu => cpu(asked, evidence),
         Cause::Other(errno) => other(errno, stage, evidence),
     }
 }
@@ -140,6 +141,17 @@ fn memlock(evidence: &Evidence) -> Vec<String> {
     all
 }
 
+fn cpu(asked: &Params, evidence: &Evidence) -> Vec<String> {
+    vec![
+        format!(
+            "CPU {} was asked for (sqpoll_cpu), and these are online: {}; choose one of them",
+            asked.sq_thread_cpu,
+            evidence.cpus_online.as_deref().unwrap_or("unknown")
+        ),
+        "or leave the choice to the scheduler: ask for sqpoll without a CPU".to_owned(),
+    ]
+}
+
 fn too_old(stage: Stage, asked: &Params) -> Vec<String> {
     let mut all = Vec::new();
     let newer =
@@ -158,6 +170,13 @@ fn too_old(stage: Stage, asked: &Params) -> Vec<String> {
              without it"
                 .to_owned(),
         );
+    }
+    if asked.flags.contains(SetupFlags::SQ_AFF) {
+        all.push(format!(
+            "CPU {}, which the submission thread was to be bound to, must be among those of this \
+             process's cgroup (cpuset.cpus.effective)",
+            asked.sq_thread_cpu
+        ));
     }
     if stage == Stage::Setup && newest.is_none() {
         all.push(

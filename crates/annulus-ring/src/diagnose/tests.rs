@@ -20,6 +20,7 @@ fn plain_user() -> Evidence {
         nofile: Some(Limit { soft: 1024, hard: 1 << 20 }),
         address_space: Some(Limit { soft: Limit::UNLIMITED, hard: Limit::UNLIMITED }),
         security_modules: Some(vec!["lockdown".to_owned(), "yama".to_owned()]),
+        cpus_online: Some("0-1,4".to_owned()),
     }
 }
 
@@ -264,4 +265,25 @@ fn this_process_has_evidence() {
     let evidence = Evidence::gather();
     assert!(evidence.memlock.is_some());
     assert!(evidence.nofile.is_some_and(|limit| limit.soft > 0));
+}
+
+#[test]
+fn a_submission_thread_on_a_cpu_that_is_not_there_is_said_to_be_just_that() {
+    let asked = |cpu| Params {
+        sq_thread_cpu: cpu,
+        ..asked(SetupFlags::SQPOLL | SetupFlags::SQ_AFF | SetupFlags::SINGLE_ISSUER)
+    };
+    let decide =
+        |cpu, evidence: &Evidence| cause(Stage::Setup, Errno(libc::EINVAL), &asked(cpu), evidence);
+    for cpu in [2, 3, 5, 100_000] {
+        assert_eq!(decide(cpu, &plain_user()), Cause::Cpu, "CPU {cpu}");
+    }
+    for cpu in [0, 1, 4] {
+        assert_eq!(decide(cpu, &plain_user()), Cause::TooOld, "CPU {cpu}");
+    }
+    assert_eq!(decide(9, &Evidence::default()), Cause::TooOld, "nobody knows");
+    let advice = |cause, cpu| remedy(cause, Stage::Setup, &asked(cpu), &plain_user()).join("\n");
+    let absent = advice(Cause::Cpu, 7);
+    assert!(absent.contains("CPU 7") && absent.contains("0-1,4"), "{absent}");
+    assert!(advice(Cause::TooOld, 1).contains("cpuset.cpus.effective"));
 }
