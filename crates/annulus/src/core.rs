@@ -13,6 +13,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod chunk;
+pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod driver;
 pub(crate) mod dump;
@@ -43,6 +44,7 @@ pub(crate) mod timers;
 pub(crate) mod turn;
 pub(crate) mod vectored_op;
 pub(crate) mod waiters;
+pub(crate) mod waiting;
 pub(crate) mod wheel;
 pub(crate) mod workers;
 
@@ -57,6 +59,7 @@ use annulus_ring::Ring;
 use annulus_ring::abi::Sqe;
 use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
+use clock::Clock;
 use driver::After;
 use key::{Handle, Key};
 use locals::Locals;
@@ -68,6 +71,7 @@ use stop::Stop;
 use table::Table;
 use timers::Sleeps;
 use waiters::Waiters;
+use waiting::{Spin, Tick};
 use wheel::Wheel;
 use workers::Workers;
 
@@ -100,6 +104,7 @@ pub(crate) struct State {
     pub(crate) table: Table,
     pub(crate) records: Records,
     pub(crate) waiters: Waiters,
+    pub(crate) clock: Clock,
     pub(crate) wheel: Wheel,
     pub(crate) sleeps: Sleeps,
     pub(crate) pool: Option<Pool>,
@@ -121,6 +126,8 @@ pub(crate) struct State {
     pub(crate) bell_fd: RawFd,
     pub(crate) bell_count: NonNull<u64>,
     pub(crate) bell_armed: bool,
+    pub(crate) tick: Tick,
+    pub(crate) spin: Spin,
     pub(crate) cancels: u32,
     pub(crate) closes: u32,
     pub(crate) stopping: bool,

@@ -30,7 +30,7 @@ impl State {
             Kind::Stream(stream) => {
                 stream.recv.queue.clear();
                 if stream.send.head != NONE {
-                    let deadline = self.ring.kernel().now().saturating_add(flush_ns);
+                    let deadline = self.clock.now_ns(self.ring.kernel()).saturating_add(flush_ns);
                     let timer = self.wheel.insert(deadline, Due::Flush(key).token());
                     stream.send.flush = Some(timer);
                     self.note_timers();

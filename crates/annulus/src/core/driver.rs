@@ -64,6 +64,8 @@ impl State {
     fn make_room(&mut self) -> bool {
         self.counters.sq_full.add(1);
         let _ = self.enter_now();
+        // A submission thread takes its time; without one this does nothing.
+        let _ = self.ring.wait_for_sq_space();
         self.ring.sq_space_left() > 0
     }
 
@@ -137,6 +139,7 @@ impl State {
             Some((Kind::Recv, key)) => self.recv_is_cancelling(key),
             Some((Kind::Accept, key)) => self.accept_is_cancelling(key),
             Some((Kind::Bell, _)) => self.stopping && self.bell_armed,
+            Some((Kind::Tick, _)) => self.stopping && self.tick.is_armed(),
             Some((Kind::Close, _)) | None => false,
         };
         if missed {
@@ -177,6 +180,7 @@ impl State {
                 }
             }
             Some((Kind::Close, _)) => self.closes -= 1,
+            Some((Kind::Tick, _)) => self.on_tick(cqe),
             None => match victim_of(cqe.user_data) {
                 Some(victim) => self.on_cancel(victim, cqe.res),
                 None => self.counters.stale_cqes.add(1),
@@ -334,7 +338,12 @@ impl State {
         let records = self.records.live();
         let armed: u32 = records.into_iter().map(|key| self.records.at(key.index).in_flight).sum();
         // Slots on records are counted twice; what matters is whether anything is left.
-        armed + self.table.used() + self.cancels + self.closes + u32::from(self.bell_armed)
+        armed
+            + self.table.used()
+            + self.cancels
+            + self.closes
+            + u32::from(self.bell_armed)
+            + u32::from(self.tick.is_armed())
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Bell = 4,
     /// A close that nobody waits for.
     Close = 5,
+    /// The timer that keeps the CPU's tick running.
+    Tick = 6,
 }
 
 /// Packs what a completion belongs to into the 64 bits that the kernel carries.
@@ -63,6 +65,7 @@ pub(crate) const fn parse(user_data: u64) -> Option<(Kind, Key)> {
         3 => Kind::Accept,
         4 => Kind::Bell,
         5 => Kind::Close,
+        6 => Kind::Tick,
         _ => return None,
     };
     let generation = (user_data >> 32) as u32 & GENERATION_MASK;

@@ -12,7 +12,6 @@ use std::io;
 use std::os::fd::RawFd;
 use std::task::{Poll, Waker};
 
-use annulus_ring::Kernel as _;
 use annulus_ring::abi::{AcceptFlags, Cqe};
 use annulus_ring::op::{AcceptMulti, Op as _, Place};
 
@@ -189,7 +188,7 @@ impl State {
         }
         let wanted = !listener.waiters.is_empty() && listener.failed.is_none();
         if rest {
-            let deadline = self.ring.kernel().now() + EXHAUSTED_PAUSE_NS;
+            let deadline = self.now_ns() + EXHAUSTED_PAUSE_NS;
             self.wheel.insert(deadline, Due::AcceptRest(key).token());
             self.note_timers();
         }

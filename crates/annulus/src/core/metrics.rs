@@ -70,10 +70,11 @@ pub(crate) struct Board {
     /// The tail of the submission queue, and what it was at first.
     sq_tail: Number,
     pub(crate) sq_start: Number,
-    cqes: Number,
+    pub(crate) cqes: Number,
     ops_in_flight: Number,
     timers: Number,
     pub(crate) spins: Number,
+    pub(crate) ticks: Number,
     pub(crate) sq_full: Number,
     pub(crate) cq_overflows: Number,
     pub(crate) stale_cqes: Number,
@@ -128,6 +129,7 @@ impl Board {
             ops_in_flight: Number::default(),
             timers: Number::default(),
             spins: Number::default(),
+            ticks: Number::default(),
             sq_full: Number::default(),
             cq_overflows: Number::default(),
             stale_cqes: Number::default(),
@@ -186,6 +188,7 @@ impl Board {
             enters: submits + waits,
             waits,
             spins: self.spins.read(),
+            ticks: self.ticks.read(),
             sqes: self.sq_tail.read().saturating_sub(self.sq_start.read()),
             cqes: self.cqes.read(),
             sq_full: self.sq_full.read(),
@@ -250,11 +253,12 @@ impl State {
     /// Timers were armed, fired or cancelled.
     #[inline]
     pub(crate) fn note_timers(&self) {
-        self.counters.timers.set(self.wheel.len() as u64);
+        self.counters.timers.set((self.wheel.len() + self.clock.held()) as u64);
     }
 
     /// The rest of the levels, exactly.
-    fn note_all_levels(&self) {
+    fn note_all_levels(&mut self) {
+        self.forget_held_timers();
         let board = &*self.counters;
         self.note_levels(board);
         self.note_timers();
@@ -272,7 +276,7 @@ impl State {
 impl Core {
     /// On the core's own thread: the numbers of this very moment.
     pub(crate) fn metrics(&self) -> Metrics {
-        let state = self.state.borrow();
+        let mut state = self.state.borrow_mut();
         state.note_all_levels();
         state.counters.snapshot()
     }

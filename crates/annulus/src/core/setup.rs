@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_ring::Kernel as _;
-use annulus_ring::abi::{BufRegFlags, Features};
+use annulus_ring::abi::{BufRegFlags, Features, Opcode};
 use annulus_ring::{AnyKernel, Mask, Ring};
 use annulus_task::{Bell, CoreId, Executor, OnPanic};
 
+use super::clock::Clock;
 use super::locals::Locals;
 use super::metrics::Board;
 use super::pool::{Pool, Shape};
@@ -27,6 +28,7 @@ use super::stop::Stop;
 use super::table::Table;
 use super::timers::Sleeps;
 use super::waiters::Waiters;
+use super::waiting::{Spin, Tick};
 use super::wheel::Wheel;
 use super::workers::{Shape as Threads, Workers};
 use super::{Core, State, process};
@@ -54,6 +56,9 @@ pub(crate) struct Config {
     pub(crate) buffers_incremental: bool,
     pub(crate) budget: u32,
     pub(crate) spin_ns: u64,
+    pub(crate) keep_tick: bool,
+    pub(crate) iowait: bool,
+    pub(crate) start_paused: bool,
     pub(crate) stall: stall::Config,
     pub(crate) sqpoll_idle: Option<Duration>,
     pub(crate) sqpoll_cpu: Option<u32>,
@@ -81,6 +86,9 @@ impl Default for Config {
             buffers_incremental: true,
             budget: 256,
             spin_ns: 0,
+            keep_tick: true,
+            iowait: false,
+            start_paused: false,
             stall: stall::Config::default(),
             sqpoll_idle: None,
             sqpoll_cpu: None,
@@ -109,12 +117,14 @@ impl Core {
         let pool = build_pool(&mut ring, config, &board)?;
         let bell_fd = ring.kernel().eventfd().map_err(io::Error::from)?;
         let now_ns = ring.kernel().now();
+        let tick = Tick::new(config.keep_tick && ring.capabilities().supports(Opcode::TIMEOUT));
         let mut state = State {
             run_queue: executor.run_queue(),
             ring,
             table: Table::new(),
             records: Records::new(),
             waiters: Waiters::new(),
+            clock: Clock::default(),
             wheel: Wheel::new(now_ns),
             sleeps: Sleeps::new(),
             pool,
@@ -130,6 +140,8 @@ impl Core {
             bell_fd,
             bell_count: NonNull::from(Box::leak(Box::new(0))),
             bell_armed: false,
+            tick,
+            spin: Spin::default(),
             cancels: 0,
             closes: 0,
             stopping: false,
@@ -138,6 +150,9 @@ impl Core {
             send_high_bytes: config.send_high_bytes,
         };
         state.counters.sq_start.set(state.ring.sq_tail());
+        if config.start_paused {
+            state.pause_clock();
+        }
         state.arm_bell();
         state.counters.life.real_clock.set(u64::from(config.kernel.is_none()));
         state.counters.fixed_files_free.set(state.fixed_free.len() as u64);
@@ -157,7 +172,8 @@ impl Core {
 }
 
 fn build_ring(config: &Config) -> Result<Ring, Error> {
-    let mut builder = Ring::builder().entries(config.entries).mask(config.mask);
+    let mut builder =
+        Ring::builder().entries(config.entries).mask(config.mask).no_iowait(!config.iowait);
     if let Some(KernelMaker(make)) = &config.kernel {
         builder = builder.kernel(make());
     }

@@ -24,6 +24,8 @@ impl Core {
         self.run_after();
         self.state.borrow_mut().stop();
         self.run_after();
+        // The bounds of the end are of the real world.
+        self.state.borrow_mut().resume_clock();
         let end_ns = self.state.borrow_mut().ring.kernel().now().saturating_add(deadline_ns);
         let mut drained = self.drain(end_ns);
         if !drained {
@@ -109,6 +111,7 @@ impl State {
         if self.bell_armed {
             self.push_cancel(user_data(Kind::Bell, Key { index: 0, generation: 0 }));
         }
+        self.stop_tick();
         self.close_all();
         for key in self.table.live() {
             let phase = self.table.at(key.index).phase;

@@ -35,7 +35,7 @@ impl Due {
         kind << 60 | u64::from(key.generation) << 32 | u64::from(key.index)
     }
 
-    fn from_token(token: u64) -> Self {
+    pub(crate) fn from_token(token: u64) -> Self {
         let generation = (token >> 32) as u32 & GENERATION_MASK;
         let key = Key { index: token as u32, generation };
         match token >> 60 {
@@ -47,9 +47,10 @@ impl Due {
 }
 
 struct Sleep {
+    deadline_ns: u64,
     generation: u32,
     next_free: u32,
-    /// In the wheel; `None` once fired.
+    /// In the wheel, or given up by it for a paused clock; `None` once fired.
     timer: Option<TimerKey>,
     waker: Option<Waker>,
 }
@@ -72,7 +73,13 @@ impl Sleeps {
     fn take(&mut self) -> Key {
         if self.free == NONE {
             let index = self.sleeps.len() as u32;
-            self.sleeps.push(Sleep { generation: 0, next_free: NONE, timer: None, waker: None });
+            self.sleeps.push(Sleep {
+                deadline_ns: 0,
+                generation: 0,
+                next_free: NONE,
+                timer: None,
+                waker: None,
+            });
             return Key { index, generation: 0 };
         }
         let index = self.free;
@@ -87,6 +94,16 @@ impl Sleeps {
             let task = sleep.waker.as_ref().and_then(task_of)?;
             Some((sleep.timer?, task))
         })
+    }
+
+    /// Whether a sleep is not over.
+    pub(crate) fn waits(&mut self, key: Key) -> bool {
+        self.deadline_ns(key).is_some()
+    }
+
+    /// When a sleep that is not over will be.
+    pub(crate) fn deadline_ns(&mut self, key: Key) -> Option<u64> {
+        self.get(key).filter(|sleep| sleep.timer.is_some()).map(|sleep| sleep.deadline_ns)
     }
 
     fn release(&mut self, key: Key) -> (Option<TimerKey>, Option<Waker>) {
@@ -108,6 +125,7 @@ impl State {
         let key = self.sleeps.take();
         let timer = self.wheel.insert(deadline_ns, Due::Sleep(key).token());
         if let Some(sleep) = self.sleeps.get(key) {
+            sleep.deadline_ns = deadline_ns;
             sleep.timer = Some(timer);
             sleep.waker = Some(waker);
         }
@@ -138,17 +156,22 @@ impl State {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.expire(now_ns, |token| due.push(token));
         for token in due.drain(..) {
-            match Due::from_token(token) {
-                Due::Sleep(key) => self.fire_sleep(key),
-                Due::Flush(key) => self.end_flush(key),
-                Due::AcceptRest(key) => self.end_accept_rest(key),
-            }
+            self.happen(Due::from_token(token));
         }
         self.due = due;
         self.note_timers();
     }
 
-    fn fire_sleep(&mut self, key: Key) {
+    /// Does what is due.
+    pub(crate) fn happen(&mut self, due: Due) {
+        match due {
+            Due::Sleep(key) => self.fire_sleep(key),
+            Due::Flush(key) => self.end_flush(key),
+            Due::AcceptRest(key) => self.end_accept_rest(key),
+        }
+    }
+
+    pub(crate) fn fire_sleep(&mut self, key: Key) {
         let Some(sleep) = self.sleeps.get(key) else {
             return;
         };

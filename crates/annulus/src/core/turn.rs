@@ -13,7 +13,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
 
 use super::metrics::Board;
@@ -88,10 +87,7 @@ impl Core {
         }
         state.reap();
         if state.wheel.len() > 0 {
-            let now_ns = state.ring.kernel().now();
-            let round = state.counters.tally.rounds();
-            state.samples.note(round, now_ns);
-            state.expire_timers(now_ns);
+            state.expire();
         }
         let errands = !state.after.is_empty();
         drop(state);
@@ -104,6 +100,9 @@ impl Core {
     /// the next timer, if nothing is left to do.
     #[inline]
     fn enter_ring(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
+        if state.clock.is_paused() && self.executor.is_idle() {
+            return self.wait_paused(state, bound_ns);
+        }
         if self.spin_ns > 0 && self.executor.is_idle() && self.spin(state)? {
             return Ok(());
         }
@@ -113,33 +112,6 @@ impl Core {
                 if may_block { state.wait(bound_ns) } else { state.submit() }
             },
         )
-    }
-
-    /// Looks for completions without sleeping. True if there is something to do.
-    #[cold]
-    fn spin(&self, state: &mut State) -> Result<bool, Errno> {
-        state.counters.spins.add(1);
-        state.submit()?;
-        let mut now_ns = state.ring.kernel().now();
-        let end_ns = now_ns + self.spin_ns;
-        let timer_ns = state.wheel.next_deadline_ns().unwrap_or(u64::MAX);
-        while now_ns < end_ns {
-            for _ in 0..64 {
-                if state.ring.cq_ready() > 0 {
-                    return Ok(true);
-                }
-                if state.ring.task_work_pending() {
-                    state.enter_now()?;
-                    return Ok(true);
-                }
-                std::hint::spin_loop();
-            }
-            if !self.executor.is_idle() || now_ns >= timer_ns {
-                return Ok(true);
-            }
-            now_ns = state.ring.kernel().now();
-        }
-        Ok(false)
     }
 }
 
@@ -200,19 +172,23 @@ impl State {
         self.note_wait();
         // The kernel does not wait if completions are ready, or have overflowed.
         let want = u32::from(self.unsent.is_empty());
-        self.ring.submit_and_wait(want, timeout_ns).map(drop)
+        let consumed = self.ring.submit_and_wait(want, timeout_ns)?;
+        if consumed == 0 {
+            self.lighten();
+        }
+        Ok(())
     }
 
     fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
         let Some(deadline_ns) = self.wheel.next_deadline_ns() else {
             return bound_ns;
         };
-        let left_ns = deadline_ns.saturating_sub(self.ring.kernel().now());
+        let left_ns = deadline_ns.saturating_sub(self.now_ns());
         Some(bound_ns.map_or(left_ns, |bound_ns| bound_ns.min(left_ns)))
     }
 
     /// Submits without waiting, if there is anything to submit or to run.
-    fn submit(&mut self) -> Result<(), Errno> {
+    pub(super) fn submit(&mut self) -> Result<(), Errno> {
         if self.ring.wants_enter() { self.enter_now() } else { Ok(()) }
     }
 

@@ -97,6 +97,11 @@ impl Wheel {
         }
     }
 
+    /// The latest instant that `advance` was told.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
     /// How many timers there are, expired ones that were not popped yet included.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -206,6 +206,12 @@ impl Workers {
         let state = self.lock();
         Levels { threads: state.threads, queue: state.jobs.len(), done: state.done }
     }
+
+    /// Whether a job waits or runs.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        !state.jobs.is_empty() || state.threads > state.idle
+    }
 }
 
 impl fmt::Debug for Workers {

@@ -90,8 +90,50 @@ impl Builder {
 
     /// How long to look for completions before sleeping, default zero. Spinning trades CPU time for
     /// latency.
+    ///
+    /// It adapts: when looking was in vain a few times in a row, most waits sleep at once, and only
+    /// a few look whether it would pay again. So an idle core does not spin.
     pub fn spin(mut self, spin: Duration) -> Self {
         self.config.spin_ns = nanos(spin);
+        self
+    }
+
+    /// Whether a core that was busy just now waits *lightly*, default true: with one timer that is
+    /// due each millisecond, which keeps the tick of its CPU running.
+    ///
+    /// Stopping the tick when the CPU falls idle, and starting it again at the next completion, is
+    /// dear where it means to leave a virtual machine: for one busy connection it can be a third of
+    /// the CPU time. The timer is armed when a core waits twice a millisecond or more with nothing
+    /// to submit, for at most eight milliseconds at a time, and not renewed when that is over; so
+    /// an idle core makes no calls and is not woken. [`Metrics::ticks`](super::Metrics::ticks)
+    /// counts its expirations.
+    ///
+    /// # Kernel
+    /// A `TIMEOUT` of one millisecond, several times where it can be multishot (Linux 6.4), else
+    /// once and again. Where the operation is missing there is no such timer.
+    pub fn keep_tick(mut self, keep_tick: bool) -> Self {
+        self.config.keep_tick = keep_tick;
+        self
+    }
+
+    /// Whether the clock of [`time`](crate::time) stands still from the start, default false; see
+    /// [`time::pause`](crate::time::pause). For tests: `#[annulus::test(start_paused = true)]`.
+    pub fn start_paused(mut self, start_paused: bool) -> Self {
+        self.config.start_paused = start_paused;
+        self
+    }
+
+    /// Whether a core that waits counts as waiting for I/O, default false.
+    ///
+    /// A core always has a request in flight, so it would always count: the system would report
+    /// 100 % I/O wait and I/O pressure while nothing is wrong. On the other hand, CPU frequency
+    /// governors take I/O wait as a reason to keep the clock up.
+    ///
+    /// # Kernel
+    /// [`EnterFlags::NO_IOWAIT`](annulus_ring::abi::EnterFlags::NO_IOWAIT), since Linux 6.15. Older
+    /// kernels (from 6.5 on) count every wait.
+    pub fn iowait(mut self, iowait: bool) -> Self {
+        self.config.iowait = iowait;
         self
     }
 

@@ -48,9 +48,12 @@ pub struct Metrics {
     /// Times that the core looked for completions for a while before it slept
     /// ([`Builder::spin`](super::Builder::spin)).
     pub spins: u64,
-    /// Submission queue entries written; once a turn.
+    /// Expirations of the timer that keeps the CPU's tick running; see
+    /// [`Builder::keep_tick`](super::Builder::keep_tick).
+    pub ticks: u64,
+    /// Submission queue entries written, but for those of the tick; once a turn.
     pub sqes: u64,
-    /// Completion queue entries reaped.
+    /// Completion queue entries reaped, but for those of the tick.
     pub cqes: u64,
     /// Times that the submission queue was full in the middle of a turn.
     pub sq_full: u64,
@@ -149,6 +152,7 @@ impl Metrics {
             &mut self.enters,
             &mut self.waits,
             &mut self.spins,
+            &mut self.ticks,
             &mut self.sqes,
             &mut self.cqes,
             &mut self.sq_full,
@@ -184,8 +188,12 @@ impl Metrics {
             cell("longest, ns", self.longest_turn_ns),
             cell("stalls", self.stalls),
         ];
-        let kernel =
-            vec![cell("enters", self.enters), cell("waits", self.waits), cell("spins", self.spins)];
+        let kernel = vec![
+            cell("enters", self.enters),
+            cell("waits", self.waits),
+            cell("spins", self.spins),
+            cell("ticks", self.ticks),
+        ];
         let queues = vec![
             cell("sqes", self.sqes),
             cell("cqes", self.cqes),
@@ -250,7 +258,7 @@ fn cell(what: &'static str, value: impl Into<u64>) -> Cell {
 }
 
 /// How many fields of [`Metrics`] are counters.
-const COUNTERS: usize = 23;
+const COUNTERS: usize = 24;
 
 struct Cell {
     what: &'static str,

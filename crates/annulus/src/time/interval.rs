@@ -5,12 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::instant::nanos;
 use super::{Instant, Sleep, sleep_until};
 
 /// Ticks every `period`, the first time at once.
 ///
 /// # Panics
 /// If the period is zero.
+///
+/// # Kernel
+/// No request: the next timer of the core is the timeout of its wait (`EXT_ARG`, Linux 5.11).
 ///
 /// ```
 /// # #[annulus::main]
@@ -35,7 +39,15 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval { sleep: sleep_until(start), period, missed: MissedTicks::Burst }
 }
 
-/// What happens to ticks that nobody waited for in time.
+/// What happens to ticks that nobody waited for in time: until the next one was due.
+///
+/// With a period of 10 ms, of which the tick at 10 ms is taken at 45 ms:
+///
+/// | | the ticks that follow come at |
+/// |---|---|
+/// | `Burst` | 45, 45, 45, 50, 60 ms (due at 20, 30, 40, 50, 60) |
+/// | `Delay` | 55, 65, 75 ms |
+/// | `Skip` | 50, 60, 70 ms |
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MissedTicks {
     /// They come at once, one after the other, until the schedule is caught up.
@@ -76,10 +88,9 @@ impl Interval {
             MissedTicks::Delay if now > due + self.period => now + self.period,
             MissedTicks::Delay => due + self.period,
             MissedTicks::Skip => {
-                let late = now.duration_since(due).as_nanos();
-                let periods = late / self.period.as_nanos() + 1;
-                let skipped = u32::try_from(periods).unwrap_or(u32::MAX);
-                due + self.period.saturating_mul(skipped)
+                let period_ns = nanos(self.period);
+                let periods = nanos(now.duration_since(due)) / period_ns + 1;
+                due + Duration::from_nanos(period_ns.saturating_mul(periods))
             }
         };
         self.sleep.reset(next);

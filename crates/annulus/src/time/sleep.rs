@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use annulus_ring::Kernel as _;
 use annulus_task::{CoreId, coop};
 
 use super::Instant;
@@ -16,6 +15,9 @@ use crate::core::{current_id, errors, with_any, with_core};
 ///
 /// # Cancel safety
 /// Dropping it takes the timer away; nothing else happens.
+///
+/// # Kernel
+/// No request: the next timer of the core is the timeout of its wait (`EXT_ARG`, Linux 5.11).
 ///
 /// ```
 /// # #[annulus::main]
@@ -28,7 +30,10 @@ pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now() + duration)
 }
 
-/// Waits until `deadline`; one that has passed is over at the first poll.
+/// Waits until `deadline`, by the clock of the core; one that has passed is over at the first poll.
+///
+/// # Kernel
+/// As [`sleep()`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, entry: None }
 }
@@ -92,7 +97,7 @@ impl Future for Sleep {
                     let (over, displaced) = state.poll_sleep(key, waker);
                     (over, Some(key), displaced)
                 }
-                None if deadline.as_ns() <= state.ring.kernel().now() => (true, None, Some(waker)),
+                None if deadline.as_ns() <= state.now_ns() => (true, None, Some(waker)),
                 None => (false, Some(state.start_sleep(deadline.as_ns(), waker)), None),
             }
         });

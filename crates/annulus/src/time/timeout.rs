@@ -19,6 +19,9 @@ use super::{Instant, Sleep, sleep, sleep_until};
 /// # Errors
 /// [`Elapsed`], which converts into an [`io::Error`] of kind `TimedOut`.
 ///
+/// # Kernel
+/// No request: the next timer of the core is the timeout of its wait (`EXT_ARG`, Linux 5.11).
+///
 /// ```
 /// # #[annulus::main]
 /// # async fn main() -> std::io::Result<()> {
@@ -34,7 +37,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     Timeout { future: future.into_future(), sleep: sleep(duration) }
 }
 
-/// Awaits `future` until `deadline` at most.
+/// Awaits `future` until `deadline` at most, by the clock of the core; else as [`timeout()`].
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout { future: future.into_future(), sleep: sleep_until(deadline) }
 }

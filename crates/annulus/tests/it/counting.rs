@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use annulus_ring::abi::{Errno, Params, RegisterOp};
+use annulus_ring::abi::{EnterFlags, Errno, Params, RegisterOp, SetupFlags};
 use annulus_ring::{AnyKernel, Enter, Kernel, Real, RingMemory, SocketAddress};
 
 /// What a runtime asked of its kernel.
@@ -20,9 +20,19 @@ pub struct Calls {
     /// Reads of the clock: no system calls, but not free.
     pub clock: AtomicU64,
     pub others: AtomicU64,
+    /// Enters that may sleep, and those of them that are no I/O wait.
+    waits: AtomicU64,
+    waits_without_iowait: AtomicU64,
 }
 
 impl Calls {
+    /// `(enters that may sleep, those of them that are no I/O wait)`.
+    pub fn waits(&self) -> (u64, u64) {
+        // ORDERING: SeqCst, as in `now`.
+        let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        (read(&self.waits), read(&self.waits_without_iowait))
+    }
+
     /// `(enters, readings of the clock, others)`.
     pub fn now(&self) -> (u64, u64, u64) {
         // ORDERING: SeqCst; counters of a test, no other memory depends on them.
@@ -35,6 +45,8 @@ impl Calls {
 struct Counting {
     real: Real,
     calls: Arc<Calls>,
+    /// Setup flags that are refused, and how.
+    refused: Option<(SetupFlags, i32)>,
 }
 
 /// Makes kernels that count into `calls`.
@@ -42,8 +54,14 @@ pub fn counting(calls: &Arc<Calls>) -> impl Fn() -> AnyKernel + Send + Sync + 's
     let calls = calls.clone();
     move || {
         let (real, calls) = (Real::new(), calls.clone());
-        AnyKernel::Dyn(Box::new(Counting { real, calls }))
+        AnyKernel::Dyn(Box::new(Counting { real, calls, refused: None }))
     }
+}
+
+/// A kernel that refuses some setup flags.
+pub fn refusing(flags: SetupFlags, errno: i32) -> AnyKernel {
+    let (real, calls) = (Real::new(), Arc::default());
+    AnyKernel::Dyn(Box::new(Counting { real, calls, refused: Some((flags, errno)) }))
 }
 
 impl Counting {
@@ -61,10 +79,20 @@ fn count(counter: &AtomicU64) {
 // SAFETY: every call goes to the real kernel.
 unsafe impl Kernel for Counting {
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
+        if let Some((_, errno)) = self.refused.filter(|(flags, _)| params.flags.intersects(*flags))
+        {
+            return Err(Errno(errno));
+        }
         self.other().setup(entries, params)
     }
     unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
         count(&self.calls.enters);
+        if call.flags.contains(EnterFlags::GETEVENTS) && call.min_complete > 0 {
+            count(&self.calls.waits);
+            if call.flags.contains(EnterFlags::NO_IOWAIT) {
+                count(&self.calls.waits_without_iowait);
+            }
+        }
         // SAFETY: the caller's promise is passed on.
         unsafe { self.real.enter(call) }
     }
@@ -143,6 +171,7 @@ unsafe impl Kernel for Counting {
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Allocations of the calling thread so far.
@@ -150,32 +179,39 @@ pub fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
+/// Bytes that the calling thread has allocated and not freed.
+pub fn bytes() -> i64 {
+    BYTES.get()
+}
+
 /// The allocator of the test binary.
 pub struct Allocator;
 
-fn note() {
+fn note(freed: usize, allocated: usize) {
     // A thread that is ending has no counter any more.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + u64::from(allocated > 0)));
+    let _ = BYTES.try_with(|bytes| bytes.set(bytes.get() + allocated as i64 - freed as i64));
 }
 
 // SAFETY: every call goes to the system's allocator.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
+        note(0, layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note();
+        note(0, layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        note();
+        note(layout.size(), bytes);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(old, layout, bytes) }
     }
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        note(layout.size(), 0);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(old, layout) }
     }

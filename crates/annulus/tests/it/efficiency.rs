@@ -213,7 +213,8 @@ async fn exchange(left: &UnixStream, right: &UnixStream) -> io::Result<()> {
 fn a_turn_is_one_enter_and_nothing_else() {
     let _shared = share_process();
     let calls = Arc::new(Calls::default());
-    check(Runtime::builder().kernel(counting(&calls)), async {
+    let builder = Runtime::builder().keep_tick(false).kernel(counting(&calls));
+    check(builder, async {
         let (left, right) = UnixStream::pair()?;
         exchange(&left, &right).await?;
         let (turns, before) = (metrics()?.turns, calls.now());
@@ -244,7 +245,7 @@ fn many_tasks_share_one_enter() {
 }
 
 /// Whether a thread sleeps in io_uring_enter, and how often it has left its CPU.
-fn thread_status(tid: i32) -> (bool, String) {
+pub fn thread_status(tid: i32) -> (bool, String) {
     let read = |name| std::fs::read_to_string(format!("/proc/self/task/{tid}/{name}"));
     let (call, status) = (read("syscall"), read("status").expect("the thread lives"));
     let enters = call.is_ok_and(|call| {

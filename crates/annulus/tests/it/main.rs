@@ -5,6 +5,7 @@ mod accept;
 mod blocking;
 mod cancel;
 mod choices;
+mod clock;
 mod closing;
 mod cores;
 mod counting;
@@ -26,6 +27,7 @@ mod stream;
 mod tasks;
 mod time;
 mod vectored;
+mod waiting;
 mod wakers;
 
 #[global_allocator]

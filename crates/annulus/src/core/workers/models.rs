@@ -200,7 +200,7 @@ mod tests {
                 })
                 .collect();
             cores.into_iter().for_each(|core| core.join().unwrap());
-            assert_eq!(workers.threads(), 0);
+            assert_eq!(workers.levels().threads, 0);
             assert_eq!(drops.load(Ordering::Relaxed), 6, "a job was lost or dropped twice");
         });
     }

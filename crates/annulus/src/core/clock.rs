@@ -1,0 +1,244 @@
+//! What time it is on a core: the kernel's clock, or a clock that a test holds in its hand.
+//!
+//! ```text
+//!              pause                     advance(d), or auto-advance: + d
+//!   running  ---------->   paused    --------------------------------------> paused
+//!   kernel's             stands still
+//!   clock + offset <------------------ resume: runs on from where it stood
+//! ```
+//!
+//! Owns: the reading of the clock that timers go by, and the timers of a paused clock that are due
+//! within the tick of the wheel but not yet to the nanosecond. Does not own: the timers (`wheel`,
+//! `timers`), nor when a core sleeps (the turn).
+//!
+//! Invariants: the clock never goes back; while it is paused, a sleep ends at exactly its deadline,
+//! in the order of deadlines; the wheel is at most one of its ticks ahead of a paused clock; bounds
+//! that are about the real world (spinning, the end of the core) do not go by it.
+//!
+//! **Auto-advance.** A core with a paused clock that would otherwise sleep moves the clock to its
+//! next timer instead. What may still happen by itself comes first: jobs on other threads, and
+//! requests that the kernel ends without anybody's help (a second of real time at most, for some
+//! never end). After anything has completed it looks a millisecond longer, for answers of peers.
+
+use annulus_ring::abi::Errno;
+use annulus_ring::{AnyKernel, Kernel as _};
+
+use super::key::Key;
+use super::table::{Lane, Phase};
+use super::timers::Due;
+use super::wheel::TICK_NS;
+use super::{Core, State};
+
+/// The clock of a core.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    /// Ahead of the kernel's clock, modulo 2^64: also behind it.
+    offset_ns: u64,
+    /// Where it stands, if it is paused.
+    paused_ns: Option<u64>,
+    /// Sleeps that the wheel has given up, each with its deadline; none is due yet.
+    held: Vec<(u64, Key)>,
+    /// Completions that had been reaped when the clock was moved last.
+    cqes: u64,
+}
+
+/// How often a paused core that may not move its clock looks whether it may now.
+const LOOK_NS: u64 = 1_000_000;
+/// How many looks requests in flight hold the clock, if nothing completes meanwhile.
+const LOOKS_MAX: u32 = 1000;
+/// Not a moment but "never".
+const NEVER_NS: u64 = u64::MAX;
+
+impl Clock {
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused_ns.is_some()
+    }
+
+    /// Timers that the wheel does not have, though some of them may have been cancelled.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The time on it.
+    #[inline]
+    pub(crate) fn now_ns(&self, kernel: &AnyKernel) -> u64 {
+        match self.paused_ns {
+            None => kernel.now().wrapping_add(self.offset_ns),
+            Some(paused_ns) => paused_ns,
+        }
+    }
+}
+
+impl State {
+    /// The time on this core's clock.
+    #[inline]
+    pub(crate) fn now_ns(&mut self) -> u64 {
+        self.clock.now_ns(self.ring.kernel())
+    }
+
+    /// Stops the clock. False if it stands already.
+    pub(crate) fn pause_clock(&mut self) -> bool {
+        if self.clock.is_paused() {
+            return false;
+        }
+        let now_ns = self.now_ns();
+        self.clock.paused_ns = Some(now_ns);
+        self.clock.cqes = self.counters.cqes.read();
+        true
+    }
+
+    /// Lets the clock run on from where it stands. False if it runs already.
+    pub(crate) fn resume_clock(&mut self) -> bool {
+        let Some(paused_ns) = self.clock.paused_ns else {
+            return false;
+        };
+        // The wheel may be a part of a tick ahead, and does not go back.
+        let now_ns = paused_ns.max(self.wheel.now_ns());
+        self.move_clock(now_ns);
+        self.clock.paused_ns = None;
+        self.clock.offset_ns = now_ns.wrapping_sub(self.ring.kernel().now());
+        true
+    }
+
+    /// Moves the paused clock on by so much. False if it runs.
+    pub(crate) fn advance_clock(&mut self, by_ns: u64) -> bool {
+        let Some(paused_ns) = self.clock.paused_ns else {
+            return false;
+        };
+        self.move_clock(paused_ns.saturating_add(by_ns));
+        true
+    }
+
+    /// Does what is due by the running clock. What is due by a paused one was done when it moved.
+    #[inline]
+    pub(crate) fn expire(&mut self) {
+        if !self.clock.is_paused() {
+            let now_ns = self.now_ns();
+            self.samples.note(self.counters.tally.rounds(), now_ns);
+            self.expire_timers(now_ns);
+        }
+    }
+
+    /// Lets go of timers that were cancelled while they were held.
+    pub(crate) fn forget_held_timers(&mut self) {
+        let mut held = std::mem::take(&mut self.clock.held);
+        held.retain(|(_, key)| self.sleeps.waits(*key));
+        self.clock.held = held;
+    }
+
+    fn move_clock(&mut self, now_ns: u64) {
+        self.clock.paused_ns = Some(now_ns);
+        self.clock.cqes = self.counters.cqes.read();
+        self.collect(now_ns.checked_next_multiple_of(TICK_NS).unwrap_or(NEVER_NS - 1));
+        self.clock.held.sort_by_key(|(deadline_ns, _)| *deadline_ns);
+        let later = self.clock.held.partition_point(|(deadline_ns, _)| *deadline_ns <= now_ns);
+        let mut held = std::mem::take(&mut self.clock.held);
+        for (_, key) in held.drain(..later) {
+            self.fire_sleep(key);
+        }
+        self.clock.held = held;
+    }
+
+    /// Takes out of the wheel what is due by its tick: sleeps are held until their moment, whatever
+    /// else there is happens now. Whether there was anything else.
+    fn collect(&mut self, tick_ns: u64) -> bool {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(tick_ns, |token| due.push(token));
+        let mut others = false;
+        for token in due.drain(..) {
+            match Due::from_token(token) {
+                Due::Sleep(key) => {
+                    if let Some(deadline_ns) = self.sleeps.deadline_ns(key) {
+                        self.clock.held.push((deadline_ns, key));
+                    }
+                }
+                other => {
+                    others = true;
+                    self.happen(other);
+                }
+            }
+        }
+        self.due = due;
+        others
+    }
+
+    /// Moves the paused clock to the next timer, or to `bound_ns` from now if that is sooner. False
+    /// if there is neither.
+    fn advance_to_next(&mut self, bound_ns: Option<u64>) -> bool {
+        let Some(paused_ns) = self.clock.paused_ns else {
+            return false;
+        };
+        let bound_ns = bound_ns.map_or(NEVER_NS, |bound_ns| paused_ns.saturating_add(bound_ns));
+        loop {
+            self.forget_held_timers();
+            let first_ns = self.clock.held.iter().map(|(deadline_ns, _)| *deadline_ns).min();
+            // The wheel has only later ones than those that it has given up.
+            let next_ns = first_ns.or_else(|| self.wheel.next_deadline_ns()).unwrap_or(NEVER_NS);
+            if next_ns.min(bound_ns) == NEVER_NS {
+                return false;
+            }
+            if first_ns.is_some() || bound_ns < next_ns {
+                self.move_clock(next_ns.min(bound_ns));
+                return true;
+            }
+            // A slot of the wheel may only move down a level: then there is more to look for.
+            if self.collect(next_ns) {
+                self.move_clock(next_ns.max(paused_ns));
+                return true;
+            }
+        }
+    }
+
+    /// Whether the kernel has requests that it ends by itself, not when a peer sends something.
+    fn awaits_kernel(&mut self) -> bool {
+        let live = self.table.live();
+        let waits = |key: Key| {
+            let slot = self.table.at(key.index);
+            slot.phase != Phase::Done && slot.lane != Lane::Recv
+        };
+        live.into_iter().any(waits) || self.closes + self.cancels > 0
+    }
+}
+
+impl Core {
+    /// The wait of a core whose clock is paused: moves the clock rather than sleep.
+    #[cold]
+    pub(crate) fn wait_paused(
+        &self,
+        state: &mut State,
+        bound_ns: Option<u64>,
+    ) -> Result<(), Errno> {
+        let mut looks = 0;
+        loop {
+            let answers = looks == 0 && state.counters.cqes.read() != state.clock.cqes;
+            let requests = looks < LOOKS_MAX && state.awaits_kernel();
+            let looks_on = answers || requests || self.blocking.is_busy();
+            // Without a timer this is a sleep like any other.
+            state.forget_held_timers();
+            let timers = bound_ns.is_some() || state.wheel.len() > 0 || state.clock.held() > 0;
+            let timeout_ns = (looks_on || timers).then_some(LOOK_NS);
+            state.note_wait();
+            self.executor.sleep(|may_block| {
+                let wait = may_block
+                    && (looks_on || !timers)
+                    && state.unsent.is_empty()
+                    && state.ring.cq_ready() == 0;
+                state.ring.submit_and_wait(u32::from(wait), timeout_ns).map(drop)
+            })?;
+            let more = state.ring.cq_ready() > 0
+                || state.ring.overflowed()
+                || !state.unsent.is_empty()
+                || !self.executor.is_idle();
+            if more {
+                return Ok(());
+            }
+            if !looks_on {
+                state.advance_to_next(bound_ns);
+                return Ok(());
+            }
+            looks += 1;
+        }
+    }
+}
