@@ -22,6 +22,7 @@ mod pool;
 mod refused;
 mod runtime;
 mod sim;
+mod sqpoll;
 mod stall;
 mod stream;
 mod tasks;
