@@ -34,6 +34,7 @@ pub struct Row {
     pub program: Program,
     pub role: Role,
     pub spin_us: u64,
+    /// Whether a timer keeps the tick of the CPU running.
     pub tick: bool,
 }
 
@@ -65,6 +66,7 @@ impl Row {
 const LIMIT: &str = "limit: ring loop";
 const OURS: &str = "annulus";
 const AGAIN: &str = "annulus again";
+const UNTICKED: &str = "annulus, lets the tick stop";
 
 /// All cases of a workload.
 pub fn cases(workload: Workload) -> Vec<Case> {
@@ -110,8 +112,9 @@ fn read_rows() -> Vec<Row> {
 fn echo_rows() -> Vec<Row> {
     vec![
         Row::new(LIMIT, Program::EchoLimit, Role::Limit),
-        Row::new(OURS, Program::EchoOurs, Role::Ours { against: 0 }),
-        Row::new(AGAIN, Program::EchoOurs, Role::Again { of: 1 }),
+        Row::new(OURS, Program::EchoOurs, Role::Ours { against: 0 }).tick(),
+        Row::new(AGAIN, Program::EchoOurs, Role::Again { of: 1 }).tick(),
+        Row::new(UNTICKED, Program::EchoOurs, Role::Ours { against: 0 }),
     ]
 }
 
@@ -120,10 +123,11 @@ fn lonely_echo_rows() -> Vec<Row> {
     let (limit, ours) = (Program::EchoLimit, Program::EchoOurs);
     vec![
         Row::new(LIMIT, limit, Role::Limit),
-        Row::new("limit: with a 1 ms timer", limit, Role::Limit).tick(),
+        Row::new("limit: loop with timer", limit, Role::Limit).tick(),
         Row::new("limit: spins 50 µs", limit, Role::Limit).spin(50),
-        Row::new(OURS, ours, Role::Ours { against: 1 }),
-        Row::new(AGAIN, ours, Role::Again { of: 3 }),
+        Row::new(OURS, ours, Role::Ours { against: 1 }).tick(),
+        Row::new(AGAIN, ours, Role::Again { of: 3 }).tick(),
+        Row::new(UNTICKED, ours, Role::Ours { against: 0 }),
         Row::new("annulus, spins 50 µs", ours, Role::Ours { against: 2 }).spin(50),
     ]
 }
@@ -142,14 +146,16 @@ mod tests {
                 match row.role {
                     Role::Limit => {}
                     Role::Ours { against } => {
-                        assert_eq!(case.rows[against].role, Role::Limit);
-                        assert_eq!(case.rows[against].spin_us, row.spin_us);
+                        let limit = &case.rows[against];
+                        assert_eq!(limit.role, Role::Limit);
+                        assert_eq!(limit.spin_us, row.spin_us);
                     }
                     Role::Again { of } => {
                         repeated += 1;
                         assert!(matches!(case.rows[of].role, Role::Ours { .. }));
                         assert_eq!(case.rows[of].program, row.program);
-                        assert_eq!(case.rows[of].spin_us, row.spin_us);
+                        let first = &case.rows[of];
+                        assert_eq!((first.spin_us, first.tick), (row.spin_us, row.tick));
                     }
                 }
             }

@@ -100,12 +100,11 @@ fn serve(args: &Args) -> io::Result<ExitCode> {
     let address = listener.local_addr()?;
     std::thread::Builder::new().spawn(answer_for_cpu_time)?;
     say(&format!("listening {address}"))?;
-    let spin = Duration::from_micros(args.spin);
+    let waiting = limit::echo::Waiting { spin: Duration::from_micros(args.spin), tick: args.tick };
     if args.program == Program::EchoOurs {
-        ours::echo(listener, spin)?;
+        ours::echo(listener, waiting)?;
     } else {
-        let tick = args.tick;
-        limit::echo::run(listener, args.parallel, limit::echo::Waiting { spin, tick })?;
+        limit::echo::run(listener, args.parallel, waiting)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,6 @@
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
 use annulus::fs::File;
 use annulus::net::TcpListener;
@@ -65,8 +64,9 @@ pub fn read(meter: Meter, parallel: u32, pages: Pages) -> io::Result<Meter> {
 ///
 /// # Errors
 /// As [`nop`].
-pub fn echo(listener: std::net::TcpListener, spin: Duration) -> io::Result<()> {
-    let runtime = Runtime::builder().spin(spin).build()?;
+pub fn echo(listener: std::net::TcpListener, waiting: limit::echo::Waiting) -> io::Result<()> {
+    let limit::echo::Waiting { spin, tick } = waiting;
+    let runtime = Runtime::builder().spin(spin).keep_tick(tick).build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         loop {
