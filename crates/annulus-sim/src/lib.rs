@@ -27,10 +27,12 @@ mod ring;
 mod sim;
 mod socket;
 mod stream;
+mod unreliable;
 mod world;
 
 pub use choice::Choice;
 pub use fault::{Fault, Faults, Report};
 pub use profile::Profile;
 pub use sim::Sim;
+pub use unreliable::Unreliable;
 pub use world::World;

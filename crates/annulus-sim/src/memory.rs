@@ -14,13 +14,16 @@
 mod address;
 mod entry;
 mod group;
+mod published;
 mod queues;
 mod seam;
 mod span;
+mod unreliable;
 
 pub(crate) use address::{address_bytes, socket_address};
 pub(crate) use entry::{Entry, blank_statx, statx_bytes};
 pub(crate) use group::GroupMemory;
+pub(crate) use published::Published;
 pub(crate) use queues::Queues;
 pub(crate) use seam::Registration;
 pub(crate) use span::{Saved, Span};

@@ -8,4 +8,5 @@ mod determinism;
 mod faults;
 mod property;
 mod setup;
+mod unreliable;
 mod violations;

@@ -1,0 +1,128 @@
+//! Any kernel, whose `enter` fails as a busy machine's does.
+//!
+//! Owns: when a call fails, how, and the count of it. Does not own: the calls themselves, nor any
+//! other fault (the simulated kernel has those).
+//!
+//! Invariants: the same seed and the same calls give the same failures; a chain of linked entries
+//! is consumed whole or not at all, as Linux consumes it; no entry is ever given twice.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annulus_abi::{EnterFlags, Errno};
+use annulus_ring::Enter;
+
+use crate::choice::split_mix;
+use crate::fault::{Fault, Faults, Report};
+use crate::memory::Published;
+
+/// A kernel around another one, mostly the [real](annulus_ring::Real) one, in which
+/// io_uring_enter(2) fails by seed.
+///
+/// Of the classes of [`Faults`] it knows those of the call itself: [`Eintr`](Fault::Eintr),
+/// [`Eagain`](Fault::Eagain) and [`Ebusy`](Fault::Ebusy) before anything was consumed,
+/// [`PartialSubmit`](Fault::PartialSubmit), after which the call does not wait, and
+/// [`LateError`](Fault::LateError): everything is consumed and waited for, and an error is
+/// reported. All others are ignored. Rates must leave some calls alone, or nothing ever happens.
+///
+/// ```
+/// use annulus_ring::{AnyKernel, Real, Ring, op::Nop};
+/// use annulus_sim::{Fault, Faults, Unreliable};
+///
+/// let faults = Faults::none().with(Fault::Eintr, 500);
+/// let kernel = Unreliable::new(Real::new(), 42, faults);
+/// let mut ring = Ring::builder().kernel(AnyKernel::Dyn(Box::new(kernel))).build()?;
+/// // SAFETY: a NOP borrows no memory.
+/// unsafe { ring.push(&Nop, 7) }?;
+/// while ring.cq_ready() == 0 {
+///     let _ = ring.submit_and_wait(1, None);
+/// }
+/// assert_eq!(ring.completions().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Unreliable<K> {
+    pub(crate) inner: K,
+    pub(crate) published: Option<Published>,
+    state: u64,
+    faults: Faults,
+    report: Arc<Mutex<Report>>,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// It fails before it has done anything.
+    Fails(Errno),
+    /// It is made like this, and if it succeeds this is said instead.
+    Made(EnterShape, Option<Errno>),
+}
+
+/// What of a call is changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct EnterShape {
+    pub(crate) to_submit: u32,
+    pub(crate) min_complete: u32,
+    pub(crate) flags: EnterFlags,
+}
+
+impl<K> Unreliable<K> {
+    /// Wraps a kernel. Every decision follows from `seed`.
+    pub fn new(inner: K, seed: u64, faults: Faults) -> Self {
+        Self { inner, published: None, state: seed, faults, report: Arc::default() }
+    }
+
+    /// Adds what happens to a report that others read and other kernels may add to: its `enters`,
+    /// and the counts of the classes above.
+    #[must_use]
+    pub fn reporting_to(mut self, report: Arc<Mutex<Report>>) -> Self {
+        self.report = report;
+        self
+    }
+
+    /// Decides on a call.
+    pub(crate) fn judge(&mut self, call: &Enter) -> Verdict {
+        self.note(|report| report.enters += 1);
+        for (fault, errno) in [
+            (Fault::Eintr, libc::EINTR),
+            (Fault::Eagain, libc::EAGAIN),
+            (Fault::Ebusy, libc::EBUSY),
+        ] {
+            if self.strikes(fault) {
+                self.note(|report| report.counted(fault));
+                return Verdict::Fails(Errno(errno));
+            }
+        }
+        let Enter { to_submit, min_complete, flags, .. } = *call;
+        let whole = EnterShape { to_submit, min_complete, flags };
+        if let Some(part) = self.part_of(to_submit) {
+            self.note(|report| report.counted(Fault::PartialSubmit));
+            let flags = flags.without(EnterFlags::GETEVENTS);
+            return Verdict::Made(EnterShape { to_submit: part, min_complete: 0, flags }, None);
+        }
+        let late = self.strikes(Fault::LateError).then(|| {
+            self.note(|report| report.counted(Fault::LateError));
+            Errno(
+                [libc::EINTR, libc::EAGAIN, libc::EBUSY][(split_mix(&mut self.state) % 3) as usize],
+            )
+        });
+        Verdict::Made(whole, late)
+    }
+
+    /// How many entries are consumed, if not all of them.
+    fn part_of(&mut self, to_submit: u32) -> Option<u32> {
+        if to_submit < 2 || !self.strikes(Fault::PartialSubmit) {
+            return None;
+        }
+        let wish = 1 + (split_mix(&mut self.state) % u64::from(to_submit - 1)) as u32;
+        let published = self.published.as_ref()?;
+        (wish..to_submit).find(|&part| published.ends_chain(part - 1))
+    }
+
+    fn strikes(&mut self, fault: Fault) -> bool {
+        split_mix(&mut self.state) % 1000 < u64::from(self.faults.rate(fault))
+    }
+
+    fn note(&self, count: impl FnOnce(&mut Report)) {
+        count(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
