@@ -6,6 +6,7 @@
 mod asking;
 mod builder;
 mod cores;
+pub(crate) mod default_kernel;
 mod dump;
 mod error;
 mod handle;
@@ -29,6 +30,7 @@ pub use crate::core::limits::raise_descriptor_limit;
 pub use asking::{DumpError, Dumping, Stuck, StuckAt, dump};
 pub use builder::Builder;
 pub use cores::{Cores, available_cores};
+pub use default_kernel::set_default_kernel;
 pub use dump::{
     Armed, DescriptorDump, DescriptorKind, Dump, RequestDump, RequestState, Since, TaskDump,
     WaitsFor,

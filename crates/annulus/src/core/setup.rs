@@ -32,7 +32,7 @@ use super::waiting::{Spin, Tick};
 use super::wheel::Wheel;
 use super::workers::{Shape as Threads, Workers};
 use super::{Core, State, process};
-use crate::runtime::Error;
+use crate::runtime::{Error, default_kernel};
 
 /// Makes the kernel of a ring.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub(crate) struct Config {
     pub(crate) send_high_bytes: usize,
     pub(crate) shutdown_ns: u64,
     pub(crate) mask: Mask,
-    /// The real kernel if nothing else is said.
+    /// The default of the process if nothing else is said.
     pub(crate) kernel: Option<KernelMaker>,
     pub(crate) threads: Threads,
     /// The threads of a launch, which its cores share; else each core has its own.
@@ -174,7 +174,7 @@ impl Core {
 fn build_ring(config: &Config) -> Result<Ring, Error> {
     let mut builder =
         Ring::builder().entries(config.entries).mask(config.mask).no_iowait(!config.iowait);
-    if let Some(KernelMaker(make)) = &config.kernel {
+    if let Some(KernelMaker(make)) = config.kernel.as_ref().or_else(default_kernel::chosen) {
         builder = builder.kernel(make());
     }
     if let Some(entries) = config.cq_entries {

@@ -221,7 +221,8 @@ impl Builder {
     }
 
     /// Puts another kernel behind the runtime: a simulated one, or one that looks at the calls to
-    /// the real one. The real one by default. `make` is called once for each runtime.
+    /// the real one. By default the one of the process
+    /// ([`set_default_kernel`](super::set_default_kernel)). `make` is called once for each runtime.
     ///
     /// ```
     /// use annulus::runtime::Runtime;

@@ -9,7 +9,7 @@ use annulus::net::{Parsed, UnixStream};
 use annulus::runtime::{Runtime, metrics};
 use annulus::time::timeout;
 
-use crate::harness::{own_process, pair, run, run_on, share_process, turns};
+use crate::harness::{own_process, pair, run, run_on, share_process, turns, wait_for};
 
 /// Longer than anything here takes, so that only a hang meets it.
 const FOREVER: Duration = Duration::from_secs(30);
@@ -213,10 +213,7 @@ fn a_forked_child_leaves_its_parents_runtime_alone() {
         // SAFETY: ends the child without running its parent's exit handlers.
         unsafe { libc::_exit(0) };
     }
-    let mut status = 0;
-    // SAFETY: waits for the child above; `status` is a valid place.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert_eq!(status, 0, "the child died");
+    assert_eq!(wait_for(child), 0, "the child died");
     runtime.block_on(async {
         left.write_all("alive").await.unwrap();
         assert_eq!(&*right.recv().await.unwrap().unwrap(), b"alive");

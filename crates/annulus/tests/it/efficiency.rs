@@ -15,6 +15,7 @@ use annulus_ring::op::Nop;
 
 use crate::counting::{Calls, allocations, counting};
 use crate::harness::{Scratch, check, pair, run, share_process, skip};
+use crate::hostile::{Quiet as _, skip_unless_quiet};
 
 async fn nop() -> io::Result<()> {
     // SAFETY: a no-op points to nothing.
@@ -211,6 +212,9 @@ async fn exchange(left: &UnixStream, right: &UnixStream) -> io::Result<()> {
 
 #[test]
 fn a_turn_is_one_enter_and_nothing_else() {
+    if skip_unless_quiet() {
+        return;
+    }
     let _shared = share_process();
     let calls = Arc::new(Calls::default());
     let builder = Runtime::builder().keep_tick(false).kernel(counting(&calls));
@@ -230,6 +234,9 @@ fn a_turn_is_one_enter_and_nothing_else() {
 
 #[test]
 fn many_tasks_share_one_enter() {
+    if skip_unless_quiet() {
+        return;
+    }
     let _shared = share_process();
     let calls = Arc::new(Calls::default());
     check(Runtime::builder().kernel(counting(&calls)), async {
@@ -258,6 +265,9 @@ pub fn thread_status(tid: i32) -> (bool, String) {
 
 #[test]
 fn an_idle_core_makes_no_system_call() {
+    if skip_unless_quiet() {
+        return;
+    }
     let _shared = share_process();
     let calls = Arc::new(Calls::default());
     let make = counting(&calls);
@@ -315,6 +325,7 @@ fn strace_sees_nothing_but_enters_in_a_steady_state() {
         .arg(this)
         .args(["--exact", name])
         .env(TRACED, "1")
+        .quiet()
         .output();
     let calls = std::fs::read_to_string(&log).unwrap_or_default();
     match status {

@@ -11,7 +11,7 @@ use annulus::net::UnixStream;
 use annulus::runtime::{CoreHandle, Runtime};
 use annulus::task::JoinHandle;
 
-use crate::harness::{check, descriptors, own_process, share_process};
+use crate::harness::{check, descriptors, own_process, share_process, wait_for};
 
 /// Runs `child` in a forked child, and gives how that ended: 0 if `child` returned.
 fn in_child(child: impl FnOnce()) -> i32 {
@@ -24,9 +24,7 @@ fn in_child(child: impl FnOnce()) -> i32 {
         // SAFETY: ends this process at once.
         unsafe { libc::_exit(i32::from(ended.is_err())) };
     }
-    let mut status = 0;
-    // SAFETY: `pid` is a child of this process, and `status` a valid place.
-    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    let status = wait_for(pid);
     assert!(libc::WIFEXITED(status), "the child was killed by signal {}", status & 0x7f);
     libc::WEXITSTATUS(status)
 }

@@ -77,6 +77,16 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
+/// Waits for a child of this process, and gives its status.
+pub fn wait_for(child: libc::pid_t) -> i32 {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place.
+    while unsafe { libc::waitpid(child, &mut status, 0) } != child {
+        assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
+    }
+    status
+}
+
 /// A directory that is made and removed while no test looks at the descriptors of the process.
 pub struct Scratch(Option<tempfile::TempDir>);
 

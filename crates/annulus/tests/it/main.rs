@@ -16,6 +16,7 @@ mod files;
 mod foreign;
 mod hand_off;
 mod harness;
+mod hostile;
 mod limits;
 mod metrics;
 mod pool;
