@@ -22,7 +22,9 @@ use crate::memory::Published;
 /// [`Eagain`](Fault::Eagain) and [`Ebusy`](Fault::Ebusy) before anything was consumed,
 /// [`PartialSubmit`](Fault::PartialSubmit), after which the call does not wait, and
 /// [`LateError`](Fault::LateError): everything is consumed and waited for, and an error is
-/// reported. All others are ignored. Rates must leave some calls alone, or nothing ever happens.
+/// reported. All others are ignored. [`Eintr`](Fault::Eintr) meets sendfile(2) and poll(2), too:
+/// the other calls of the seam that signals interrupt. Rates must leave some calls alone, or
+/// nothing ever happens.
 ///
 /// ```
 /// use annulus_ring::{AnyKernel, Real, Ring, op::Nop};
@@ -106,6 +108,15 @@ impl<K> Unreliable<K> {
             )
         });
         Verdict::Made(whole, late)
+    }
+
+    /// Whether a signal comes before another call has done anything.
+    pub(crate) fn interrupt(&mut self) -> Result<(), Errno> {
+        if !self.strikes(Fault::Eintr) {
+            return Ok(());
+        }
+        self.note(|report| report.counted(Fault::Eintr));
+        Err(Errno(libc::EINTR))
     }
 
     /// How many entries are consumed, if not all of them.

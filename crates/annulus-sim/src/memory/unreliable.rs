@@ -51,6 +51,7 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
     }
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
+        self.interrupt()?;
         self.inner.poll_ring(timeout_ns)
     }
 
@@ -119,6 +120,7 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         offset: u64,
         len: usize,
     ) -> Result<usize, Errno> {
+        self.interrupt()?;
         self.inner.send_file(socket, file, offset, len)
     }
 
