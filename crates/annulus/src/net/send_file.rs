@@ -32,6 +32,7 @@ pub(super) async fn send_file(socket: &Socket, file: &File, range: Range<u64>) -
         match send_cached(socket, file, at, want)? {
             Sent::Bytes(0) => break,
             Sent::Bytes(n) => at += n,
+            Sent::Interrupted => {}
             Sent::SocketFull => {
                 let events = libc::POLLOUT as u32;
                 Op::new(Ready { handle: socket.owned.handle(), events }).await?;
@@ -61,6 +62,8 @@ fn exactly(mut room: Vec<u8>, bytes: usize) -> Vec<u8> {
 
 enum Sent {
     Bytes(u64),
+    /// By a signal, before anything was sent.
+    Interrupted,
     SocketFull,
     NotCached,
 }
@@ -78,6 +81,7 @@ fn send_cached(socket: &Socket, file: &File, at: u64, want: u64) -> io::Result<S
         match kernel.send_file(to, from, at, want as usize) {
             Ok(n) => Ok(Sent::Bytes(n as u64)),
             Err(Errno(libc::EAGAIN)) => Ok(Sent::SocketFull),
+            Err(Errno(libc::EINTR)) => Ok(Sent::Interrupted),
             // Not every file has pages to send (procfs): the ring can read those.
             Err(Errno(libc::EINVAL)) => Ok(Sent::NotCached),
             Err(errno) => Err(io::Error::from(errno)),
