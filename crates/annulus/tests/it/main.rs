@@ -25,6 +25,7 @@ mod runtime;
 mod sim;
 mod sqpoll;
 mod stall;
+mod storm;
 mod stream;
 mod tasks;
 mod time;
