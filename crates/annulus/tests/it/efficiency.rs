@@ -72,7 +72,7 @@ fn an_accepted_connection_costs_no_request_of_its_own() {
 }
 
 /// Allocations of `rounds` rounds after as many to warm up.
-async fn steady<F>(rounds: usize, mut round: impl FnMut() -> F) -> io::Result<u64>
+pub async fn steady<F>(rounds: usize, mut round: impl FnMut() -> F) -> io::Result<u64>
 where
     F: Future<Output = io::Result<()>>,
 {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests, too")]
 
 mod accept;
+mod allocations;
 mod blocking;
 mod cancel;
 mod choices;
