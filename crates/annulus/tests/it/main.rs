@@ -19,6 +19,8 @@ mod hand_off;
 mod harness;
 mod hostile;
 mod limits;
+#[cfg(target_arch = "x86_64")]
+mod locked;
 mod metrics;
 mod pool;
 mod refused;
@@ -36,3 +38,8 @@ mod wakers;
 
 #[global_allocator]
 static ALLOCATOR: counting::Allocator = counting::Allocator;
+
+#[cfg(not(target_arch = "x86_64"))]
+#[test]
+#[ignore = "only the instructions of x86-64 are known"]
+fn locked_instructions_are_counted() {}
