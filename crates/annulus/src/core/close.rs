@@ -132,8 +132,17 @@ impl State {
     /// Closes a descriptor through the ring.
     pub(crate) fn push_close(&mut self, fd: RawFd) {
         self.closes += 1;
-        let key = Key { index: 0, generation: 0 };
+        let key = Key { index: fd as u32, generation: 0 };
         self.push(user_data(UserKind::Close, key), |sqe| Close { fd }.encode(sqe));
+    }
+
+    /// A close has ended. The last resort of a shutdown cancels everything, and a close that was
+    /// cancelled while it waited for a worker has not closed anything.
+    pub(crate) fn on_close(&mut self, key: Key, res: i32) {
+        self.closes -= 1;
+        if res == -libc::ECANCELED {
+            self.close_descriptor(key.index as RawFd);
+        }
     }
 
     fn release_fixed(&mut self, fixed: u32) {

@@ -179,7 +179,7 @@ impl State {
                     self.arm_bell();
                 }
             }
-            Some((Kind::Close, _)) => self.closes -= 1,
+            Some((Kind::Close, key)) => self.on_close(key, cqe.res),
             Some((Kind::Tick, _)) => self.on_tick(cqe),
             None => match victim_of(cqe.user_data) {
                 Some(victim) => self.on_cancel(victim, cqe.res),

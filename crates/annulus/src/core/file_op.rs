@@ -10,7 +10,7 @@ use annulus_ring::abi::{FsyncFlags, Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::Handle;
-use super::op::Operation;
+use super::op::{Late, Operation};
 use super::{Core, errors};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, receive_len, send_len};
 
@@ -161,5 +161,12 @@ unsafe impl Operation for CloseFd {
 
     fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
         Err(error)
+    }
+
+    /// Only the end of a runtime cancels a close; one that never ran has not closed anything.
+    fn orphan(self, core: &Core, late: Late) {
+        if late.res == -libc::ECANCELED {
+            core.state.borrow_mut().close_descriptor(self.0);
+        }
     }
 }
