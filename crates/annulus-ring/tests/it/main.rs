@@ -6,6 +6,7 @@ mod buffers;
 mod faults;
 mod files;
 mod fork;
+mod hazards;
 mod ladder;
 mod ops;
 mod queues;

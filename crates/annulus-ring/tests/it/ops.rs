@@ -30,12 +30,12 @@ use annulus_ring::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A ring of a size that suits every test here.
-fn ring() -> Ring {
+pub fn ring() -> Ring {
     Ring::builder().entries(32).build().unwrap()
 }
 
 /// Whether the kernel has all of `ops`; what it lacks is said on standard error.
-fn supported(ring: &Ring, ops: &[Opcode]) -> bool {
+pub fn supported(ring: &Ring, ops: &[Opcode]) -> bool {
     let mut all = true;
     for &op in ops {
         if !ring.capabilities().supports(op) {
@@ -53,7 +53,7 @@ fn said(why: &str, op: Opcode) {
 }
 
 /// Both ends of a pipe, the one to read from first.
-fn pipe() -> (File, File) {
+pub fn pipe() -> (File, File) {
     let mut ends = [-1; 2];
     // SAFETY: room for the two descriptors that the call writes.
     let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
@@ -66,20 +66,20 @@ fn pipe() -> (File, File) {
 }
 
 /// Pushes `op` as the next link of a chain, or with other flags, without submitting.
-fn link<O: Op>(ring: &mut Ring, op: &O, user_data: u64, flags: SqeFlags) {
+pub fn link<O: Op>(ring: &mut Ring, op: &O, user_data: u64, flags: SqeFlags) {
     // SAFETY: the tests keep what their operations point at until they saw the last completion; one
     // that fails before ends the process.
     unsafe { ring.push_with_flags(op, user_data, flags) }.unwrap();
 }
 
 /// Pushes and submits `op`.
-fn push<O: Op>(ring: &mut Ring, op: &O, user_data: u64) {
+pub fn push<O: Op>(ring: &mut Ring, op: &O, user_data: u64) {
     link(ring, op, user_data, SqeFlags::EMPTY);
     ring.submit().unwrap();
 }
 
 /// Submits what was pushed and waits for the next completion.
-fn next(ring: &mut Ring) -> Cqe {
+pub fn next(ring: &mut Ring) -> Cqe {
     if ring.sq_pending() > 0 {
         ring.submit().unwrap();
     }
@@ -94,14 +94,14 @@ fn next(ring: &mut Ring) -> Cqe {
 }
 
 /// Waits for two completions, in whichever order, and gives them in the order of their user data.
-fn next_two(ring: &mut Ring) -> [Cqe; 2] {
+pub fn next_two(ring: &mut Ring) -> [Cqe; 2] {
     let mut cqes = [next(ring), next(ring)];
     cqes.sort_by_key(|cqe| cqe.user_data);
     cqes
 }
 
 /// Runs `op` alone.
-fn run<O: Op>(ring: &mut Ring, op: &O) -> Result<O::Output, Errno> {
+pub fn run<O: Op>(ring: &mut Ring, op: &O) -> Result<O::Output, Errno> {
     const ALONE: u64 = 0xa10e;
     push(ring, op, ALONE);
     let cqe = next(ring);
@@ -110,7 +110,7 @@ fn run<O: Op>(ring: &mut Ring, op: &O) -> Result<O::Output, Errno> {
 }
 
 /// What a completion of `O` means, errors as their number.
-fn decode<O: Op>(cqe: &Cqe) -> Result<O::Output, Errno> {
+pub fn decode<O: Op>(cqe: &Cqe) -> Result<O::Output, Errno> {
     O::decode(cqe).map_err(|error| Errno(error.raw_os_error().unwrap()))
 }
 
