@@ -64,9 +64,13 @@ impl Machine {
         }
     }
 
-    /// The effect of a request is done; its completion may take a while.
+    /// The effect of a request is done; its completion may take a while. One that carries a buffer
+    /// comes at once: several may share it, and only their order tells which bytes are whose.
     pub(crate) fn finish(&mut self, ring: usize, mut request: Request, res: i32, flags: CqeFlags) {
-        if op::may_be_delayed(request.entry.opcode) && self.strikes(Fault::Delay) {
+        if !flags.contains(CqeFlags::BUFFER)
+            && op::may_be_delayed(request.entry.opcode)
+            && self.strikes(Fault::Delay)
+        {
             request.phase = Phase::Finished(res, flags);
             let at_ns = self.now_ns + self.some_delay_ns();
             self.events.plan(at_ns, Event::Run { ring, request: request.id });
