@@ -6,7 +6,7 @@ use std::time::Duration;
 use annulus::runtime::{Cores, Runtime, launch, stopping};
 use annulus::task::spawn_blocking;
 
-use crate::harness::{run, run_on, share_process};
+use crate::harness::{made, run, run_on, share_process};
 
 #[test]
 fn blocking_work_gives_its_result_and_does_not_hold_up_the_core() {
@@ -69,7 +69,7 @@ fn a_result_can_be_awaited_on_any_core() {
 #[test]
 fn the_end_of_a_runtime_awaits_work_that_has_begun_and_drops_the_rest() {
     let _shared = share_process();
-    let runtime = Runtime::builder().blocking_threads(1).build().unwrap();
+    let runtime = made(Runtime::builder().blocking_threads(1));
     let done = Arc::new(std::sync::Mutex::new(Vec::new()));
     let ((began, begun), (release, gate)) = (mpsc::channel(), mpsc::channel());
     let (first, second) = runtime.block_on(async {
@@ -90,7 +90,7 @@ fn the_end_of_a_runtime_awaits_work_that_has_begun_and_drops_the_rest() {
     let log = done.lock().unwrap().clone();
     assert_eq!(log[0], "first");
     // The thread may have come to the second before it was told to end.
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     runtime.block_on(async {
         first.await.unwrap();
         assert_eq!(second.await.is_ok(), log.len() == 2);

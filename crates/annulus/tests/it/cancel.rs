@@ -1,39 +1,60 @@
-//! Futures that are dropped, forgotten, or dropped on another thread: at every point of their life.
+//! Every future of the public interface, ended at every point of its life, in every way.
 //!
-//! Owns: [`at_every_point`], which enumerates these points, and [`Cut`], which ends a future at one
-//! of them. The rules that every end must keep are in the checks here and in the scenarios of
-//! `sockets` and `files`; `buffers` and `wakers` have user code where it hurts.
+//! Owns: [`Points`], which enumerates the points instead of sampling them, and [`Cut`], which ends
+//! a future at one of them. A scenario makes what its future needs, ends it, and says what must
+//! hold then: no byte, connection, permit or tick is lost. Scenarios are in `sockets`, `files`,
+//! `tasks`, `locks` and `combined`; `coverage` compares what they name with the sources, so that a
+//! future without a scenario is a failure. `buffers` and `wakers` have user code where it hurts.
+//!
+//! The points of a future are its polls: it is polled when it is woken, and ended after its first,
+//! second, … poll, woken or not, until it completes before its end comes. On the simulated kernel
+//! this is exact, because the same seed gives the same polls; the real kernel runs it once more.
 
 mod buffers;
+mod combined;
+mod coverage;
 mod files;
+mod locks;
 mod sockets;
+mod tasks;
 mod wakers;
 
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
 use annulus::net::UnixStream;
 use annulus::runtime::{Builder, Runtime};
+use annulus::sync::{Notify, oneshot};
+use futures_util::future::{Either, select};
 
-use crate::harness::{descriptors, own_process};
+use crate::harness::ground::{Ground, seeds};
+use crate::harness::{own_process, share_process};
 
 /// More polls than any scenario needs; one that needs more hangs or spins.
 const POLLS_MAX: usize = 500;
 /// More rounds to the kernel and back than anything takes.
 const ROUNDS_MAX: usize = 1_000_000;
+/// A kernel as tame as can be, two with half of the faults, one with all.
+const SEEDS: u64 = 4;
 
 /// How a future is got rid of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
     Drop,
-    /// `mem::forget`: may leak until the runtime ends, must not corrupt.
-    Forget,
+    /// Its task is aborted.
+    Abort,
     /// Dropped on a thread that has no runtime.
     Elsewhere,
+    /// `mem::forget`: may leak until the runtime ends, must not corrupt.
+    Forget,
+    /// The runtime ends, while it and all others wait.
+    Shutdown,
 }
 
 /// A point in a future's life: so many polls, and whether it was woken after the last of them.
@@ -42,21 +63,64 @@ pub struct Cut {
     way: Way,
     polls: usize,
     woken: bool,
+    ground: Ground,
     completed: Rc<Cell<bool>>,
+    /// The runtime is to end.
+    reached: Rc<Notify>,
 }
 
 impl fmt::Debug for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { way, polls, woken, .. } = self;
-        write!(f, "{way:?} after {polls} polls (woken: {woken})")
+        let Self { way, polls, woken, ground, .. } = self;
+        write!(f, "{way:?} after {polls} polls (woken: {woken})")?;
+        if ground.is_simulated() {
+            write!(f, ", simulated with seed {}", ground.seed())?;
+        }
+        Ok(())
     }
 }
 
 impl Cut {
     /// Polls the future up to this point, each time when it was woken, and gets rid of it there.
     /// Gives its output if it ended before.
-    pub async fn end<F: Future + Send>(&self, future: F) -> Option<F::Output> {
+    pub async fn end<F>(&self, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: 'static> + Send + 'static,
+    {
+        if self.way != Way::Elsewhere {
+            return self.end_here(future).await;
+        }
         let mut future = Box::pin(future);
+        let output = self.up_to(future.as_mut()).await;
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(future));
+        });
+        output
+    }
+
+    /// As [`end`](Self::end), for a future that stays on its thread.
+    pub async fn end_here<F>(&self, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: 'static> + 'static,
+    {
+        let mut future = Box::pin(future);
+        if self.way == Way::Abort {
+            return self.abort(future).await;
+        }
+        let output = self.up_to(future.as_mut()).await;
+        match self.way {
+            Way::Forget => std::mem::forget(future),
+            Way::Shutdown if output.is_none() => {
+                self.reached.notify_one();
+                std::future::pending().await
+            }
+            _ => drop(future),
+        }
+        output
+    }
+
+    /// Polls the future until it is ready or this point is reached.
+    async fn up_to<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
         let mut polled = 0;
         let output = poll_fn(|cx| {
             if polled == self.polls {
@@ -71,16 +135,33 @@ impl Cut {
         })
         .await;
         self.completed.set(output.is_some());
-        match self.way {
-            Way::Drop => drop(future),
-            Way::Forget => std::mem::forget(future),
-            Way::Elsewhere => {
-                std::thread::scope(|scope| {
-                    scope.spawn(move || drop(future));
-                });
+        output
+    }
+
+    /// Runs the future in a task, and aborts that at this point.
+    async fn abort<F>(&self, mut future: Pin<Box<F>>) -> Option<F::Output>
+    where
+        F: Future<Output: 'static> + 'static,
+    {
+        let (cut, (tell, told)) = (self.clone(), oneshot::channel());
+        let mut task = annulus::spawn(async move {
+            let output = cut.up_to(future.as_mut()).await;
+            if output.is_none() {
+                let _ = tell.send(());
+                std::future::pending().await
+            }
+            output
+        });
+        match select(&mut task, told).await {
+            Either::Left((output, _)) => output.expect("the future does not panic"),
+            Either::Right((Err(_ended), _)) => task.await.expect("the future does not panic"),
+            Either::Right((Ok(()), _)) => {
+                task.abort();
+                let error = task.await.err().expect("it was aborted before it ended");
+                assert!(error.is_aborted(), "{error}");
+                None
             }
         }
-        output
     }
 
     /// Whether whoever used the future has to reckon with what it still holds.
@@ -92,59 +173,146 @@ impl Cut {
     pub fn polled(&self) -> bool {
         self.polls > 0
     }
+
+    /// Whether the kernel is simulated.
+    pub fn is_simulated(&self) -> bool {
+        self.ground.is_simulated()
+    }
+
+    /// A file with these contents, on the kernel of this run.
+    pub fn file(&self, name: &str, contents: &[u8]) -> PathBuf {
+        self.ground.file(name, contents)
+    }
 }
 
-/// Runs the scenario once for each point of its future's life and each way to end it, each time on
-/// a new runtime, and checks that nothing is left: neither on the core nor in the process.
-pub fn at_every_point<F>(scenario: impl Fn(Cut) -> F)
-where
-    F: Future<Output = io::Result<()>>,
-{
-    let _own = own_process();
-    for way in [Way::Drop, Way::Elsewhere, Way::Forget] {
-        let mut polls = 0;
-        loop {
-            let completed = Rc::new(Cell::new(false));
-            for woken in [false, true] {
-                let cut =
-                    Cut { way, polls, woken: woken && polls > 0, completed: completed.clone() };
-                once(cut, &scenario);
+/// The points of the life of one future.
+pub struct Points {
+    ways: &'static [Way],
+    simulated: bool,
+    real: bool,
+}
+
+impl Points {
+    /// Of a future that `names`, as `coverage` knows them, lead to.
+    pub fn of(names: &[&str]) -> Self {
+        for name in names {
+            assert!(coverage::is_future(name), "{name} is no future of the sources");
+        }
+        let ways = &[Way::Drop, Way::Abort, Way::Elsewhere, Way::Forget, Way::Shutdown];
+        Self { ways, simulated: true, real: true }
+    }
+
+    /// The future stays on its thread.
+    pub fn here(self) -> Self {
+        Self { ways: &[Way::Drop, Way::Abort, Way::Forget, Way::Shutdown], ..self }
+    }
+
+    /// What it needs, the simulated kernel does not have.
+    pub fn real_only(self, _what: &str) -> Self {
+        Self { simulated: false, ..self }
+    }
+
+    /// Runs the scenario once for each point of its future's life and each way to end it, each time
+    /// on a new runtime, and checks that nothing is left: neither on the core nor in the process.
+    pub fn run<F, S>(self, scenario: S)
+    where
+        S: Fn(Cut) -> F + Copy + 'static,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        if self.real {
+            let _own = own_process();
+            self.enumerate(Ground::real, scenario);
+        }
+        if self.simulated {
+            let _shared = share_process();
+            for seed in seeds(SEEDS) {
+                self.enumerate(|| Ground::simulated(seed), scenario);
             }
-            if completed.get() {
-                break;
+        }
+    }
+
+    fn enumerate<F, S>(&self, ground: impl Fn() -> Ground, scenario: S)
+    where
+        S: Fn(Cut) -> F + Copy + 'static,
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        for &way in self.ways {
+            let mut polls = 0;
+            loop {
+                let completed = Rc::new(Cell::new(false));
+                for woken in [false, true] {
+                    let (ground, completed) = (ground(), completed.clone());
+                    let woken = woken && polls > 0;
+                    let reached = Rc::default();
+                    once(Cut { way, polls, woken, ground, completed, reached }, scenario);
+                }
+                if completed.get() {
+                    break;
+                }
+                polls += 1;
+                assert!(polls < POLLS_MAX, "the future does not get anywhere");
             }
-            polls += 1;
-            assert!(polls < POLLS_MAX, "the future does not get anywhere");
         }
     }
 }
 
-fn once<F>(cut: Cut, scenario: &impl Fn(Cut) -> F)
-where
-    F: Future<Output = io::Result<()>>,
-{
-    let before = descriptors();
-    let runtime = small().build().expect("io_uring is there");
-    let result = runtime.block_on(async {
-        scenario(cut.clone()).await?;
-        still_works().await?;
-        if !cut.forgets() {
-            at_rest().await?;
+/// Tells at which point a scenario failed.
+struct Told(Cut);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?}", self.0);
         }
-        io::Result::Ok(())
-    });
+    }
+}
+
+fn once<F, S>(cut: Cut, scenario: S)
+where
+    S: Fn(Cut) -> F + Copy + 'static,
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let _told = Told(cut.clone());
+    let before = cut.ground.descriptors();
+    let runtime = cut.ground.under(small()).build().expect("io_uring is there");
+    let body = {
+        let cut = cut.clone();
+        async move {
+            scenario(cut).await?;
+            still_works().await
+        }
+    };
+    let result = match cut.way {
+        // A task outlives `block_on`, so that the runtime can end around it.
+        Way::Shutdown => {
+            let task = runtime.spawn(body);
+            runtime.block_on(async {
+                match select(task, pin!(cut.reached.notified())).await {
+                    Either::Left((joined, _)) => joined.expect("the scenario does not panic"),
+                    Either::Right(_) => Ok(()),
+                }
+            })
+        }
+        _ => runtime.block_on(body),
+    };
+    let is_shut = cut.way == Way::Shutdown && !cut.completed.get();
+    if result.is_ok() && !cut.forgets() && !is_shut {
+        runtime.block_on(at_rest()).expect("a no-op does not fail");
+    }
     let last = runtime.shutdown();
-    if let Err(error) = result {
-        panic!("{cut:?}: {error}");
-    }
-    assert_eq!(last.ops_in_flight, 0, "{cut:?}: requests are left");
-    assert_eq!(last.descriptors, 0, "{cut:?}: descriptors are left");
-    assert_eq!(last.stale_cqes, 0, "{cut:?}: completions belonged to nothing");
+    result.expect("the scenario ends without an error");
+    assert_eq!(last.ops_in_flight, 0, "requests are left");
+    assert_eq!(last.descriptors, 0, "descriptors are left");
+    assert_eq!(last.stale_cqes, 0, "completions belonged to nothing");
+    assert_eq!(last.tasks, 0, "tasks are left");
     if !cut.forgets() {
-        assert_eq!(last.leases_out, 0, "{cut:?}: leases are left");
-        assert_eq!(last.timers, 0, "{cut:?}: timers are left");
+        assert_eq!(last.leases_out, 0, "leases are left");
     }
-    assert_eq!(descriptors(), before, "{cut:?}: the process has others now");
+    if !cut.forgets() && !is_shut {
+        assert_eq!(last.timers, 0, "timers are left");
+    }
+    cut.ground.assert_nothing_left();
+    assert_eq!(cut.ground.descriptors(), before, "the process has others now");
 }
 
 /// A runtime that is made and ended quickly.

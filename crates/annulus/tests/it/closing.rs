@@ -1,15 +1,14 @@
-//! How sockets and runtimes end: bounded flushes, what was accepted, forked children.
+//! How sockets end: bounded flushes, what was accepted, what goes to `std`.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::net::Shutdown;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use annulus::net::{Parsed, UnixStream};
 use annulus::runtime::{Runtime, metrics};
 use annulus::time::timeout;
 
-use crate::harness::{own_process, pair, run, run_on, share_process, turns, wait_for};
+use crate::harness::{pair, run, run_on, turns};
 
 /// Longer than anything here takes, so that only a hang meets it.
 const FOREVER: Duration = Duration::from_secs(30);
@@ -164,58 +163,5 @@ fn closing_leaves_no_timer_behind() {
         }
         assert_eq!(metrics()?.timers, 0);
         Ok(())
-    });
-}
-
-#[test]
-fn a_request_that_found_no_room_is_not_slept_over() {
-    let _shared = share_process();
-    let builder = Runtime::builder().entries(4).sqpoll(Duration::from_millis(1));
-    let Ok(runtime) = builder.build() else {
-        crate::harness::skip("no submission thread here");
-        return;
-    };
-    let pairs: Vec<_> = (0..64).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).collect();
-    let (mut peers, ours): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-    let (done, is_done) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        // The last one only: nothing else ends the core's sleep.
-        peers.last_mut().unwrap().write_all(b"x").unwrap();
-        let told = is_done.recv_timeout(FOREVER);
-        for peer in &mut peers {
-            let _ = peer.write_all(b"x");
-        }
-        told.is_ok()
-    });
-    runtime.block_on(async {
-        let mut streams: Vec<_> =
-            ours.into_iter().map(|stream| UnixStream::from_std(stream).unwrap()).collect();
-        let last = streams.pop().unwrap();
-        for stream in streams {
-            annulus::spawn(async move { stream.recv().await.map(drop) });
-        }
-        annulus::spawn(async move { last.recv().await.map(drop) }).await.unwrap().unwrap();
-    });
-    done.send(()).unwrap();
-    assert!(thread.join().unwrap(), "the last request was never submitted");
-}
-
-#[test]
-fn a_forked_child_leaves_its_parents_runtime_alone() {
-    let _own = own_process();
-    let runtime = Runtime::new().unwrap();
-    let (left, right) = runtime.block_on(async { UnixStream::pair() }).unwrap();
-    // SAFETY: the child only drops what it inherited and exits; no other test runs meanwhile.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        drop(left);
-        drop(runtime);
-        // SAFETY: ends the child without running its parent's exit handlers.
-        unsafe { libc::_exit(0) };
-    }
-    assert_eq!(wait_for(child), 0, "the child died");
-    runtime.block_on(async {
-        left.write_all("alive").await.unwrap();
-        assert_eq!(&*right.recv().await.unwrap().unwrap(), b"alive");
     });
 }

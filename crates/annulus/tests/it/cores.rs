@@ -12,7 +12,7 @@ use annulus::runtime::{
 };
 use annulus::sync::{Closed, cross};
 
-use crate::harness::{check, own_process, share_process};
+use crate::harness::{check, made, own_process, share_process};
 use crate::limits::{descriptor_limit, set_descriptor_limit};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -333,7 +333,7 @@ impl Drop for Ending {
 fn core_local_values_belong_to_a_core_and_not_to_its_thread() {
     let _shared = share_process();
     assert!(COUNT.try_with(Cell::get).is_err(), "no core runs");
-    let (one, other) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let (one, other) = (made(Runtime::builder()), made(Runtime::builder()));
     one.block_on(async { COUNT.with(|count| count.set(7)) });
     other.block_on(async {
         assert_eq!(COUNT.with(Cell::get), 0);
@@ -349,7 +349,7 @@ fn core_local_values_belong_to_a_core_and_not_to_its_thread() {
 fn core_local_values_are_dropped_with_their_core() {
     let _shared = share_process();
     let dropped = Rc::new(Cell::new(false));
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let theirs = dropped.clone();
     runtime.block_on(async {
         let (left, _) = annulus::net::UnixStream::pair().unwrap();

@@ -340,7 +340,7 @@ fn another_thread_gets_a_dump_of_a_core_that_sleeps() {
     let root = &now.tasks[0];
     assert_eq!((root.is_root(), &root.waits[..]), (true, &[WaitsFor::Stop][..]));
     // From a future of another core, too.
-    let runtime = Runtime::new().expect("io_uring is there");
+    let runtime = crate::harness::made(Runtime::builder());
     let now = runtime.block_on(core.dump()).expect("it answers");
     assert!(now.task_named("sleeper").is_some());
     let own = runtime.block_on(async { runtime.handle().dump().await }).expect("at once");
@@ -434,7 +434,7 @@ fn with_a_stall_threshold_a_stuck_task_has_a_name_and_a_time() {
 #[test]
 fn a_core_that_nobody_drives_says_so() {
     let _shared = share_process();
-    let runtime = Runtime::new().expect("io_uring is there");
+    let runtime = crate::harness::made(Runtime::builder());
     let core = runtime.handle();
     let asker = std::thread::spawn(move || core.dump_blocking(Duration::from_millis(1)));
     let Err(DumpError::Stuck(seen)) = asker.join().expect("no panic") else {
@@ -446,7 +446,7 @@ fn a_core_that_nobody_drives_says_so() {
 #[test]
 fn the_future_of_block_on_and_jobs_can_be_stuck_as_well() {
     let _shared = share_process();
-    let runtime = Runtime::new().expect("io_uring is there");
+    let runtime = crate::harness::made(Runtime::builder());
     let (core, own) = (runtime.handle(), runtime.core_id());
     let ask = move || {
         std::thread::spawn(move || core.dump_blocking(Duration::from_millis(2)))

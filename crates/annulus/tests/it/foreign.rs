@@ -5,9 +5,7 @@ use std::io::Read as _;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use annulus::buf::Lease;
-use annulus::fs::File;
-use annulus::net::{TcpListener, TcpStream, UnixStream};
+use annulus::net::TcpListener;
 
 use crate::harness::{pair, run};
 
@@ -15,37 +13,6 @@ use crate::harness::{pair, run};
 pub fn wait_readable(stream: &std::net::TcpStream) {
     let mut byte = [0];
     stream.peek(&mut byte).expect("the peer has sent something");
-}
-
-fn send_and_sync<T: Send + Sync>() {}
-fn send<T: Send>(_: &T) {}
-
-#[test]
-fn handles_and_futures_may_cross_threads() {
-    send_and_sync::<TcpStream>();
-    send_and_sync::<TcpListener>();
-    send_and_sync::<UnixStream>();
-    send_and_sync::<File>();
-    send_and_sync::<Lease>();
-    send_and_sync::<annulus::time::Sleep>();
-    send_and_sync::<annulus::time::Interval>();
-    async fn holds(stream: &TcpStream, file: &File) -> std::io::Result<()> {
-        let (_, buf) = file.read_at(vec![0; 8], 0).await?;
-        stream.write_all(buf).await?;
-        stream.recv().await?;
-        stream.read_exact(vec![0; 8]).await?;
-        stream.with_data(|bytes| annulus::net::Parsed::Consumed(bytes.len())).await?;
-        annulus::time::timeout(Duration::from_secs(1), stream.flush()).await??;
-        file.sync_all().await?;
-        stream.send_file(file, 0..8).await?;
-        Ok(())
-    }
-    fn futures_are_send(stream: &TcpStream, file: &File) {
-        send(&holds(stream, file));
-        send(&TcpStream::connect("127.0.0.1:1"));
-        send(&File::open("/"));
-    }
-    let _ = futures_are_send;
 }
 
 #[test]

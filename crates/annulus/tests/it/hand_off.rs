@@ -6,7 +6,7 @@ use std::time::Duration;
 use annulus::net::{Portable, TcpStream, UnixStream};
 use annulus::runtime::{CoreHandle, Cores, LaunchedCore, Runtime, launch, stopping};
 
-use crate::harness::{pair, run, share_process};
+use crate::harness::{made, pair, run, share_process};
 
 const HOPS: usize = 1000;
 const BYTES: usize = 4 << 20;
@@ -162,7 +162,7 @@ fn a_read_that_was_dropped_does_not_keep_a_stream() {
 #[test]
 fn without_a_core_a_connection_stays_portable() {
     let _shared = share_process();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let (left, portable) = runtime.block_on(async {
         let (left, right) = UnixStream::pair().unwrap();
         (left, right.into_portable().await.unwrap())
@@ -179,7 +179,7 @@ fn without_a_core_a_connection_stays_portable() {
 #[test]
 fn a_stream_is_taken_from_its_own_core_only() {
     let _shared = share_process();
-    let (one, other) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let (one, other) = (made(Runtime::builder()), made(Runtime::builder()));
     let (left, right) = one.block_on(async { UnixStream::pair().unwrap() });
     let error = other.block_on(right.into_portable()).unwrap_err();
     let (error, right) = error.into_parts();

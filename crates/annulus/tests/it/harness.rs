@@ -1,5 +1,8 @@
 //! What the tests share: a runtime that must be clean at the end, and pairs of sockets.
 
+pub mod ground;
+mod rules;
+
 use std::future::Future;
 use std::io;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -35,12 +38,49 @@ pub fn check<F: Future<Output = io::Result<()>>>(builder: Builder, test: F) -> M
     let result = runtime.block_on(test);
     let last = runtime.shutdown();
     result.expect("the test ends without an error");
+    assert_nothing_left(&last);
+    last
+}
+
+/// What a runtime must be like when it has ended.
+pub fn assert_nothing_left(last: &Metrics) {
     assert_eq!(last.tasks, 0, "tasks are left");
     assert_eq!(last.ops_in_flight, 0, "requests are left");
     assert_eq!(last.descriptors, 0, "descriptors are left");
     assert_eq!(last.leases_out, 0, "leases are left");
     assert_eq!(last.stale_cqes, 0, "completions belonged to nothing");
-    last
+}
+
+/// A runtime for a test that enters it as it likes; nothing may be left when it goes away.
+pub struct Made(Option<Runtime>);
+
+/// Makes a runtime whose end is checked.
+pub fn made(builder: Builder) -> Made {
+    Made(Some(builder.build().expect("io_uring is there")))
+}
+
+impl Made {
+    /// Ends it now, for a test that looks for itself at what is left.
+    pub fn shutdown(mut self) -> Metrics {
+        self.0.take().expect("it is there until dropped").shutdown()
+    }
+}
+
+impl std::ops::Deref for Made {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("it is there until dropped")
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let last = self.0.take().map(Runtime::shutdown);
+        if let Some(last) = last.filter(|_| !std::thread::panicking()) {
+            assert_nothing_left(&last);
+        }
+    }
 }
 
 /// Two ends of a TCP connection.

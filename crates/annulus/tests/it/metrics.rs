@@ -166,7 +166,7 @@ fn a_sleeping_core_is_read_exactly_from_another_thread() {
 #[test]
 fn a_reader_never_sees_a_counter_go_back() {
     let _shared = share_process();
-    let runtime = Runtime::new().expect("io_uring is there");
+    let runtime = crate::harness::made(Runtime::builder());
     let (reader, over) = (runtime.metrics_handle(), Arc::new(AtomicBool::new(false)));
     let seen = over.clone();
     let thread = std::thread::spawn(move || {
@@ -231,7 +231,7 @@ fn what_other_threads_do_to_a_core_is_counted() {
 #[test]
 fn jobs_for_a_core_that_nobody_drives_wait_in_its_inbox() {
     let _shared = share_process();
-    let runtime = Runtime::new().expect("io_uring is there");
+    let runtime = crate::harness::made(Runtime::builder());
     let (reader, handle) = (runtime.metrics_handle(), runtime.handle());
     assert!(!reader.read().inbox_waits);
     let task = std::thread::spawn(move || handle.spawn(|| async { 1 })).join().expect("posted");
@@ -276,14 +276,14 @@ fn spins_are_counted_where_they_are_wanted() {
 #[test]
 fn the_numbers_of_a_core_outlast_hundreds_of_others_in_a_handle() {
     let _own = own_process();
-    let runtime = Runtime::new().expect("io_uring is there");
+    let runtime = crate::harness::made(Runtime::builder());
     runtime.block_on(async { annulus::spawn(async {}).await }).expect("no panic");
     let (kept, name) = (runtime.metrics_handle(), runtime.handle());
     drop(runtime);
     assert_eq!(name.metrics().map(|last| last.tasks_spawned), Some(1));
     for _ in 0..300 {
         let (_world, builder) = simulated();
-        drop(builder.build().expect("a simulated core"));
+        drop(crate::harness::made(builder));
     }
     assert_eq!(kept.read().tasks_spawned, 1);
     assert!(name.metrics().is_none(), "the list of ended cores is bounded");

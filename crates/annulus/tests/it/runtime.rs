@@ -8,12 +8,12 @@ use std::time::Duration;
 use annulus::net::UnixStream;
 use annulus::runtime::Runtime;
 
-use crate::harness::{check, descriptors, own_process, run, share_process};
+use crate::harness::{check, descriptors, made, own_process, run, share_process};
 
 #[test]
 fn block_on_gives_the_output_of_its_future() {
     let _shared = share_process();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
     assert_eq!(runtime.block_on(async { annulus::spawn(async { 5 }).await.unwrap() }), 5);
 }
@@ -21,7 +21,7 @@ fn block_on_gives_the_output_of_its_future() {
 #[test]
 fn tasks_go_on_at_the_next_block_on() {
     let _shared = share_process();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let seen = Rc::new(Cell::new(0));
     let task = runtime.spawn({
         let seen = seen.clone();
@@ -39,8 +39,8 @@ fn tasks_go_on_at_the_next_block_on() {
 #[test]
 fn a_nested_block_on_is_a_clear_error() {
     let _shared = share_process();
-    let outer = Runtime::new().unwrap();
-    let inner = Runtime::new().unwrap();
+    let outer = made(Runtime::builder());
+    let inner = made(Runtime::builder());
     let nested =
         std::panic::AssertUnwindSafe(|| outer.block_on(async { inner.block_on(async {}) }));
     let payload = std::panic::catch_unwind(nested).expect_err("nesting is refused");
@@ -94,7 +94,7 @@ fn dropping_a_runtime_ends_tasks_in_every_state_and_closes_everything() {
     let _own = own_process();
     let before = descriptors();
     for round in 0..20 {
-        let runtime = Runtime::new().unwrap();
+        let runtime = made(Runtime::builder());
         runtime
             .block_on(async {
                 let (left, right) = UnixStream::pair()?;
@@ -116,8 +116,8 @@ fn dropping_a_runtime_ends_tasks_in_every_state_and_closes_everything() {
 #[test]
 fn several_runtimes_live_in_one_process_and_their_handles_do_not_mix() {
     let _shared = share_process();
-    let first = Runtime::new().unwrap();
-    let second = Runtime::new().unwrap();
+    let first = made(Runtime::builder());
+    let second = made(Runtime::builder());
     let (left, _right) = first.block_on(async { UnixStream::pair() }).unwrap();
     let error = second.block_on(left.write_all("x")).expect_err("a foreign core");
     assert!(error.error().to_string().contains("belongs to"), "{error:?}");
@@ -131,7 +131,7 @@ fn several_runtimes_live_in_one_process_and_their_handles_do_not_mix() {
 fn handles_that_outlive_their_runtime_are_dead_and_harmless() {
     let _own = own_process();
     let before = descriptors();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let (left, right) = runtime.block_on(async { UnixStream::pair() }).unwrap();
     let mut reading = Box::pin(async move { left.read(vec![0; 4]).await.map(drop) });
     runtime.block_on(async {
@@ -141,14 +141,14 @@ fn handles_that_outlive_their_runtime_are_dead_and_harmless() {
     assert_eq!(descriptors(), before, "the runtime closed them");
     drop(right);
     drop(reading);
-    let again = Runtime::new().unwrap();
+    let again = made(Runtime::builder());
     again.block_on(async {});
 }
 
 #[test]
 fn a_lease_may_outlive_its_runtime() {
     let _shared = share_process();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let lease = runtime.block_on(async {
         let (left, right) = UnixStream::pair().unwrap();
         left.write_all("kept").await.unwrap();

@@ -1,10 +1,6 @@
 //! The runtime on the simulated kernel: hundreds of seeds, all faults, drops at random points, and
-//! nothing left at the end.
-//!
-//! A failure prints its seed; `ANNULUS_SIM_SEED=n` runs that seed alone, and `ANNULUS_SIM_TIMES=n`
-//! runs n times as many seeds.
+//! nothing left at the end. How to run one seed alone, or more of them: `harness::ground`.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::Shutdown;
@@ -14,52 +10,9 @@ use std::time::Duration;
 
 use annulus::fs::File;
 use annulus::net::{TcpListener, TcpStream, UnixStream};
-use annulus::runtime::Runtime;
 use annulus_sim::{Fault, Faults, Profile, Report, World};
 
-thread_local! {
-    /// The world of the next runtime: a factory of kernels crosses threads, a world does not.
-    static WORLD: RefCell<Option<(World, Profile)>> = const { RefCell::new(None) };
-}
-
-fn seeds(count: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let times = number("ANNULUS_SIM_TIMES").unwrap_or(1);
-    number("ANNULUS_SIM_SEED").map_or(0..count * times, |seed| seed..seed + 1)
-}
-
-/// Runs a body in a world and checks that nothing of it is left: no task, no request, no
-/// descriptor, no lease.
-fn run_in<F>(world: &World, profile: Profile, body: F) -> Report
-where
-    F: Future<Output = io::Result<()>>,
-{
-    WORLD.set(Some((world.clone(), profile)));
-    let make = || {
-        let world = WORLD.take().expect("a world was chosen on this thread");
-        world.0.any_kernel(world.1)
-    };
-    let runtime = Runtime::builder()
-        .kernel(make)
-        .entries(16)
-        .cq_entries(32)
-        .fixed_files(8)
-        .buffer_bytes(256)
-        .buffer_count(16)
-        .buffers_published(2)
-        .build()
-        .expect("the simulated kernel has all that a core needs");
-    let result = runtime.block_on(body);
-    let last = runtime.shutdown();
-    result.expect("the body ends without an error");
-    assert_eq!(
-        (last.tasks, last.ops_in_flight, last.descriptors, last.leases_out, last.stale_cqes),
-        (0, 0, 0, 0, 0),
-        "{last:?}"
-    );
-    assert_eq!((world.in_flight(), world.open_descriptors()), (0, 0));
-    world.report()
-}
+use crate::harness::ground::{is_whole_run, run_in, seeds};
 
 /// Runs a body on many seeds, all faults and swarms of them, and on every profile.
 fn run_seeds<F, B>(count: u64, body: B) -> Report
@@ -105,7 +58,7 @@ fn an_echo_over_a_socket_pair_loses_nothing_under_any_fault() {
         assert!(client.recv().await?.is_none());
         server.await.expect("the echo does not panic")
     });
-    if std::env::var_os("ANNULUS_SIM_SEED").is_none() {
+    if is_whole_run() {
         // A runtime that sends with MSG_WAITALL meets short writes in files alone.
         for fault in Fault::ALL.into_iter().filter(|fault| *fault != Fault::ShortWrite) {
             assert!(total.count(fault) > 0, "{fault:?} never happened");
@@ -264,7 +217,7 @@ fn files_read_and_write_whole_however_short_each_operation_is() {
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         Ok(())
     });
-    if std::env::var_os("ANNULUS_SIM_SEED").is_none() {
+    if is_whole_run() {
         assert!(total.count(Fault::ShortWrite) > 0 && total.count(Fault::ShortRead) > 0);
     }
 }

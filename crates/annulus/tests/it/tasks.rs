@@ -14,7 +14,7 @@ use annulus::task::{
 };
 use annulus::time::{Instant, sleep};
 
-use crate::harness::{check, run, run_on, share_process};
+use crate::harness::{check, made, run, run_on, share_process};
 
 annulus::task_local! {
     static PEER: usize;
@@ -77,13 +77,13 @@ fn a_task_is_awaited_by_another_runtime_and_aborted_from_a_plain_thread() {
     let (give, take) = mpsc::channel::<RemoteJoinHandle<u32>>();
     let (give_slow, take_slow) = mpsc::channel::<RemoteJoinHandle<u32>>();
     let other = std::thread::spawn(move || {
-        let theirs = Runtime::new().unwrap();
+        let theirs = made(Runtime::builder());
         let answer = theirs.block_on(take.recv().unwrap()).unwrap();
         let slow = take_slow.recv().unwrap();
         slow.abort();
         (answer, theirs.block_on(slow).unwrap_err().is_aborted())
     });
-    let ours = Runtime::new().unwrap();
+    let ours = made(Runtime::builder());
     ours.block_on(async {
         let task = annulus::spawn(async {
             sleep(Duration::from_millis(1)).await;
@@ -107,7 +107,7 @@ fn a_task_is_spawned_on_a_core_that_sleeps() {
     let (told, core) = mpsc::channel();
     let (left, right) = mpsc::channel();
     let serving = std::thread::spawn(move || {
-        let runtime = Runtime::new().unwrap();
+        let runtime = made(Runtime::builder());
         told.send(runtime.core_id()).unwrap();
         runtime.block_on(async {
             let (stop, stopped) = UnixStream::pair().unwrap();
@@ -116,7 +116,7 @@ fn a_task_is_spawned_on_a_core_that_sleeps() {
         });
     });
     let (core, stop) = (core.recv().unwrap(), right.recv().unwrap());
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     for round in 0..100 {
         let task = spawn_on(core, move || async move {
             sleep(Duration::from_micros(50)).await;

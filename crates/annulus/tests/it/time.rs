@@ -10,7 +10,7 @@ use annulus::time::{
     Instant, MissedTicks, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
 };
 
-use crate::harness::{run, share_process};
+use crate::harness::{made, run, share_process};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -246,7 +246,7 @@ fn a_period_of_zero_is_refused() {
 #[test]
 fn a_sleep_moves_to_the_runtime_that_polls_it() {
     let _shared = share_process();
-    let (first, second) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let (first, second) = (made(Runtime::builder()), made(Runtime::builder()));
     let mut sleeping = Box::pin(sleep(MS * 1_000_000));
     first.block_on(async {
         assert!(futures_util::poll!(&mut sleeping).is_pending());
@@ -271,13 +271,13 @@ fn a_sleep_moves_to_the_runtime_that_polls_it() {
 #[test]
 fn a_sleep_outlives_the_runtime_that_armed_it() {
     let _shared = share_process();
-    let first = Runtime::new().unwrap();
+    let first = made(Runtime::builder());
     let mut sleeping = Box::pin(sleep(MS * 5));
     first.block_on(async {
         assert!(futures_util::poll!(&mut sleeping).is_pending());
     });
     drop(first);
-    let second = Runtime::new().unwrap();
+    let second = made(Runtime::builder());
     second.block_on(sleeping);
     assert_eq!(second.shutdown().timers, 0);
 }

@@ -13,8 +13,8 @@ use annulus::buf::{IoBuf, IoBufMut};
 use annulus::fs::{File, OpenOptions};
 use annulus::net::{TcpStream, UnixStream};
 
-use super::{Cut, at_every_point, at_rest, small, until, yield_to_kernel};
-use crate::harness::{Scratch, check, pair, share_process};
+use super::{Cut, Points, at_rest, small, until, yield_to_kernel};
+use crate::harness::{check, pair, share_process};
 
 /// What a buffer does when it is dropped.
 type OnDrop = Box<dyn FnOnce() + Send>;
@@ -110,7 +110,8 @@ fn nasty(bytes: usize, count: &Arc<AtomicU32>) -> io::Result<Watched> {
 /// Ends the operation that `start` makes with a nasty buffer, and counts the buffer's drops.
 async fn dropped_once<F, T>(cut: Cut, start: impl FnOnce(Watched) -> F) -> io::Result<()>
 where
-    F: Future<Output = T> + Send,
+    F: Future<Output = T> + Send + 'static,
+    T: 'static,
 {
     let count = Arc::new(AtomicU32::new(0));
     let buf = nasty(100, &count)?;
@@ -140,46 +141,46 @@ fn unleak<T>(leaked: &'static T) -> T {
 
 #[test]
 fn a_buffer_of_a_stream_is_dropped_once_wherever_its_future_ends() {
-    at_every_point(|cut| async move {
+    Points::of(&["net::tcp_stream::read"]).real_only("more descriptors").run(|cut| async move {
         let (_client, server) = talking_pair().await?;
         dropped_once(cut, |buf| server.read(buf)).await?;
         drop(unleak(server));
         Ok(())
     });
-    at_every_point(|cut| async move {
-        let (_client, server) = talking_pair().await?;
-        dropped_once(cut, |buf| server.read_exact(buf)).await?;
-        drop(unleak(server));
-        Ok(())
-    });
-    at_every_point(|cut| async move {
-        let (_client, server) = talking_pair().await?;
-        dropped_once(cut, |buf| server.write_all(buf)).await?;
-        drop(unleak(server));
-        Ok(())
-    });
+    Points::of(&["net::tcp_stream::read_exact"]).real_only("more descriptors").run(
+        |cut| async move {
+            let (_client, server) = talking_pair().await?;
+            dropped_once(cut, |buf| server.read_exact(buf)).await?;
+            drop(unleak(server));
+            Ok(())
+        },
+    );
+    Points::of(&["net::tcp_stream::write_all"]).real_only("more descriptors").run(
+        |cut| async move {
+            let (_client, server) = talking_pair().await?;
+            dropped_once(cut, |buf| server.write_all(buf)).await?;
+            drop(unleak(server));
+            Ok(())
+        },
+    );
 }
 
 #[test]
 fn a_buffer_of_a_file_is_dropped_once_wherever_its_future_ends() {
-    let scratch = Scratch::new();
-    let path = scratch.file("file", &[1; 200]);
-    let open = || {
-        let path = path.clone();
-        async move {
-            let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).open(path).await?;
-            io::Result::Ok(&*Box::leak(Box::new(file)))
-        }
-    };
-    at_every_point(|cut| async {
-        let file: &'static File = open().await?;
+    async fn open(cut: &Cut) -> io::Result<&'static File> {
+        let path = cut.file("file", &[1; 200]);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(path).await?;
+        Ok(Box::leak(Box::new(file)))
+    }
+    Points::of(&["fs::file::read_at"]).real_only("more descriptors").run(|cut| async move {
+        let file = open(&cut).await?;
         dropped_once(cut, |buf| file.read_at(buf, 0)).await?;
         drop(unleak(file));
         Ok(())
     });
-    at_every_point(|cut| async {
-        let file: &'static File = open().await?;
+    Points::of(&["fs::file::write_at"]).real_only("more descriptors").run(|cut| async move {
+        let file = open(&cut).await?;
         dropped_once(cut, |buf| file.write_at(buf, 0)).await?;
         drop(unleak(file));
         Ok(())

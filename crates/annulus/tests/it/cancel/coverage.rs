@@ -1,0 +1,176 @@
+//! Every public future has a scenario, and every scenario a future that exists.
+//!
+//! The sources are read as text: a public `async fn`, a public function that gives `impl Future`, a
+//! public type that implements `Future`, `IntoFuture` or `Stream`, and an exported macro are
+//! futures. Their names are those of their file and their own, `net::recv::Recv`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::harness::share_process;
+
+/// Where the futures are, and what the names of each begin with.
+const SOURCES: [(&str, &str); 3] =
+    [("src", ""), ("../annulus-task/src", "task::"), ("../annulus-sync/src", "sync::")];
+
+/// Found by the rules above, but no future of its own; and why.
+const NONE: &[(&str, &str)] = &[
+    ("runtime::local::core_local!", "declares a value"),
+    ("task::task_local::task_local!", "declares a value"),
+];
+
+static FUTURES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut found = BTreeSet::new();
+    for (directory, prefix) in SOURCES {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        for_each_source(&directory, &mut |path, text| {
+            let inside = path.strip_prefix(&directory).expect("it was found there");
+            let module = inside.with_extension("").to_string_lossy().replace('/', "::");
+            if !module.ends_with("::tests") {
+                found.extend(futures_of(text).map(|name| format!("{prefix}{module}::{name}")));
+            }
+        });
+    }
+    found.retain(|name| NONE.iter().all(|(none, _why)| none != name));
+    found
+});
+
+/// Reads all sources below a directory.
+fn for_each_source(directory: &Path, see: &mut impl FnMut(&Path, &str)) {
+    let _shared = share_process();
+    walk(directory, see);
+}
+
+fn walk(directory: &Path, see: &mut impl FnMut(&Path, &str)) {
+    for entry in fs::read_dir(directory).expect("the sources are there") {
+        let path = entry.expect("the sources can be listed").path();
+        if path.is_dir() {
+            walk(&path, see);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            see(&path, &fs::read_to_string(&path).expect("the sources can be read"));
+        }
+    }
+}
+
+/// The names of the public futures of one file.
+fn futures_of(text: &str) -> impl Iterator<Item = String> {
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.starts_with("//")).collect();
+    let mut names = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let exported = number > 0 && lines[number - 1].starts_with("#[macro_export");
+        if let Some(rest) = line.strip_prefix("macro_rules! ").filter(|_| exported) {
+            names.push(format!("{}!", ident(rest)));
+        } else if let Some(name) = function(&lines[number..]) {
+            names.push(name);
+        } else if let Some(name) = implementor(line) {
+            let declared = |kind: &str| {
+                lines.iter().any(|line| {
+                    let rest = line.strip_prefix(&format!("pub {kind} ")).unwrap_or_default();
+                    ident(rest) == name
+                })
+            };
+            if declared("struct") || declared("enum") {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names.into_iter()
+}
+
+/// The name of a public function that gives a future, if one begins on the first of these lines.
+fn function(lines: &[&str]) -> Option<String> {
+    let head = lines[0].strip_prefix("pub ")?;
+    let (is_async, rest) = match head.strip_prefix("async ") {
+        Some(rest) => (true, rest),
+        None => (false, head),
+    };
+    let rest = rest.strip_prefix("unsafe ").unwrap_or(rest).strip_prefix("fn ")?;
+    let mut signature = String::new();
+    for line in lines {
+        let end = line.find(['{', ';']);
+        signature.push_str(&line[..end.unwrap_or(line.len())]);
+        if end.is_some() {
+            break;
+        }
+    }
+    (is_async || signature.contains("-> impl Future")).then(|| ident(rest).to_owned())
+}
+
+/// The type that a line implements a future for.
+fn implementor(line: &str) -> Option<&str> {
+    if !line.starts_with("impl") {
+        return None;
+    }
+    let of = [" Future for ", " IntoFuture for ", " Stream for "];
+    let (_, name) = of.iter().find_map(|of| line.split_once(of))?;
+    Some(ident(name))
+}
+
+fn ident(text: &str) -> &str {
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// Whether the sources have a future of this name.
+pub fn is_future(name: &str) -> bool {
+    FUTURES.contains(name)
+}
+
+/// What the scenarios name: the strings in the brackets of each `Points::of`.
+fn named_by_scenarios() -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cancel");
+    for_each_source(&directory, &mut |_, text| {
+        for call in text.split(concat!("Points", "::of(&[")).skip(1) {
+            let list = call.split(']').next().unwrap_or_default();
+            named.extend(list.split('"').skip(1).step_by(2).map(str::to_owned));
+        }
+    });
+    named
+}
+
+#[test]
+fn every_public_future_is_ended_at_every_point_by_some_scenario() {
+    let named = named_by_scenarios();
+    let without: Vec<_> = FUTURES.difference(&named).collect();
+    assert!(without.is_empty(), "no scenario ends these futures: {without:#?}");
+    let gone: Vec<_> = named.difference(&FUTURES).collect();
+    assert!(gone.is_empty(), "scenarios name what is no future: {gone:#?}");
+    let stale = |(name, _why): &&(&str, &str)| {
+        let macro_name = name.rsplit("::").next().unwrap_or_default().trim_end_matches('!');
+        let mut exists = false;
+        for (directory, _) in SOURCES {
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+            for_each_source(&directory, &mut |_, text| {
+                exists |= text.contains(&format!("macro_rules! {macro_name} "));
+            });
+        }
+        !exists
+    };
+    assert_eq!(NONE.iter().filter(stale).count(), 0, "an exception excepts nothing");
+}
+
+#[test]
+fn the_rules_find_what_they_are_to_find() {
+    let text = "
+        pub async fn open(path: &Path) -> File {
+        pub fn read<B>(
+            buf: B,
+        ) -> impl Future<Output = B> + use<B> {
+        pub(crate) async fn hidden() {
+        /// pub async fn only_text() {
+        pub struct Sleep;
+        impl Future for Sleep {
+        struct Inner;
+        impl<T> Future for Inner<T> {
+        #[macro_export]
+        macro_rules! select {
+        macro_rules! own {
+        pub fn name() -> &'static str {
+    ";
+    let names: Vec<_> = futures_of(text).collect();
+    assert_eq!(names, ["open", "read", "Sleep", "select!"]);
+}

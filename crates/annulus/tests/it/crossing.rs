@@ -1,0 +1,350 @@
+//! What may cross threads, what stays, and what a handle does on a core that is not its own.
+//!
+//! The lists below name every type of the public interface; a type that is in none fails a test.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::time::Duration;
+
+use annulus::buf::{BufError, IoVecBuf, Lease, Slice};
+use annulus::fs::{Dir, File, Metadata, OpenOptions};
+use annulus::net::{
+    ListenOptions, Parsed, Portable, Reader, Recv, TcpListener, TcpStream, UnixStream,
+};
+use annulus::runtime::{
+    self, Builder, CoreHandle, CoreId, CoreLocal, Cores, Cpu, Error, Launched, LaunchedCore,
+    Metrics as CoreMetrics, OnPanic, Runtime, Stopping, Topology,
+};
+use annulus::sync::cross;
+use annulus::task::{
+    AbortHandle, BlockingHandle, Closed, JoinError, JoinHandle, JoinSet, LocalKey, Name, NotSet,
+    Payload, RemoteJoinHandle, Scope, TaskId, TaskLocalFuture,
+};
+use annulus::time::{Elapsed, Instant, Interval, MissedTicks, Sleep, Timeout};
+
+use crate::cancel::{at_rest, until};
+use crate::harness::{made, pair, run, share_process};
+
+fn crosses<T: Send + Sync>() {}
+fn is_send<T: Send>(_: T) {}
+
+/// Compiles only for a type that is not `Send`: else two implementations would fit.
+trait Stays<Which> {
+    fn stays() {}
+}
+
+impl<T: ?Sized> Stays<()> for T {}
+impl<T: ?Sized + Send> Stays<u8> for T {}
+
+#[test]
+fn handles_and_values_cross_threads() {
+    crosses::<TcpStream>();
+    crosses::<TcpListener>();
+    crosses::<UnixStream>();
+    crosses::<ListenOptions>();
+    crosses::<Portable<TcpStream>>();
+    crosses::<Portable<UnixStream>>();
+    crosses::<Parsed>();
+    crosses::<File>();
+    crosses::<Dir>();
+    crosses::<Metadata>();
+    crosses::<OpenOptions>();
+    crosses::<Lease>();
+    crosses::<Slice<Vec<u8>>>();
+    crosses::<BufError<Vec<u8>>>();
+    crosses::<Instant>();
+    crosses::<MissedTicks>();
+    crosses::<Elapsed>();
+    crosses::<CoreHandle>();
+    crosses::<CoreId>();
+    crosses::<CoreLocal<Rc<()>>>();
+    crosses::<Cores>();
+    crosses::<Cpu>();
+    crosses::<Topology>();
+    crosses::<Error>();
+    crosses::<Builder>();
+    crosses::<CoreMetrics>();
+    crosses::<OnPanic>();
+    crosses::<LaunchedCore>();
+    crosses::<Launched<u8>>();
+    crosses::<AbortHandle>();
+    crosses::<runtime::MetricsHandle>();
+    crosses::<runtime::Dump>();
+    crosses::<runtime::DescriptorDump>();
+    crosses::<runtime::DescriptorKind>();
+    crosses::<runtime::RequestDump>();
+    crosses::<runtime::RequestState>();
+    crosses::<runtime::TaskDump>();
+    crosses::<runtime::TaskState>();
+    crosses::<runtime::WaitsFor>();
+    crosses::<runtime::Armed>();
+    crosses::<runtime::Since>();
+    crosses::<runtime::DumpError>();
+    crosses::<runtime::Stuck>();
+    crosses::<runtime::StuckAt>();
+    crosses::<Closed>();
+    crosses::<JoinError>();
+    crosses::<Payload>();
+    crosses::<Name>();
+    crosses::<NotSet>();
+    crosses::<TaskId>();
+    crosses::<LocalKey<Rc<()>>>();
+    crosses::<cross::Sender<u8>>();
+    crosses::<cross::Receiver<u8>>();
+    crosses::<cross::OneSender<u8>>();
+    crosses::<cross::OneReceiver<u8>>();
+}
+
+#[test]
+fn futures_cross_threads() {
+    crosses::<Recv<'_>>();
+    crosses::<Reader<'_>>();
+    crosses::<Sleep>();
+    crosses::<Interval>();
+    crosses::<Timeout<Sleep>>();
+    crosses::<Stopping>();
+    is_send::<Option<runtime::Dumping>>(None);
+    fn of_handles<T: Send>()
+    where
+        RemoteJoinHandle<T>: Send,
+        BlockingHandle<T>: Send,
+    {
+    }
+    of_handles::<Vec<u8>>();
+
+    async fn holds(stream: &TcpStream, file: &File, listener: &TcpListener) -> io::Result<()> {
+        let (_, buf) = file.read_at(vec![0; 8], 0).await?;
+        let (_, buf) = file.write_at(buf, 0).await?;
+        file.read_exact_at(vec![0; 8], 0).await?;
+        file.write_all_at("text", 0).await?;
+        file.sync_data().await?;
+        stream.write_all(buf).await?;
+        stream.write("text").await?;
+        stream.recv().await?;
+        stream.read(vec![0; 8]).await?;
+        stream.read_exact(vec![0; 8]).await?;
+        stream.with_data(|bytes| Parsed::Consumed(bytes.len())).await?;
+        let mut reader = stream.reader();
+        reader.fill_buf().await?;
+        reader.fill_more().await?;
+        drop(reader);
+        annulus::time::timeout(Duration::from_secs(1), stream.flush()).await??;
+        file.sync_all().await?;
+        stream.send_file(file, 0..8).await?;
+        listener.accept().await?;
+        annulus::time::interval(Duration::from_secs(1)).tick().await;
+        Ok(())
+    }
+    async fn by_value(stream: TcpStream, other: UnixStream, file: File) -> io::Result<()> {
+        let stream = stream.into_portable().await?.attach()?;
+        drop(stream.into_std().await?);
+        drop(other.into_std().await?);
+        file.close().await?;
+        Dir::open("/").await?.open_beneath("tmp", &OpenOptions::new()).await?;
+        annulus::fs::metadata("/").await.map(drop)
+    }
+    let _ = |stream: &TcpStream, file: &File, listener: &TcpListener| {
+        is_send(holds(stream, file, listener));
+        is_send(TcpStream::connect("127.0.0.1:1"));
+        is_send(File::open("/"));
+    };
+    let _ = |stream, other, file| is_send(by_value(stream, other, file));
+}
+
+#[test]
+fn what_belongs_to_a_thread_stays_there() {
+    <Runtime as Stays<_>>::stays();
+    <JoinHandle<u8> as Stays<_>>::stays();
+    <JoinSet<u8> as Stays<_>>::stays();
+    <Scope as Stays<_>>::stays();
+    <TaskLocalFuture<Rc<()>, Sleep> as Stays<_>>::stays();
+    <annulus::sync::mpsc::Sender<u8> as Stays<_>>::stays();
+    <annulus::sync::oneshot::Receiver<u8> as Stays<_>>::stays();
+    <BufError<Rc<()>> as Stays<_>>::stays();
+}
+
+/// In the public interface, and in no list above, and why.
+const UNLISTED: &[(&str, &str)] = &[
+    ("ToAddress", "a trait"),
+    ("IoBuf", "a trait"),
+    ("IoBufMut", "a trait"),
+    ("IoVecBuf", "a trait"),
+    ("IoVecBufMut", "a trait"),
+    ("BufResult", "another name of Result"),
+    ("Shutdown", "of std"),
+    ("Stall", "lent to a callback"),
+    ("StalledBy", "lent to a callback"),
+    ("Metrics", "listed under another name"),
+];
+
+#[test]
+fn every_public_type_is_in_one_of_the_lists() {
+    let modules = [
+        include_str!("../../src/net.rs"),
+        include_str!("../../src/fs.rs"),
+        include_str!("../../src/time.rs"),
+        include_str!("../../src/buf.rs"),
+        include_str!("../../src/runtime.rs"),
+        include_str!("../../src/task.rs"),
+    ];
+    let own = include_str!("crossing.rs");
+    let lists =
+        &own[own.find("fn handles_and_values").unwrap()..own.find("const UNLISTED").unwrap()];
+    let words =
+        |text: &'static str| text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let mut seen = 0;
+    for module in modules {
+        for statement in module.split(';') {
+            let code = statement.lines().filter(|line| !line.trim().starts_with("//"));
+            let begins = |line: &&str| {
+                ["pub use ", "pub struct ", "pub enum "].iter().any(|begin| line.starts_with(begin))
+            };
+            let public: Vec<&'static str> = code.skip_while(|line| !begins(line)).collect();
+            let Some(first) = public.first() else { continue };
+            let lines = if first.starts_with("pub use ") { &public[..] } else { &public[..1] };
+            for name in lines.iter().flat_map(|line| words(line)) {
+                if !name.starts_with(char::is_uppercase) {
+                    continue;
+                }
+                seen += 1;
+                let is_listed = words(lists).any(|word| word == name)
+                    || UNLISTED.iter().any(|(unlisted, _why)| *unlisted == name);
+                assert!(is_listed, "{name}: may it cross threads?");
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} names were found: the test does not read what is there");
+}
+
+#[test]
+fn a_reference_to_a_stream_is_held_across_an_await_by_a_future_that_may_cross() {
+    fn boxed<'a>(
+        future: impl Future<Output = io::Result<Vec<u8>>> + Send + 'a,
+    ) -> std::pin::Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send + 'a>> {
+        Box::pin(future)
+    }
+    async fn ask(stream: &TcpStream) -> io::Result<Vec<u8>> {
+        stream.write_all("question").await?;
+        annulus::task::yield_now().await;
+        Ok(stream.recv().await?.expect("no end yet").to_vec())
+    }
+    run(async {
+        let (client, server) = pair().await?;
+        let asking = boxed(ask(&client));
+        let answering = async {
+            let ((), got) = server.read_exact(vec![0; 8]).await?;
+            server.write_all(got).await.map(drop)?;
+            io::Result::Ok(())
+        };
+        let (answer, answered) = annulus::join!(asking, answering);
+        answered?;
+        assert_eq!(answer?, b"question");
+        Ok(())
+    });
+}
+
+/// What each operation says on a foreign core.
+type Said = RefCell<Vec<(&'static str, Option<io::Error>)>>;
+
+fn note<T>(said: &Said, name: &'static str, result: Result<T, impl Into<io::Error>>) {
+    said.borrow_mut().push((name, result.err().map(Into::into)));
+}
+
+#[test]
+fn every_operation_on_a_foreign_core_is_the_error_that_names_both() {
+    let _shared = share_process();
+    let (home, abroad) = (made(Runtime::builder()), made(Runtime::builder()));
+    let (client, server, listener, file, left, right) = home.block_on(async {
+        let (client, server) = pair().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let file = File::open("/proc/self/exe").await.unwrap();
+        let (left, right) = UnixStream::pair().unwrap();
+        (client, server, listener, file, left, right)
+    });
+    let said = Said::default();
+    abroad.block_on(async {
+        note(&said, "recv", client.recv().await);
+        note(&said, "read", client.read(vec![0; 4]).await);
+        note(&said, "read_exact", client.read_exact(vec![0; 4]).await);
+        note(&said, "with_data", client.with_data(|bytes| Parsed::Consumed(bytes.len())).await);
+        note(&said, "fill_buf", client.reader().fill_buf().await.map(drop));
+        note(&said, "write", client.write("text").await);
+        note(&said, "write_all", client.write_all("text").await);
+        note(&said, "write_all_vectored", client.write_all_vectored(("a", "b")).await);
+        note(&said, "send_nowait", client.send_nowait(b"text"));
+        note(&said, "flush", client.flush().await);
+        note(&said, "shutdown", client.shutdown(Shutdown::Write));
+        note(&said, "send_file", client.send_file(&file, 0..4).await);
+        note(&said, "accept", listener.accept().await);
+        note(&said, "read_at", file.read_at(vec![0; 4], 0).await);
+        note(&said, "read_exact_at", file.read_exact_at(vec![0; 4], 0).await);
+        note(&said, "write_at", file.write_at("text", 0).await);
+        note(&said, "sync_all", file.sync_all().await);
+        note(&said, "sync_data", file.sync_data().await);
+        note(&said, "unix recv", left.recv().await);
+        note(
+            &said,
+            "into_portable",
+            right.into_portable().await.map(drop).map_err(io::Error::from),
+        );
+        note(&said, "into_std", server.into_std().await.map(drop).map_err(io::Error::from));
+    });
+    let both = [home.core_id(), abroad.core_id()].map(|core| format!("{core:?}"));
+    for (name, error) in said.into_inner() {
+        let text = error.unwrap_or_else(|| panic!("{name} works on a foreign core")).to_string();
+        assert!(text.contains("belongs to"), "{name}: {text}");
+        for core in &both {
+            assert!(text.contains(core.as_str()), "{name}: {text} does not name {core}");
+        }
+    }
+    // And at home everything goes on as if nothing had been asked.
+    home.block_on(async move {
+        if let Err(error) = left.write_all("left").await {
+            // The other end may have gone with the future that was to move it.
+            assert_eq!(error.error().kind(), io::ErrorKind::BrokenPipe);
+        }
+        let ((), head) = file.read_exact_at(vec![0; 4], 0).await.unwrap();
+        assert_eq!(head, b"\x7fELF");
+        drop((client, listener, file, left));
+        at_rest().await.unwrap();
+    });
+}
+
+#[test]
+fn whatever_is_dropped_on_a_foreign_thread_goes_back_to_its_core() {
+    run(async {
+        let (client, server) = pair().await?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let file = File::open("/proc/self/exe").await?;
+        let dir = Dir::open("/").await?;
+        let (left, right) = UnixStream::pair()?;
+        let (third, fourth) = UnixStream::pair()?;
+        let portable = third.into_portable().await?;
+        client.write_all("leased").await?;
+        let lease = server.recv().await?.expect("no end yet");
+        let mut sleep = Box::pin(annulus::time::sleep(Duration::from_secs(1000)));
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        let mut reading = Box::pin(async move { left.read(vec![0; 8]).await.map(drop) });
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        let mut opening = Box::pin(File::open("/proc/self/exe"));
+        assert!(futures_util::poll!(&mut opening).is_pending());
+        let pieces = (vec![0; 4], "tail");
+        assert_eq!(pieces.total_len(), 8);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                drop((client, server, listener, file, dir, right, portable, lease));
+                drop((sleep, reading, opening));
+            });
+        });
+        assert!(fourth.recv().await?.is_none(), "the portable one was closed there and then");
+        drop(fourth);
+        until("the core has got everything back", || {
+            let now = annulus::runtime::metrics().expect("a runtime runs");
+            (now.ops_in_flight, now.descriptors, now.leases_out, now.timers) == (0, 0, 0, 0)
+        })
+        .await
+    });
+}
