@@ -139,7 +139,7 @@ impl Machine {
             Opcode::TIMEOUT_REMOVE => self.remove_timeout(ring, request),
             Opcode::ASYNC_CANCEL => self.cancel_asked(ring, request),
             Opcode::POLL_REMOVE => self.remove_poll(ring, request),
-            Opcode::POLL_ADD => self.poll(request),
+            Opcode::POLL_ADD => self.poll(ring, request),
             Opcode::SOCKET => self.socket_asked(ring, request),
             Opcode::BIND => self.bind_asked(request),
             Opcode::LISTEN => self.listen_asked(request),

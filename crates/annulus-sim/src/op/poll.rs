@@ -1,6 +1,9 @@
-//! POLL_ADD: waiting until something can be read or written. Once; not repeated.
+//! POLL_ADD: waiting until something can be read or written, once or each time that something
+//! happens. A repeated poll is edge-triggered: it looks when it is woken.
 //!
 //! Owns: what is ready. Mirrors poll(2), io_uring_prep_poll_add(3).
+
+use annulus_abi::{Cqe, CqeFlags, PollFlags};
 
 use crate::files::{Id, Kind};
 use crate::machine::Machine;
@@ -14,14 +17,27 @@ const HUP: u32 = libc::POLLHUP as u32;
 const ERR: u32 = libc::POLLERR as u32;
 
 impl Machine {
-    pub(super) fn poll(&mut self, request: &Request) -> Result<Tried, i32> {
-        if request.entry.len != 0 {
+    pub(super) fn poll(&mut self, ring: usize, request: &Request) -> Result<Tried, i32> {
+        let flags = PollFlags(request.entry.len);
+        let multishot = flags.contains(PollFlags::ADD_MULTI);
+        if !flags.without(PollFlags::ADD_MULTI).is_empty()
+            || (multishot && !self.ring(ring).profile.is_since(5, 13))
+        {
             return Err(libc::EINVAL);
         }
         let kind = self.files.kind(request.file_id()?).clone();
         let (ready, waits) = self.readiness(&kind);
         let wanted = ready & (request.entry.op_flags | HUP | ERR);
-        Ok(if wanted == 0 { Tried::Wait(waits) } else { Tried::done(wanted as i32) })
+        if wanted == 0 {
+            return Ok(Tried::Wait(waits));
+        }
+        // What never has to be waited for is reported once.
+        if !multishot || waits.is_empty() || self.ends_early(ring) {
+            return Ok(Tried::done(wanted as i32));
+        }
+        let (user_data, res) = (request.entry.user_data, wanted as i32);
+        self.post_more(ring, Cqe { user_data, res, flags: CqeFlags::MORE });
+        Ok(Tried::Wait(waits))
     }
 
     fn readiness(&mut self, kind: &Kind) -> (u32, Vec<Wait>) {
