@@ -12,11 +12,13 @@
 #![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
 
 pub(crate) mod blocks;
+pub(crate) mod chain;
 pub(crate) mod chunk;
 pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod driver;
 pub(crate) mod dump;
+pub(crate) mod end;
 pub(crate) mod errors;
 pub(crate) mod file_op;
 pub(crate) mod key;
@@ -45,6 +47,7 @@ pub(crate) mod turn;
 pub(crate) mod vectored_op;
 pub(crate) mod waiters;
 pub(crate) mod waiting;
+pub(crate) mod watch;
 pub(crate) mod wheel;
 pub(crate) mod workers;
 

@@ -8,6 +8,7 @@ mod dir;
 mod file;
 mod metadata;
 mod open_options;
+mod whole;
 
 pub use dir::Dir;
 pub use file::File;

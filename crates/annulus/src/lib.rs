@@ -1,9 +1,10 @@
 //! A thread-per-core async runtime on io_uring.
 //!
 //! Read [`net`] for sockets, [`fs`] for files, [`time`] for timers, [`buf`] for the buffers that
-//! operations take, [`runtime`] for how it all is started and tuned, on one core or on many,
-//! [`sync`] for channels and locks. What happens below, down to
-//! the bits that the kernel reads, is in the crates `annulus-ring` and `annulus-abi`.
+//! operations take, [`op`] for ending them early, bounding and linking them, [`runtime`] for how it
+//! all is started and tuned, on one core or on many, [`sync`] for channels and locks. What happens
+//! below, down to the bits that the kernel reads, is in the crates `annulus-ring` and
+//! `annulus-abi`.
 //!
 //! ```
 //! use annulus::net::{TcpListener, TcpStream};
@@ -43,7 +44,9 @@
 pub mod buf;
 mod core;
 pub mod fs;
+pub mod io;
 pub mod net;
+pub mod op;
 pub mod runtime;
 pub mod task;
 pub mod time;
@@ -51,6 +54,7 @@ pub mod time;
 pub use annulus_macros::{main, test};
 pub use annulus_sync as sync;
 pub use core::submit::submit;
+pub use op::OpExt;
 pub use runtime::Error;
 pub use task::{spawn, task_local};
 

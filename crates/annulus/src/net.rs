@@ -5,10 +5,14 @@
 //! sends queue up one behind the other. Futures wait on the record in the order in which they came,
 //! and dropping one loses no byte.
 
+mod accept;
 mod address;
+mod connect;
 mod held;
+mod leases;
 mod options;
 mod portable;
+mod read;
 mod reader;
 mod recv;
 mod send_file;
@@ -17,7 +21,9 @@ mod tcp_listener;
 mod tcp_stream;
 mod unix_stream;
 
+pub use accept::{Accept, Incoming};
 pub use address::ToAddress;
+pub use leases::Leases;
 pub use portable::Portable;
 pub use reader::Reader;
 pub use recv::{Parsed, Recv};
@@ -25,3 +31,5 @@ pub use std::net::Shutdown;
 pub use tcp_listener::{ListenOptions, TcpListener};
 pub use tcp_stream::TcpStream;
 pub use unix_stream::UnixStream;
+
+pub(crate) use recv::{Place, Queue};

@@ -69,6 +69,10 @@ impl<B> BufError<B> {
         &self.error
     }
 
+    pub(crate) fn error_mut(&mut self) -> &mut io::Error {
+        &mut self.error
+    }
+
     /// The kind of what went wrong.
     pub fn kind(&self) -> io::ErrorKind {
         self.error.kind()

@@ -47,6 +47,11 @@ impl State {
                     self.push_cancel(user_data(UserKind::Accept, key));
                 }
             }
+            Kind::Watch(watch) => {
+                if watch.is_armed() {
+                    self.push_cancel(user_data(UserKind::Watch, key));
+                }
+            }
             Kind::Plain | Kind::Free { .. } => {}
         }
         self.finish_close(key);
@@ -71,7 +76,7 @@ impl State {
         }
         match kind {
             // A last close of a file may write back and block (NFS, FUSE): the kernel's affair.
-            Kind::Plain => self.push_close(fd),
+            Kind::Plain | Kind::Watch(_) => self.push_close(fd),
             // Closing a socket does not block: nobody sets SO_LINGER behind our back and waits
             // here.
             _ => self.close_descriptor(fd),

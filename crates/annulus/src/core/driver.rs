@@ -61,7 +61,7 @@ impl State {
 
     /// Submits in the middle of a turn.
     #[cold]
-    fn make_room(&mut self) -> bool {
+    pub(crate) fn make_room(&mut self) -> bool {
         self.counters.sq_full.add(1);
         let _ = self.enter_now();
         // A submission thread takes its time; without one this does nothing.
@@ -87,7 +87,7 @@ impl State {
     pub(crate) fn launch(&mut self, key: Key) {
         let slot = self.table.at(key.index);
         match slot.lane {
-            Lane::Free => self.push_slot(key.index),
+            Lane::Free | Lane::Chain => self.push_slot(key.index),
             Lane::Send => self.enqueue_send(key),
             Lane::Recv => {
                 if let Some(stream) = slot.record_key().and_then(|key| self.records.stream(key)) {
@@ -134,10 +134,12 @@ impl State {
         }
         let missed = match parse(victim) {
             Some((Kind::Op, key)) => {
-                self.table.get(key).is_some_and(|slot| slot.phase == Phase::Orphan)
+                let asked = |phase| matches!(phase, Phase::Orphan | Phase::Cancelling);
+                self.table.get(key).is_some_and(|slot| asked(slot.phase))
             }
             Some((Kind::Recv, key)) => self.recv_is_cancelling(key),
             Some((Kind::Accept, key)) => self.accept_is_cancelling(key),
+            Some((Kind::Watch, key)) => self.watch_is_closing(key),
             Some((Kind::Bell, _)) => self.stopping && self.bell_armed,
             Some((Kind::Tick, _)) => self.stopping && self.tick.is_armed(),
             Some((Kind::Close, _)) | None => false,
@@ -170,6 +172,7 @@ impl State {
             Some((Kind::Op, key)) => self.on_op(key, cqe),
             Some((Kind::Recv, key)) => self.on_recv(key, cqe),
             Some((Kind::Accept, key)) => self.on_accept(key, cqe),
+            Some((Kind::Watch, key)) => self.on_watch(key, cqe),
             Some((Kind::Bell, _)) => {
                 self.bell_armed = false;
                 if cqe.res > 0 {
@@ -231,25 +234,37 @@ impl State {
             true => (slot.res, slot.flags),
             false => (cqe.res, cqe.flags.bits()),
         };
-        if slot.lane != Lane::Free && res > 0 {
-            if let Some(vtable) = slot.vtable {
-                let storage = self.table.storage(key.index);
-                // SAFETY: the vtable was stored with the owner in this storage; the kernel has
-                // ended the request, and nobody else refers to the owner.
-                if unsafe { (vtable.resume)(storage, res) } && self.goes_on(key.index) {
-                    self.push_slot(key.index);
-                    return;
-                }
-            }
+        if slot.lane != Lane::Free && self.has_rest(key.index, res) {
+            self.push_slot(key.index);
+            return;
         }
         self.settle(key.index, res, flags);
     }
 
-    /// Whether a request whose result leaves a rest is to be sent again: not a receive whose future
-    /// is gone (it only notes what arrived), nor a send that was given up.
+    /// Whether the request of a lane goes to the kernel again, for the rest. The next step of a
+    /// chain has its turn.
+    #[inline]
+    fn has_rest(&mut self, index: u32, res: i32) -> bool {
+        let slot = self.table.at(index);
+        if slot.lane == Lane::Chain {
+            self.step_ended(index);
+            return false;
+        }
+        let Some(vtable) = slot.vtable.filter(|_| res > 0) else {
+            return false;
+        };
+        let storage = self.table.storage(index);
+        // SAFETY: the vtable was stored with the owner in this storage; the kernel has ended the
+        // request, and nobody else refers to the owner.
+        unsafe { (vtable.resume)(storage, res) && self.goes_on(index) }
+    }
+
+    /// Whether a request whose result leaves a rest is to be sent again: not one that is being
+    /// cancelled, nor a receive whose future is gone (it only notes what arrived), nor a send that
+    /// was given up.
     fn goes_on(&mut self, index: u32) -> bool {
         let slot = self.table.at(index);
-        if slot.lane != Lane::Send {
+        if slot.lane != Lane::Send || slot.phase == Phase::Cancelling {
             return slot.phase == Phase::Flight;
         }
         let record = slot.record_key();
@@ -288,7 +303,7 @@ impl State {
         let closing = record.closing;
         if let record::Kind::Stream(stream) = &mut record.kind {
             match lane {
-                Lane::Free => {}
+                Lane::Free | Lane::Chain => {}
                 Lane::Send if stream.send.head == index => self.advance_send(key.index),
                 Lane::Send => {}
                 Lane::Recv => {
@@ -390,13 +405,13 @@ impl Core {
         let phase = slot.phase;
         match phase {
             Phase::Queued => slot.abandoned = true,
-            Phase::Flight => slot.phase = Phase::Orphan,
+            Phase::Flight | Phase::Cancelling => slot.phase = Phase::Orphan,
             Phase::Free | Phase::Done | Phase::Orphan => {}
         }
-        if phase == Phase::Flight {
+        if matches!(phase, Phase::Flight | Phase::Cancelling) {
             state.counters.orphans.add(1);
             state.counters.orphans_in_flight.add(1);
-            if cancels {
+            if cancels && phase == Phase::Flight {
                 state.push_cancel(user_data(Kind::Op, key));
             }
         }

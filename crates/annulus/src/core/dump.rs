@@ -137,7 +137,7 @@ impl State {
             let state = match slot.phase {
                 Phase::Free => continue,
                 Phase::Queued => RequestState::Queued,
-                Phase::Flight => RequestState::InFlight,
+                Phase::Flight | Phase::Cancelling => RequestState::InFlight,
                 Phase::Orphan => RequestState::Orphan,
                 Phase::Done => RequestState::Done,
             };
@@ -169,7 +169,7 @@ impl State {
         let mut queues: Vec<(Queue, WaitsFor)> = Vec::new();
         let kind = match &record.kind {
             Kind::Free { .. } => return None,
-            Kind::Plain => DescriptorKind::File,
+            Kind::Plain | Kind::Watch(_) => DescriptorKind::File,
             Kind::Stream(stream) => {
                 queues.push((stream.recv.waiters, WaitsFor::Receive { descriptor }));
                 queues.push((stream.send.room, WaitsFor::Room { descriptor }));

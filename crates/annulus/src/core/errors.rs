@@ -4,6 +4,8 @@ use std::io;
 
 use annulus_task::CoreId;
 
+use crate::op::Cancelled;
+
 /// A handle of one core was used on another.
 pub(crate) fn wrong_core(owner: CoreId, here: CoreId) -> io::Error {
     io::Error::other(format!(
@@ -45,4 +47,14 @@ pub(crate) fn no_capacity() -> io::Error {
 /// `-errno` as an error.
 pub(crate) fn from_res(res: i32) -> io::Error {
     io::Error::from_raw_os_error(-res)
+}
+
+/// An operation ended before its time because it was asked to. Who asked gives it its kind.
+pub(crate) fn cancelled() -> io::Error {
+    from_res(-libc::ECANCELED)
+}
+
+/// As [`cancelled`], after a part was done.
+pub(crate) fn cut_short(bytes_done: usize) -> io::Error {
+    Cancelled::error(io::ErrorKind::Interrupted, bytes_done)
 }

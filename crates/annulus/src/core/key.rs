@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Close = 5,
     /// The timer that keeps the CPU's tick running.
     Tick = 6,
+    /// The multishot poll of a watch record.
+    Watch = 7,
 }
 
 /// Packs what a completion belongs to into the 64 bits that the kernel carries.
@@ -66,6 +68,7 @@ pub(crate) const fn parse(user_data: u64) -> Option<(Kind, Key)> {
         4 => Kind::Bell,
         5 => Kind::Close,
         6 => Kind::Tick,
+        7 => Kind::Watch,
         _ => return None,
     };
     let generation = (user_data >> 32) as u32 & GENERATION_MASK;

@@ -103,6 +103,15 @@ impl State {
         Poll::Pending
     }
 
+    /// What the queue has for an acceptor that is in it. Nothing is armed.
+    pub(crate) fn take_accepted(&mut self, key: Key, waiter: Key) -> Option<RawFd> {
+        let listener = self.records.listener(key)?;
+        if !self.waiters.may_take(listener.waiters, Some(waiter)) {
+            return None;
+        }
+        listener.queue.pop_front()
+    }
+
     /// An acceptor is done or gone: the next one is woken if there is something to take.
     pub(crate) fn leave_accept(&mut self, key: Key, waiter: Key) -> Option<Waker> {
         let Some(listener) = self.records.listener(key) else {

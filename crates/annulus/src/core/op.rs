@@ -12,6 +12,9 @@
 //! Dropping moves nothing, so it works on any thread: elsewhere than on the owner core, a job that
 //! names the slot goes to the owner's inbox.
 
+mod end;
+mod link;
+
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;

@@ -14,6 +14,7 @@ use annulus_ring::op::Target;
 use super::key::{Key, NONE, next_generation};
 use super::listener::Listener;
 use super::stream::Stream;
+use super::watch::Watch;
 
 /// What a record is beside a descriptor.
 pub(crate) enum Kind {
@@ -24,6 +25,7 @@ pub(crate) enum Kind {
     Plain,
     Stream(Box<Stream>),
     Listener(Box<Listener>),
+    Watch(Box<Watch>),
 }
 
 /// One descriptor of this core.
@@ -120,6 +122,14 @@ impl Records {
     pub(crate) fn listener(&mut self, key: Key) -> Option<&mut Listener> {
         match self.get(key) {
             Some(Record { kind: Kind::Listener(listener), .. }) => Some(listener),
+            _ => None,
+        }
+    }
+
+    /// The watch of a live key.
+    pub(crate) fn watch(&mut self, key: Key) -> Option<&mut Watch> {
+        match self.get(key) {
+            Some(Record { kind: Kind::Watch(watch), .. }) => Some(watch),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use crate::buf::{BufError, BufResult, IoBuf, clamp_transfer};
 pub(crate) struct SendFrom<B> {
     pub(crate) handle: Handle,
     pub(crate) buf: B,
-    /// Bytes that earlier rounds of this operation have sent.
+    /// Bytes that the rounds of this operation have sent.
     pub(crate) sent: usize,
     /// Go on until everything is sent.
     pub(crate) all: bool,
@@ -49,24 +49,26 @@ unsafe impl<B: IoBuf> Operation for SendFrom<B> {
     }
 
     fn resume(&mut self, res: i32) -> bool {
-        let sent = self.sent + res as usize;
-        let again = self.all && sent < self.buf.bytes_len();
-        if again {
-            self.sent = sent;
-        }
-        again
+        self.sent += res as usize;
+        self.all && self.sent < self.buf.bytes_len()
     }
 
     fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res == -libc::ECANCELED && self.sent > 0 {
+            return Err(BufError::new(errors::cut_short(self.sent), self.buf));
+        }
         if res < 0 {
             return Err(BufError::new(errors::from_res(res), self.buf));
         }
-        let sent = self.sent + res as usize;
-        if self.all && sent < self.buf.bytes_len() {
+        if self.all && self.sent < self.buf.bytes_len() {
+            if res > 0 {
+                // Something was sent, and yet the rest was not tried: it was cancelled.
+                return Err(BufError::new(errors::cut_short(self.sent), self.buf));
+            }
             let error = io::Error::new(io::ErrorKind::WriteZero, "the socket took no more bytes");
             return Err(BufError::new(error, self.buf));
         }
-        Ok((sent, self.buf))
+        Ok((self.sent, self.buf))
     }
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {

@@ -115,7 +115,8 @@ impl State {
         self.close_all();
         for key in self.table.live() {
             let phase = self.table.at(key.index).phase;
-            if matches!(phase, Phase::Flight | Phase::Orphan) && !self.is_flushing(key) {
+            let has_kernel = matches!(phase, Phase::Flight | Phase::Orphan | Phase::Cancelling);
+            if has_kernel && !self.is_flushing(key) {
                 self.push_cancel(user_data(Kind::Op, key));
             }
         }
@@ -124,7 +125,7 @@ impl State {
             // Futures that outlive the runtime find their slots gone; the owners go when they end.
             let slot = self.table.at(key.index);
             match slot.phase {
-                Phase::Flight => {
+                Phase::Flight | Phase::Cancelling => {
                     slot.phase = Phase::Orphan;
                     slot.left = round;
                     self.counters.orphans_in_flight.add(1);

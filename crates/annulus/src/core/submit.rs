@@ -3,7 +3,6 @@
 //! Owns: the bridge from [`annulus_ring::op::Op`] to a future. Does not own: the memory that such
 //! an operation points to; that is what makes [`submit`] unsafe.
 
-use std::future::Future;
 use std::io;
 
 use annulus_ring::abi::{Cqe, CqeFlags, Opcode, Sqe};
@@ -12,6 +11,7 @@ use annulus_ring::op::{Op, Target};
 use super::Core;
 use super::key::Handle;
 use super::op::{self, Operation};
+use crate::op::Linkable;
 
 struct Raw<O>(O);
 
@@ -71,7 +71,7 @@ unsafe impl<O: Op + 'static> Operation for Raw<O> {
 /// # Ok(())
 /// # }
 /// ```
-pub unsafe fn submit<O>(operation: O) -> impl Future<Output = io::Result<O::Output>>
+pub unsafe fn submit<O>(operation: O) -> impl Linkable<Output = io::Result<O::Output>>
 where
     O: Op + 'static,
 {

@@ -12,8 +12,9 @@
 //!
 //! | the future is dropped in | what happens |
 //! |---|---|
-//! | Queued | the slot becomes an orphan and stays in its socket's send queue: accepted bytes are sent |
+//! | Queued | the slot becomes an orphan and stays in its socket's send queue: accepted bytes are sent; a step of a chain is cancelled when its turn comes |
 //! | Flight | the slot becomes an orphan; a cancel is queued if the op allows it |
+//! | Cancelling | the slot becomes an orphan; its cancel is on its way already |
 //! | Done | the owner is reclaimed at once with the result |
 //!
 //! Invariants: storage never moves while its slot is not free; an owner is taken out exactly once;
@@ -58,6 +59,8 @@ pub(crate) enum Phase {
     Flight,
     Done,
     Orphan,
+    /// A cancel is on its way; the future still wants result and buffer.
+    Cancelling,
 }
 
 /// Which queue of its socket a slot belongs to.
@@ -69,6 +72,8 @@ pub(crate) enum Lane {
     Recv,
     /// The send queue.
     Send,
+    /// A chain of linked requests.
+    Chain,
 }
 
 /// What the driver knows of a slot.
@@ -86,9 +91,10 @@ pub(crate) struct Slot {
     /// The record that the request works on, or [`NONE`].
     pub(crate) record: u32,
     pub(crate) record_generation: u32,
-    /// Link of the free list or of a send queue.
+    /// Link of the free list, of a send queue, or of a chain.
     pub(crate) next: u32,
     pub(crate) res: i32,
+    /// Of the completion; until then, the generation of `next` in a chain.
     pub(crate) flags: u32,
     /// The round in which it became an orphan.
     pub(crate) left: u32,

@@ -220,10 +220,17 @@ unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
     }
 
     fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res == -libc::ECANCELED && self.sent > 0 {
+            return Err(BufError::new(errors::cut_short(self.sent), self.bufs));
+        }
         if res < 0 {
             return Err(BufError::new(errors::from_res(res), self.bufs));
         }
         if self.sent < self.bufs.total_len() {
+            if res > 0 {
+                // Something was sent, and yet the rest was not tried: it was cancelled.
+                return Err(BufError::new(errors::cut_short(self.sent), self.bufs));
+            }
             let error = io::Error::new(io::ErrorKind::WriteZero, "the socket took no more bytes");
             return Err(BufError::new(error, self.bufs));
         }

@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
+use super::open_options::Opening;
 use super::{File, OpenOptions};
+use crate::op::OpExt;
 
 /// A directory, below which files are opened safely.
 ///
@@ -45,8 +47,11 @@ impl Dir {
     ///
     /// # Errors
     /// As [`open_beneath`](Self::open_beneath).
-    pub async fn open_file(&self, path: impl AsRef<Path>) -> io::Result<File> {
-        self.open_beneath(path, OpenOptions::new().read(true)).await
+    pub fn open_file<P: AsRef<Path>>(
+        &self,
+        path: P,
+    ) -> impl OpExt<Output = io::Result<File>> + use<'_, P> {
+        self.open_now(path.as_ref(), OpenOptions::new().read(true))
     }
 
     /// Opens a file below this directory. `..`, absolute paths and symbolic links that lead outside
@@ -57,14 +62,18 @@ impl Dir {
     ///
     /// # Kernel
     /// `OPENAT2` with `RESOLVE_BENEATH`, 5.6.
-    pub async fn open_beneath(
+    pub fn open_beneath<P: AsRef<Path>>(
         &self,
-        path: impl AsRef<Path>,
+        path: P,
         options: &OpenOptions,
-    ) -> io::Result<File> {
+    ) -> impl OpExt<Output = io::Result<File>> + use<'_, P> {
+        self.open_now(path.as_ref(), options)
+    }
+
+    fn open_now(&self, path: &Path, options: &OpenOptions) -> Opening {
         let owned = self.file.owned();
         let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
-        options.open_beneath((owned.raw_fd(), owned.handle()), path.as_ref(), resolve).await
+        options.open_beneath((owned.raw_fd(), owned.handle()), path, resolve)
     }
 }
 

@@ -1,6 +1,5 @@
 //! An open file.
 
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
@@ -8,13 +7,16 @@ use std::path::Path;
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::FsyncFlags;
 
+use super::whole::{ReadExactAt, WriteAllAt};
 use super::{Metadata, OpenOptions};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::core::file_op::{CloseFd, ReadAt, Sync, WriteAt};
+use crate::core::key::Handle;
 use crate::core::op::Op;
 use crate::core::record::Kind;
 use crate::core::vectored_op::{ReadVectoredAt, WriteVectoredAt};
 use crate::core::{Owned, adopted_fd, errors};
+use crate::op::{Linkable, OpExt, Shaped};
 
 /// An open file, read and written at offsets.
 ///
@@ -52,6 +54,10 @@ impl File {
         Self { owned }
     }
 
+    pub(super) fn handle(&self) -> Handle {
+        self.owned.handle()
+    }
+
     pub(super) fn owned(&self) -> &Owned {
         &self.owned
     }
@@ -63,16 +69,22 @@ impl File {
     ///
     /// # Kernel
     /// `OPENAT`, 5.6; inline if the path is cached, else punted.
-    pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        OpenOptions::new().read(true).open(path).await
+    ///
+    /// # Cancel safety
+    /// A descriptor that arrives after the future was dropped is closed.
+    pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        OpenOptions::new().read(true).open_now(path.as_ref())
     }
 
     /// Opens a file for writing; makes it if it is missing, empties it if not.
     ///
     /// # Errors
     /// Those of open(2).
-    pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
+    ///
+    /// # Cancel safety
+    /// As [`open`](Self::open): the file may be there although the future was dropped.
+    pub fn create<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        OpenOptions::new().write(true).create(true).truncate(true).open_now(path.as_ref())
     }
 
     /// Reads at `offset` into `buf`, from its start up to its capacity. Gives the number of bytes,
@@ -92,7 +104,7 @@ impl File {
         &self,
         buf: B,
         offset: u64,
-    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
+    ) -> impl Linkable<Output = BufResult<usize, B>> + use<'_, B> {
         Op::new(ReadAt { handle: self.owned.handle(), buf, offset })
     }
 
@@ -100,23 +112,18 @@ impl File {
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at); `UnexpectedEof` if the file ends before.
-    pub async fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<(), B> {
-        let capacity = buf.bytes_capacity();
-        let (mut buf, mut filled) = (buf, 0);
-        while filled < capacity {
-            let read = self.read_at(buf.slice_mut(filled..), offset + filled as u64).await;
-            let (n, slice) = read.map_err(|error| error.map_buf(|slice| slice.into_inner()))?;
-            buf = slice.into_inner();
-            filled += n;
-            if n == 0 {
-                let error = io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    format!("the file ended after {filled} of {capacity} bytes"),
-                );
-                return Err(BufError::new(error, buf));
-            }
-        }
-        Ok(((), buf))
+    ///
+    /// # Cancel safety
+    /// As [`read_at`](Self::read_at).
+    ///
+    /// # Kernel
+    /// As [`read_at`](Self::read_at), as often as it takes.
+    pub fn read_exact_at<B: IoBufMut>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
+        ReadExactAt::new(self, buf, offset)
     }
 
     /// Writes the bytes of `buf` at `offset`. Gives the number of bytes written, which may be
@@ -134,7 +141,7 @@ impl File {
         &self,
         buf: B,
         offset: u64,
-    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
+    ) -> impl Linkable<Output = BufResult<usize, B>> + use<'_, B> {
         Op::new(WriteAt { handle: self.owned.handle(), buf, offset })
     }
 
@@ -142,19 +149,19 @@ impl File {
     ///
     /// # Errors
     /// As [`write_at`](Self::write_at); a part may have been written.
-    pub async fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<(), B> {
-        let (mut buf, mut written) = (buf, 0);
-        while written < buf.bytes_len() {
-            let wrote = self.write_at(buf.slice(written..), offset + written as u64).await;
-            let (n, slice) = wrote.map_err(|error| error.map_buf(|slice| slice.into_inner()))?;
-            buf = slice.into_inner();
-            if n == 0 {
-                let error = io::Error::new(io::ErrorKind::WriteZero, "the file took no more bytes");
-                return Err(BufError::new(error, buf));
-            }
-            written += n;
-        }
-        Ok(((), buf))
+    ///
+    /// # Cancel safety
+    /// As [`write_at`](Self::write_at). [`cancel`](OpExt::cancel) tells how many bytes were
+    /// written.
+    ///
+    /// # Kernel
+    /// As [`write_at`](Self::write_at), as often as it takes.
+    pub fn write_all_at<B: IoBuf>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
+        WriteAllAt::new(self, buf, offset)
     }
 
     /// Reads at `offset` into several buffers, each to its capacity before the next. Gives the
@@ -169,15 +176,16 @@ impl File {
     ///
     /// # Kernel
     /// `READV`, 5.1; as `READ`.
-    pub async fn read_vectored_at<V: IoVecBufMut>(
+    pub fn read_vectored_at<V: IoVecBufMut>(
         &self,
         mut bufs: V,
         offset: u64,
-    ) -> BufResult<usize, V> {
-        if bufs.total_capacity() == 0 {
-            return Err(BufError::new(errors::no_capacity(), bufs));
-        }
-        Op::new(ReadVectoredAt::new(self.owned.handle(), bufs, offset)).await
+    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
+        let description = match bufs.total_capacity() {
+            0 => Err(Err(BufError::new(errors::no_capacity(), bufs))),
+            _ => Ok(ReadVectoredAt::new(self.owned.handle(), bufs, offset)),
+        };
+        Shaped::new(description, |read| read)
     }
 
     /// Writes the bytes of several buffers, one after the other, at `offset`. Gives the number of
@@ -206,7 +214,7 @@ impl File {
         &self,
         bufs: V,
         offset: u64,
-    ) -> impl Future<Output = BufResult<usize, V>> + use<'_, V> {
+    ) -> impl Linkable<Output = BufResult<usize, V>> + use<'_, V> {
         Op::new(WriteVectoredAt::new(self.owned.handle(), bufs, offset))
     }
 
@@ -220,8 +228,8 @@ impl File {
     ///
     /// # Kernel
     /// `FSYNC`, 5.1; always punted.
-    pub async fn sync_all(&self) -> io::Result<()> {
-        Op::new(Sync { handle: self.owned.handle(), flags: FsyncFlags::EMPTY }).await
+    pub fn sync_all(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
+        Op::new(Sync { handle: self.owned.handle(), flags: FsyncFlags::EMPTY })
     }
 
     /// Flushes data, and the metadata that reading it back needs.
@@ -231,8 +239,8 @@ impl File {
     ///
     /// # Kernel
     /// `FSYNC` with `IORING_FSYNC_DATASYNC`, 5.1; always punted.
-    pub async fn sync_data(&self) -> io::Result<()> {
-        Op::new(Sync { handle: self.owned.handle(), flags: FsyncFlags::DATASYNC }).await
+    pub fn sync_data(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
+        Op::new(Sync { handle: self.owned.handle(), flags: FsyncFlags::DATASYNC })
     }
 
     /// Size, times, kind and permissions.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::open_options::c_path;
-use crate::core::op::Op;
 use crate::core::path_op::{StatPath, blank_statx};
+use crate::op::{OpExt, Shaped};
 
 /// Metadata of a path; symbolic links are followed.
 ///
@@ -24,22 +24,26 @@ use crate::core::path_op::{StatPath, blank_statx};
 /// # Ok(())
 /// # }
 /// ```
-pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    stat(path.as_ref(), 0).await
+pub fn metadata<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Metadata>> + use<P> {
+    stat(path.as_ref(), 0)
 }
 
 /// Metadata of a path; a symbolic link at its end is not followed.
 ///
 /// # Errors
 /// As [`metadata`].
-pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    stat(path.as_ref(), libc::AT_SYMLINK_NOFOLLOW).await
+pub fn symlink_metadata<P: AsRef<Path>>(
+    path: P,
+) -> impl OpExt<Output = io::Result<Metadata>> + use<P> {
+    stat(path.as_ref(), libc::AT_SYMLINK_NOFOLLOW)
 }
 
-async fn stat(path: &Path, flags: i32) -> io::Result<Metadata> {
-    let path = c_path(path)?;
-    let stat = Op::new(StatPath { path, flags, out: blank_statx() }).await?;
-    Ok(Metadata::from_statx(*stat))
+/// The future of a look at a path.
+type Looking = Shaped<'static, StatPath, io::Result<Box<libc::statx>>, io::Result<Metadata>>;
+
+fn stat(path: &Path, flags: i32) -> Looking {
+    let description = c_path(path).map(|path| StatPath { path, flags, out: blank_statx() });
+    Shaped::new(description.map_err(Err), |stat| stat.map(|stat| Metadata::from_statx(*stat)))
 }
 
 /// Size, times, kind and permissions of a file.

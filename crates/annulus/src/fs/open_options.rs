@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::File;
+use crate::core::Owned;
 use crate::core::key::Handle;
-use crate::core::op::Op;
 use crate::core::path_op::{Open, open_how};
+use crate::op::{OpExt, Shaped};
 
 /// How a file is opened: the options of `std::fs::OpenOptions`, with the same rules.
 ///
@@ -118,27 +119,35 @@ impl OpenOptions {
     ///
     /// # Kernel
     /// `OPENAT`, 5.6.
-    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+    pub fn open<P: AsRef<Path>>(&self, path: P) -> impl OpExt<Output = io::Result<File>> + use<P> {
+        self.open_now(path.as_ref())
+    }
+
+    pub(super) fn open_now(&self, path: &Path) -> Opening {
+        Shaped::new(self.description(path).map_err(Err), opened)
+    }
+
+    fn description(&self, path: &Path) -> io::Result<Open> {
         let how = open_how(self.flags()?, self.mode, 0);
-        let path = c_path(path.as_ref())?;
-        let owned = Op::new(Open { dir: libc::AT_FDCWD, path, how, handle: None }).await?;
-        Ok(File::from_owned(owned))
+        Ok(Open { dir: libc::AT_FDCWD, path: c_path(path)?, how, handle: None })
     }
 
     /// Opens a file below a directory, with the kernel refusing every way out of it.
-    pub(super) async fn open_beneath(
+    pub(super) fn open_beneath(&self, dir: (RawFd, Handle), path: &Path, resolve: u64) -> Opening {
+        Shaped::new(self.description_beneath(dir, path, resolve).map_err(Err), opened)
+    }
+
+    fn description_beneath(
         &self,
         (dir, handle): (RawFd, Handle),
         path: &Path,
         resolve: u64,
-    ) -> io::Result<File> {
+    ) -> io::Result<Open> {
         let flags = self.flags()?;
         // Unlike openat, openat2 refuses a mode that nothing will be made with.
         let mode = if flags & libc::O_CREAT == 0 { 0 } else { self.mode };
         let how = open_how(flags, mode, resolve);
-        let path = c_path(path)?;
-        let owned = Op::new(Open { dir, path, how, handle: Some(handle) }).await?;
-        Ok(File::from_owned(owned))
+        Ok(Open { dir, path: c_path(path)?, how, handle: Some(handle) })
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -169,6 +178,13 @@ impl OpenOptions {
         };
         Ok(access | creation | libc::O_CLOEXEC | (self.custom_flags & !libc::O_ACCMODE))
     }
+}
+
+/// The future of an open.
+pub(super) type Opening = Shaped<'static, Open, io::Result<Owned>, io::Result<File>>;
+
+fn opened(owned: io::Result<Owned>) -> io::Result<File> {
+    owned.map(File::from_owned)
 }
 
 /// A path as the kernel takes it. An empty one is refused by the kernel itself.

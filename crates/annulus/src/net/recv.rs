@@ -8,12 +8,14 @@ use std::task::{Context, Poll, Waker, ready};
 use annulus_task::{CoreId, coop};
 
 use crate::buf::Lease;
+use crate::core::end::End;
 use crate::core::key::{Handle, Key};
-use crate::core::{Owned, State, current_id, with_core};
+use crate::core::stream::Found;
+use crate::core::{Owned, State, current_id, errors, with_core};
 
 /// A place in one of a record's queues of waiting futures. Leaves the queue when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     handle: Handle,
     queue: Queue,
     waiter: Option<Key>,
@@ -21,21 +23,22 @@ pub(super) struct Place {
 
 /// Which queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Queue {
+pub(crate) enum Queue {
     Received,
     Accepted,
     Room,
+    Watched,
 }
 
 impl Place {
-    pub(super) fn new(owned: &Owned, queue: Queue) -> Self {
+    pub(crate) fn new(owned: &Owned, queue: Queue) -> Self {
         Self { handle: owned.handle(), queue, waiter: None }
     }
 
     /// Polls with the core's state: `f` gets the record's key, this place, and the waker to leave
     /// behind. What is in the waker's place afterwards, unused or replaced, is dropped when nothing
     /// of the core is borrowed: it may run user code. The place is left when `f` is ready.
-    pub(super) fn poll<T>(
+    pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
         f: impl FnOnce(&mut State, Key, &mut Option<Key>, &mut Option<Waker>) -> Poll<T>,
@@ -70,6 +73,12 @@ impl Place {
         polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
     }
 
+    /// What is there for who stands in the queue; `None` if nobody does. `take` arms nothing.
+    pub(super) fn look<T>(&self, take: impl FnOnce(&mut State, Key, Key) -> T) -> Option<T> {
+        let (waiter, key) = (self.waiter?, self.handle.key);
+        with_core(self.handle.core, |core| take(&mut core.state.borrow_mut(), key, waiter)).ok()
+    }
+
     pub(super) fn leave(&mut self) {
         let Some(waiter) = self.waiter.take() else {
             return;
@@ -90,6 +99,7 @@ fn leave(core: CoreId, key: Key, queue: Queue, waiter: Key) {
             Queue::Received => state.leave_recv(key, waiter),
             Queue::Accepted => state.leave_accept(key, waiter),
             Queue::Room => state.leave_room(key, waiter),
+            Queue::Watched => state.leave_watch(key, waiter),
         }
     });
     drop(displaced);
@@ -131,6 +141,21 @@ impl Future for Recv<'_> {
             Ok(result) => result,
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+}
+
+impl End for Recv<'_> {
+    fn ask_to_end(&mut self) -> Option<Self::Output> {
+        let found =
+            self.place.look(|state, key, waiter| match state.take_received(key, Some(waiter)) {
+                Ok(Found::Lease(lease)) => Some(Ok(Some(lease))),
+                Ok(Found::Eof) => Some(Ok(None)),
+                Ok(Found::Failed(errno)) => Some(Err(io::Error::from_raw_os_error(errno))),
+                Ok(Found::Nothing | Found::NotYourTurn) => None,
+                Err(error) => Some(Err(error)),
+            });
+        self.place.leave();
+        Some(found.flatten().unwrap_or_else(|| Err(errors::cancelled())))
     }
 }
 

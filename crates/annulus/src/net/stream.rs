@@ -4,24 +4,25 @@
 //! [`UnixStream`](super::UnixStream) offer under their own names. Invariant: a dropped future gives
 //! back what it took.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::held::Held;
+use super::leases::Leases;
+use super::read::{ReadExact, ReadInto};
 use super::recv::{Parsed, Place, Queue, Recv};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, Lease};
 use crate::core::op::Op;
 use crate::core::record::Kind;
-use crate::core::recv_op::{Filling, RecvInto};
 use crate::core::send_op::SendFrom;
-use crate::core::stream::{Found, Stream};
+use crate::core::stream::Stream;
 use crate::core::vectored_op::SendVectored;
 use crate::core::{Owned, adopted_fd, errors};
+use crate::op::Shaped;
 
 /// A connected byte stream.
 #[derive(Debug)]
@@ -42,33 +43,42 @@ impl Socket {
         Recv::new(&self.owned)
     }
 
-    pub(super) fn read<B: IoBufMut>(&self, buf: B, exact: bool) -> ReadInto<B> {
-        ReadInto {
-            place: Place::new(&self.owned, Queue::Received),
-            handle: self.owned.handle(),
-            stage: Stage::Waiting(Filling::new(buf)),
-            exact,
-        }
+    pub(super) fn leases(&self) -> Leases<'_> {
+        Leases::new(&self.owned)
     }
 
-    pub(super) fn send<B: IoBuf>(&self, buf: B, all: bool) -> Op<SendFrom<B>> {
-        Op::new(SendFrom { handle: self.owned.handle(), buf, sent: 0, all })
+    pub(super) fn read<B: IoBufMut>(&self, buf: B) -> ReadInto<B> {
+        ReadInto::new(&self.owned, buf, false)
     }
 
-    pub(super) async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
-        if buf.bytes_len() == 0 {
-            return Ok(((), buf));
-        }
-        let (_, buf) = self.send(buf, true).await?;
-        Ok(((), buf))
+    pub(super) fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<B> {
+        ReadExact(ReadInto::new(&self.owned, buf, true))
     }
 
-    pub(super) async fn write_all_vectored<V: IoVecBuf>(&self, bufs: V) -> BufResult<(), V> {
-        if bufs.total_len() == 0 {
-            return Ok(((), bufs));
-        }
-        let (_, bufs) = Op::new(SendVectored::new(self.owned.handle(), bufs)).await?;
-        Ok(((), bufs))
+    pub(super) fn send<B: IoBuf>(&self, buf: B) -> Op<SendFrom<B>> {
+        Op::new(SendFrom { handle: self.owned.handle(), buf, sent: 0, all: false })
+    }
+
+    pub(super) fn write_all<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> Shaped<'_, SendFrom<B>, BufResult<usize, B>, BufResult<(), B>> {
+        let description = match buf.bytes_len() {
+            0 => Err(Ok(((), buf))),
+            _ => Ok(SendFrom { handle: self.owned.handle(), buf, sent: 0, all: true }),
+        };
+        Shaped::new(description, without_count)
+    }
+
+    pub(super) fn write_all_vectored<V: IoVecBuf>(
+        &self,
+        bufs: V,
+    ) -> Shaped<'_, SendVectored<V>, BufResult<usize, V>, BufResult<(), V>> {
+        let description = match bufs.total_len() {
+            0 => Err(Ok(((), bufs))),
+            _ => Ok(SendVectored::new(self.owned.handle(), bufs)),
+        };
+        Shaped::new(description, without_count)
     }
 
     pub(super) fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
@@ -192,6 +202,10 @@ impl Socket {
     }
 }
 
+pub(super) fn without_count<B>(sent: BufResult<usize, B>) -> BufResult<(), B> {
+    sent.map(|(_, buf)| ((), buf))
+}
+
 fn flatten<T>(polled: io::Result<Poll<io::Result<T>>>) -> Poll<io::Result<T>> {
     match polled {
         Ok(poll) => poll,
@@ -223,147 +237,5 @@ pub(super) fn give_back(handle: crate::core::key::Handle, lease: Lease) {
         put();
     } else {
         let _ = annulus_task::post(handle.core, put);
-    }
-}
-
-/// The future of `read` and `read_exact`.
-pub(super) struct ReadInto<B: IoBufMut> {
-    place: Place,
-    handle: crate::core::key::Handle,
-    stage: Stage<B>,
-    exact: bool,
-}
-
-enum Stage<B: IoBufMut> {
-    Waiting(Filling<B>),
-    Flight(Op<RecvInto<B>>),
-    Done,
-}
-
-/// What a look at the receive queue came to.
-enum Look {
-    Wait,
-    /// Nothing is armed and it is this reader's turn: receive straight into its buffer.
-    Direct,
-    Full,
-    End,
-    Failed(i32),
-}
-
-impl<B: IoBufMut> Unpin for ReadInto<B> {}
-
-impl<B: IoBufMut> ReadInto<B> {
-    /// Takes what is in the queue, and says how to go on.
-    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<Look> {
-        let Stage::Waiting(into) = &mut self.stage else {
-            return Ok(Look::Full);
-        };
-        let (exact, mut direct) = (self.exact, false);
-        let polled = self.place.poll(cx, |state, key, waiter, waker| {
-            loop {
-                match state.take_received(key, *waiter) {
-                    Err(error) => return Poll::Ready(Err(error)),
-                    Ok(Found::Eof) => return Poll::Ready(Ok(Look::End)),
-                    Ok(Found::Failed(errno)) => return Poll::Ready(Ok(Look::Failed(errno))),
-                    Ok(Found::Lease(mut lease)) => {
-                        let n = into.copy(&lease);
-                        lease.advance(n);
-                        if !lease.is_empty() {
-                            state.unread(key, lease);
-                        }
-                        if into.room() == 0 || !exact {
-                            return Poll::Ready(Ok(Look::Full));
-                        }
-                    }
-                    Ok(found @ (Found::Nothing | Found::NotYourTurn)) => {
-                        // Pending even if it goes on directly: the place in the queue is kept.
-                        state.wait_received(key, waiter, waker);
-                        direct = matches!(found, Found::Nothing) && state.recv_is_idle(key);
-                        return Poll::Pending;
-                    }
-                }
-            }
-        })?;
-        match polled {
-            Poll::Ready(look) => look,
-            Poll::Pending if direct => Ok(Look::Direct),
-            Poll::Pending => Ok(Look::Wait),
-        }
-    }
-
-    fn finish(&mut self, error: Option<io::Error>) -> Poll<BufResult<usize, B>> {
-        self.place.leave();
-        let Stage::Waiting(into) = std::mem::replace(&mut self.stage, Stage::Done) else {
-            panic!("a read was polled after it had completed");
-        };
-        if let Some(error) = error {
-            return Poll::Ready(Err(BufError::new(error, into.give_up())));
-        }
-        if self.exact && into.room() > 0 {
-            let (filled, room) = (into.filled(), into.room());
-            let error = io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("the peer ended the stream after {filled} of {} bytes", filled + room),
-            );
-            let (_, buf) = into.finish();
-            return Poll::Ready(Err(BufError::new(error, buf)));
-        }
-        Poll::Ready(Ok(into.finish()))
-    }
-}
-
-impl<B: IoBufMut> Future for ReadInto<B> {
-    type Output = BufResult<usize, B>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Stage::Waiting(into) = &this.stage {
-            if into.room() == 0 {
-                // Only at the first poll: later the buffer has room, or the read has ended.
-                return this.finish(Some(errors::no_capacity()));
-            }
-            match this.look(cx) {
-                Ok(Look::Wait) => return Poll::Pending,
-                Ok(Look::Full | Look::End) => return this.finish(None),
-                Ok(Look::Failed(errno)) => {
-                    return this.finish(Some(io::Error::from_raw_os_error(errno)));
-                }
-                Err(error) => return this.finish(Some(error)),
-                Ok(Look::Direct) => {
-                    if let Stage::Waiting(into) = std::mem::replace(&mut this.stage, Stage::Done) {
-                        let (handle, exact) = (this.handle, this.exact);
-                        this.stage = Stage::Flight(Op::new(RecvInto { handle, into, exact }));
-                    }
-                }
-            }
-        }
-        let Stage::Flight(op) = &mut this.stage else {
-            panic!("a read was polled after it had completed");
-        };
-        let Poll::Ready(ended) = Pin::new(op).poll(cx) else {
-            return Poll::Pending;
-        };
-        match ended {
-            Ok((res, into)) => {
-                this.stage = Stage::Waiting(into);
-                let error = (res < 0).then(|| errors::from_res(res));
-                this.finish(error)
-            }
-            Err(error) => {
-                this.stage = Stage::Done;
-                this.place.leave();
-                Poll::Ready(Err(error))
-            }
-        }
-    }
-}
-
-impl<B: IoBufMut> Drop for ReadInto<B> {
-    fn drop(&mut self) {
-        if let Stage::Waiting(into) = &mut self.stage {
-            if into.filled() > 0 {
-                give_back(self.handle, Lease::from_vec(into.copied()));
-            }
-        }
     }
 }

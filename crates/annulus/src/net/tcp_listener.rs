@@ -1,18 +1,15 @@
 //! A listening TCP socket.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::task::Poll;
 
 use annulus_ring::{Kernel as _, SocketAddress};
 
-use super::recv::{Place, Queue};
-use super::{TcpStream, ToAddress, options};
+use super::{Accept, Incoming, ToAddress, options};
 use crate::core::listener::Listener;
 use crate::core::record::Kind;
-use crate::core::{Owned, State, with_any};
+use crate::core::{Owned, with_any};
 
 /// A TCP socket that accepts connections.
 ///
@@ -143,27 +140,41 @@ impl TcpListener {
     /// # Kernel
     /// `ACCEPT` with `IORING_ACCEPT_MULTISHOT`, 5.19; polled. getpeername(2) for the address,
     /// because a multishot accept would overwrite it.
-    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        loop {
-            let fd = self.next_descriptor().await?;
-            let peer = self.owned.with(|state, _| peer_or_close(state, fd))?;
-            if let Some(peer) = peer {
-                return Ok((TcpStream::adopt(fd)?, peer));
-            }
-        }
+    pub fn accept(&self) -> Accept<'_> {
+        Accept::new(&self.owned)
     }
 
-    async fn next_descriptor(&self) -> io::Result<RawFd> {
-        let mut place = Place::new(&self.owned, Queue::Accepted);
-        poll_fn(|cx| {
-            let polled =
-                place.poll(cx, |state, key, waiter, waker| state.poll_accept(key, waiter, waker));
-            match polled {
-                Ok(poll) => poll,
-                Err(error) => Poll::Ready(Err(error)),
-            }
-        })
-        .await
+    /// The connections one after the other, as a stream without end.
+    ///
+    /// # Errors
+    /// Items are what [`accept`](Self::accept) gives; an error does not end the stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream loses no connection.
+    ///
+    /// # Kernel
+    /// As [`accept`](Self::accept): one request for any number of items, armed again when the
+    /// kernel ends it.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpListener, TcpStream};
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let _clients = [TcpStream::connect(address).await?, TcpStream::connect(address).await?];
+    /// let mut incoming = listener.incoming().take(2);
+    /// while let Some(connection) = incoming.next().await {
+    ///     let (stream, _peer) = connection?;
+    ///     stream.write_all("welcome").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming::new(&self.owned)
     }
 
     /// The address it listens on, with the real port if 0 was asked for.
@@ -175,15 +186,6 @@ impl TcpListener {
         let address = self.owned.with(|state, _| state.ring.kernel().local_address(fd))??;
         super::stream::ip_address(&address)
     }
-}
-
-/// The peer of an accepted connection; one that is gone already is closed.
-fn peer_or_close(state: &mut State, fd: RawFd) -> Option<SocketAddr> {
-    let peer = state.ring.kernel().peer_address(fd).ok().and_then(|address| address.ip());
-    if peer.is_none() {
-        state.close_descriptor(fd);
-    }
-    peer
 }
 
 impl AsFd for TcpListener {

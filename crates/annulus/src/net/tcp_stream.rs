@@ -1,21 +1,20 @@
 //! A TCP connection.
 
-use std::future::Future;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use annulus_ring::{Kernel as _, SocketAddress};
+use std::time::Duration;
 
+use super::connect::Connecting;
 use super::recv::{Parsed, Recv};
 use super::stream::{Socket, ip_address};
-use super::{Portable, ToAddress, options};
+use super::{Leases, Portable, ToAddress, options};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
-use crate::core::op::Op;
-use crate::core::socket_op::Connect;
-use crate::core::with_any;
+use crate::core::key::Handle;
 use crate::fs::File;
+use crate::op::OpExt;
 
 /// A TCP connection.
 ///
@@ -66,15 +65,41 @@ impl TcpStream {
     ///
     /// # Kernel
     /// socket(2), then `CONNECT`, 5.5; polled.
-    pub async fn connect(address: impl ToAddress) -> io::Result<Self> {
-        let address = Box::new(SocketAddress::from(address.to_address()?));
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let fd = with_any(|core| {
-            core.state.borrow_mut().ring.kernel().socket(address.family(), kind, 0)
-        })??;
-        let stream = Self::adopt(fd)?;
-        Op::new(Connect { handle: stream.socket.owned.handle(), address }).await?;
-        Ok(stream)
+    pub fn connect<A: ToAddress>(address: A) -> impl OpExt<Output = io::Result<Self>> + use<A> {
+        Connecting::Idle(address.to_address())
+    }
+
+    /// Connects, within so much time.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `TimedOut` if the time was over first. An attempt that
+    /// succeeds while it is being given up gives its connection all the same.
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Kernel
+    /// As [`connect`](Self::connect), with a timer of the core and `ASYNC_CANCEL`, 5.5, if it
+    /// fires.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// use std::time::Duration;
+    ///
+    /// let stream = TcpStream::connect_timeout(address, Duration::from_secs(5)).await?;
+    /// assert_eq!(stream.peer_addr()?, address);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_timeout<A: ToAddress>(
+        address: A,
+        duration: Duration,
+    ) -> impl OpExt<Output = io::Result<Self>> + use<A> {
+        Self::connect(address).timeout(duration)
     }
 
     /// The next bytes, leased where the kernel put them; `None` when the peer has ended its
@@ -93,6 +118,41 @@ impl TcpStream {
         self.socket.recv()
     }
 
+    /// The received bytes as a stream of leases, which ends when the peer has ended its direction.
+    ///
+    /// # Errors
+    /// Items are what [`recv`](Self::recv) gives.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream loses nothing: bytes stay in the queue.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// use futures_util::TryStreamExt as _;
+    ///
+    /// client.write_all("hello").await?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// let mut leases = stream.leases();
+    /// let mut bytes = 0;
+    /// while let Some(lease) = leases.try_next().await? {
+    ///     bytes += lease.len();
+    /// }
+    /// assert_eq!(bytes, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn leases(&self) -> Leases<'_> {
+        self.socket.leases()
+    }
+
     /// Reads into `buf`, from its start up to its capacity. Gives the number of bytes, 0 at the
     /// end.
     ///
@@ -109,8 +169,8 @@ impl TcpStream {
     pub fn read<B: IoBufMut>(
         &self,
         buf: B,
-    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf, false)
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.read(buf)
     }
 
     /// Reads until `buf` is full.
@@ -120,9 +180,11 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: bytes that it had taken go back to the front.
-    pub async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
-        let (_, buf) = self.socket.read(buf, true).await?;
-        Ok(((), buf))
+    pub fn read_exact<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
+        self.socket.read_exact(buf)
     }
 
     /// Hands received bytes to `parse` until it consumes some. Gives how many it consumed; 0 means
@@ -190,11 +252,8 @@ impl TcpStream {
     /// # Kernel
     /// `SEND` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.6; inline if the socket has room, else
     /// polled.
-    pub fn write<B: IoBuf>(
-        &self,
-        buf: B,
-    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send(buf, false)
+    pub fn write<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.send(buf)
     }
 
     /// Sends all bytes of `buf`.
@@ -207,7 +266,7 @@ impl TcpStream {
     pub fn write_all<B: IoBuf>(
         &self,
         buf: B,
-    ) -> impl Future<Output = BufResult<(), B>> + use<'_, B> {
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
         self.socket.write_all(buf)
     }
 
@@ -226,7 +285,7 @@ impl TcpStream {
     pub fn write_all_vectored<V: IoVecBuf>(
         &self,
         bufs: V,
-    ) -> impl Future<Output = BufResult<(), V>> + use<'_, V> {
+    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
         self.socket.write_all_vectored(bufs)
     }
 
@@ -344,6 +403,10 @@ impl TcpStream {
     pub async fn into_portable(self) -> Result<Portable<Self>, BufError<Self>> {
         let parts = self.socket.into_parts().await;
         parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        self.socket.owned.handle()
     }
 
     pub(super) fn from_socket(socket: Socket) -> Self {

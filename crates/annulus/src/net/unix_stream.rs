@@ -1,6 +1,5 @@
 //! A connected pair of Unix stream sockets.
 
-use std::future::Future;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -9,9 +8,10 @@ use annulus_ring::Kernel as _;
 
 use super::recv::{Parsed, Recv};
 use super::stream::Socket;
-use super::{Portable, Reader};
+use super::{Leases, Portable, Reader};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::with_any;
+use crate::op::OpExt;
 
 /// A Unix stream socket. Its methods are those of [`TcpStream`](super::TcpStream), with the same
 /// rules.
@@ -51,18 +51,25 @@ impl UnixStream {
         self.socket.recv()
     }
 
+    /// As [`TcpStream::leases`](super::TcpStream::leases).
+    pub fn leases(&self) -> Leases<'_> {
+        self.socket.leases()
+    }
+
     /// As [`TcpStream::read`](super::TcpStream::read).
     pub fn read<B: IoBufMut>(
         &self,
         buf: B,
-    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf, false)
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.read(buf)
     }
 
     /// As [`TcpStream::read_exact`](super::TcpStream::read_exact).
-    pub async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
-        let (_, buf) = self.socket.read(buf, true).await?;
-        Ok(((), buf))
+    pub fn read_exact<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
+        self.socket.read_exact(buf)
     }
 
     /// As [`TcpStream::with_data`](super::TcpStream::with_data).
@@ -79,18 +86,15 @@ impl UnixStream {
     }
 
     /// As [`TcpStream::write`](super::TcpStream::write).
-    pub fn write<B: IoBuf>(
-        &self,
-        buf: B,
-    ) -> impl Future<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send(buf, false)
+    pub fn write<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.send(buf)
     }
 
     /// As [`TcpStream::write_all`](super::TcpStream::write_all).
     pub fn write_all<B: IoBuf>(
         &self,
         buf: B,
-    ) -> impl Future<Output = BufResult<(), B>> + use<'_, B> {
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
         self.socket.write_all(buf)
     }
 
@@ -98,7 +102,7 @@ impl UnixStream {
     pub fn write_all_vectored<V: IoVecBuf>(
         &self,
         bufs: V,
-    ) -> impl Future<Output = BufResult<(), V>> + use<'_, V> {
+    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
         self.socket.write_all_vectored(bufs)
     }
 

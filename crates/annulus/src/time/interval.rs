@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_core::Stream;
+
 use super::instant::nanos;
 use super::{Instant, Sleep, sleep_until};
 
@@ -110,5 +112,14 @@ impl Interval {
     /// The next tick comes a period from now.
     pub fn reset(&mut self) {
         self.sleep.reset(Instant::now() + self.period);
+    }
+}
+
+/// Its ticks, without end; each item is the moment for which it was due.
+impl Stream for Interval {
+    type Item = Instant;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Instant>> {
+        self.poll_tick(cx).map(Some)
     }
 }

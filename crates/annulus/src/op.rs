@@ -1,0 +1,194 @@
+//! What can be done with an operation besides awaiting it: end it early, bound it in time, link it
+//! to others.
+//!
+//! The futures of this crate that carry a request of the kernel implement [`OpExt`]. Dropping such
+//! a future is always sound, and gives up its result; [`cancel`](OpExt::cancel) does not give it
+//! up. It asks the kernel to end the request, waits until it has, and resolves as the operation
+//! itself does: with its result if that was faster, else with an error, and with the buffer either
+//! way.
+//!
+//! ```
+//! # #[annulus::main]
+//! # async fn main() -> std::io::Result<()> {
+//! use annulus::{OpExt as _, net::UnixStream, op::Cancelled, select};
+//!
+//! let (left, right) = UnixStream::pair()?;
+//! let mut read = left.read(Vec::with_capacity(64));
+//! select! {
+//!     got = &mut read => println!("{} bytes", got?.0),
+//!     wrote = right.write_all("too late?") => {
+//!         wrote?;
+//!         match read.cancel().await {
+//!             Ok((n, buf)) => println!("they came in time: {n} bytes in {buf:?}"),
+//!             Err(error) if Cancelled::of(error.error()).is_some() => {
+//!                 let buf = error.into_buf().expect("the buffer came back");
+//!                 println!("still free: {} bytes", buf.capacity());
+//!             }
+//!             Err(error) => return Err(error.into()),
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`timeout`](OpExt::timeout) and [`deadline`](OpExt::deadline) are the same, asked by the clock.
+//! Unlike [`time::timeout`](crate::time::timeout), which drops what is late, they lose neither a
+//! late result nor the buffer. [`chain`] has the kernel start one operation when the one before has
+//! succeeded.
+
+mod cancel;
+mod chain;
+mod deadline;
+mod outcome;
+mod shaped;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::core::chain::Link;
+use crate::core::end::End;
+use crate::time::Instant;
+
+pub use cancel::{Cancel, Cancelled};
+pub use chain::{Chain, Chained, Step, Steps, chain};
+pub use deadline::Deadline;
+pub use outcome::Outcome;
+pub(crate) use shaped::Shaped;
+
+/// A future of an operation, which can be asked to end and still gives its result.
+///
+/// This trait is sealed: the operations of this crate implement it, and references to them (so an
+/// operation that is kept, pinned or not, can be bounded and cancelled as well).
+#[allow(private_bounds, reason = "the private bound seals it")]
+pub trait OpExt: Future<Output: Outcome> + Unpin + End {
+    /// Asks the operation to end, and resolves when it has: with its result if that was faster,
+    /// else with an error of kind `Interrupted` that [`Cancelled::of`] recognises. The buffer comes
+    /// back in either.
+    ///
+    /// An operation that was not polled yet ends at once and does nothing. One that waits for
+    /// received data or for a connection leaves its queue, with what is there for it and without
+    /// losing anything. One that the kernel cannot interrupt any more (a write to a disk that has
+    /// begun) is waited for.
+    ///
+    /// A send that had begun may have sent a part: `write` then gives the number of its bytes, the
+    /// error of `write_all` has it as [`Cancelled::bytes_done`].
+    ///
+    /// # Panics
+    /// When polled, if the operation had completed before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future is dropping the operation: the kernel's memory is safe, the result is
+    /// given up.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL`, 5.5; inline. It takes effect with the turn's submission.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::{OpExt as _, fs::File, op::Cancelled};
+    ///
+    /// let file = File::open("/etc/passwd").await?;
+    /// let mut read = file.read_at(Vec::with_capacity(100), 0);
+    /// // … polled or not, in a `select!` for instance, and then:
+    /// match read.cancel().await {
+    ///     Ok((n, _buf)) => println!("{n} bytes"),
+    ///     Err(error) => {
+    ///         let (error, buf) = error.into_parts();
+    ///         assert!(Cancelled::of(&error).is_some());
+    ///         assert_eq!(buf.map(|buf| buf.capacity()), Some(100));
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+    fn cancel(self) -> Cancel<Self>
+    where
+        Self: Sized,
+    {
+        Cancel::new(self)
+    }
+
+    /// Asks the operation to end if it has not by `at`. Resolves as the operation does, or with an
+    /// error of kind `TimedOut` and the buffer, if the time was over first. A result that came late
+    /// is given all the same.
+    ///
+    /// The operation is polled before the clock is looked at. It resolves when the kernel has let
+    /// go of the buffer, which may be after `at` for what cannot be interrupted.
+    ///
+    /// # Panics
+    /// When polled, if no runtime runs on this thread.
+    ///
+    /// # Cancel safety
+    /// As for [`cancel`](Self::cancel).
+    ///
+    /// # Kernel
+    /// A timer of the core, which costs no request, and `ASYNC_CANCEL`, 5.5, if it fires.
+    fn deadline(self, at: Instant) -> Deadline<Self>
+    where
+        Self: Sized,
+    {
+        Deadline::new(self, at)
+    }
+
+    /// As [`deadline`](Self::deadline), so long from now: the time starts with this call.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use std::{io::ErrorKind, time::Duration};
+    /// use annulus::{OpExt as _, net::UnixStream};
+    ///
+    /// let (left, _right) = UnixStream::pair()?;
+    /// let silent = left.read(vec![0; 64]).timeout(Duration::from_millis(1)).await;
+    /// let (error, buf) = silent.expect_err("nobody writes").into_parts();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// assert_eq!(buf, Some(vec![0; 64]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn timeout(self, duration: Duration) -> Deadline<Self>
+    where
+        Self: Sized,
+    {
+        Deadline::new(self, Instant::now() + duration)
+    }
+}
+
+impl<F: Future<Output: Outcome> + Unpin + End> OpExt for F {}
+
+/// An operation of one request, which can be a step of a [`chain`]: reads, writes and syncs of
+/// files, and what [`submit`](crate::submit) takes.
+///
+/// This trait is sealed.
+#[allow(private_bounds, reason = "the private bound seals it")]
+pub trait Linkable: OpExt + Link {}
+
+impl<F: OpExt + Link> Linkable for F {}
+
+impl<F: End + Unpin + ?Sized> End for &mut F {
+    fn ask_to_end(&mut self) -> Option<F::Output> {
+        (**self).ask_to_end()
+    }
+}
+
+impl<F: End + Unpin + ?Sized> End for Box<F> {
+    fn ask_to_end(&mut self) -> Option<F::Output> {
+        (**self).ask_to_end()
+    }
+}
+
+impl<F: End + Unpin + ?Sized> End for Pin<&mut F> {
+    fn ask_to_end(&mut self) -> Option<F::Output> {
+        self.as_mut().get_mut().ask_to_end()
+    }
+}
+
+impl<F: End + Unpin + ?Sized> End for Pin<Box<F>> {
+    fn ask_to_end(&mut self) -> Option<F::Output> {
+        self.as_mut().get_mut().ask_to_end()
+    }
+}
