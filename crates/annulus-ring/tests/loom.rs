@@ -127,7 +127,9 @@ fn each_of_two_submissions_finds_the_thread_awake_or_wakes_it() {
 
 #[test]
 fn an_entry_may_be_overwritten_once_the_head_has_passed_it() {
-    loom::model(|| {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(2);
+    bounded.check(|| {
         let queue = Arc::new(Queue::new());
         let theirs = queue.clone();
         let thread = thread::spawn(move || theirs.run(3));

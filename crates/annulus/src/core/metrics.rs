@@ -13,7 +13,7 @@
 //! its core lives, and its last numbers stay when the core has ended.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annulus_task::{CoreId, Tally};
@@ -179,9 +179,11 @@ impl Board {
     /// All numbers, as they are now.
     pub(crate) fn snapshot(&self) -> Metrics {
         let (tally, pool) = (&self.tally, self.blocking.levels());
-        // Ended ones first: a task that ends meanwhile must not make the difference negative.
-        let ended = tally.ended();
         let spawned = tally.spawned();
+        // ORDERING: keeps the load above before the one below. The other way round, tasks that are
+        // spawned and end between the two would count as alive.
+        fence(Ordering::Acquire);
+        let ended = tally.ended();
         let (submits, waits) = (self.submits.read(), self.waits.read());
         Metrics {
             turns: tally.rounds(),

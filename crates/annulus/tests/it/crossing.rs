@@ -9,11 +9,15 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
+use annulus::OpExt as _;
 use annulus::buf::{BufError, IoVecBuf, Lease, Slice};
 use annulus::fs::{Dir, File, Metadata, OpenOptions};
+use annulus::io::{Events, Readiness};
 use annulus::net::{
-    ListenOptions, Parsed, Portable, Reader, Recv, TcpListener, TcpStream, UnixStream,
+    Accept, Incoming, Leases, ListenOptions, Parsed, Portable, Reader, Recv, TcpListener,
+    TcpStream, UnixStream,
 };
+use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
 use annulus::runtime::{
     self, Builder, CoreHandle, CoreId, CoreLocal, Cores, Cpu, Error, Launched, LaunchedCore,
     Metrics as CoreMetrics, OnPanic, Runtime, Stopping, Topology,
@@ -24,6 +28,8 @@ use annulus::task::{
     Payload, RemoteJoinHandle, Scope, TaskId, TaskLocalFuture,
 };
 use annulus::time::{Elapsed, Instant, Interval, MissedTicks, Sleep, Timeout};
+
+use futures_util::TryStreamExt as _;
 
 use crate::cancel::{at_rest, until};
 use crate::harness::{made, pair, run, share_process};
@@ -106,6 +112,15 @@ fn futures_cross_threads() {
     crosses::<Interval>();
     crosses::<Timeout<Sleep>>();
     crosses::<Stopping>();
+    crosses::<Accept<'_>>();
+    crosses::<Incoming<'_>>();
+    crosses::<Leases<'_>>();
+    crosses::<Readiness>();
+    crosses::<Events>();
+    crosses::<Cancel<Recv<'_>>>();
+    crosses::<Deadline<Recv<'_>>>();
+    crosses::<Cancelled>();
+    crosses::<Chain<(Step<Recv<'_>, u8>, Step<Recv<'_>, u8>)>>();
     is_send::<Option<runtime::Dumping>>(None);
     fn of_handles<T: Send>()
     where
@@ -146,8 +161,36 @@ fn futures_cross_threads() {
         Dir::open("/").await?.open_beneath("tmp", &OpenOptions::new()).await?;
         annulus::fs::metadata("/").await.map(drop)
     }
+    async fn bounds(stream: &TcpStream, file: &File) -> io::Result<()> {
+        let second = Duration::from_secs(1);
+        stream.read(vec![0; 8]).timeout(second).await?;
+        stream.read_exact(vec![0; 8]).cancel().await?;
+        stream.write_all("text").timeout(second).await?;
+        stream.write_all_vectored(("te", "xt")).cancel().await?;
+        stream.leases().try_next().await?;
+        file.write_all_at("text", 0).timeout(second).await?;
+        file.read_vectored_at((vec![0; 8], vec![0; 8]), 0).cancel().await?;
+        File::open("/").timeout(second).await?;
+        TcpStream::connect_timeout("127.0.0.1:1", second).await?;
+        let (wrote, synced) = chain((file.write_at("text", 0), file.sync_all())).await;
+        wrote?;
+        synced
+    }
+    fn is_both<T: Send + Sync>(_: T) {}
+    let _ = |stream: &TcpStream, file: &File| {
+        is_both(file.read_at(vec![0; 8], 0).timeout(Duration::from_secs(1)));
+        is_both(file.read_exact_at(vec![0; 8], 0).cancel());
+        is_both(file.write_all_at("text", 0));
+        is_both(chain((file.write_at("text", 0), file.sync_all())));
+        is_both(stream.read(vec![0; 8]).cancel());
+        is_both(stream.write_all("text").cancel());
+        is_both(TcpStream::connect("127.0.0.1:1"));
+        is_both(File::open("/"));
+        is_both(annulus::fs::metadata("/"));
+    };
     let _ = |stream: &TcpStream, file: &File, listener: &TcpListener| {
         is_send(holds(stream, file, listener));
+        is_send(bounds(stream, file));
         is_send(TcpStream::connect("127.0.0.1:1"));
         is_send(File::open("/"));
     };
@@ -168,6 +211,9 @@ fn what_belongs_to_a_thread_stays_there() {
 
 /// In the public interface, and in no list above, and why.
 const UNLISTED: &[(&str, &str)] = &[
+    ("Chained", "a trait"),
+    ("Outcome", "a trait"),
+    ("Steps", "a trait"),
     ("ToAddress", "a trait"),
     ("IoBuf", "a trait"),
     ("IoBufMut", "a trait"),
@@ -189,6 +235,8 @@ fn every_public_type_is_in_one_of_the_lists() {
         include_str!("../../src/buf.rs"),
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/task.rs"),
+        include_str!("../../src/op.rs"),
+        include_str!("../../src/io.rs"),
     ];
     let own = include_str!("crossing.rs");
     let lists =

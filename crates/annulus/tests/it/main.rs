@@ -13,12 +13,13 @@ mod counting;
 mod crossing;
 mod dump;
 mod efficiency;
+mod ending;
 mod files;
 mod foreign;
 mod hand_off;
 mod harness;
-mod hostile;
 mod hazards;
+mod hostile;
 mod limits;
 #[cfg(target_arch = "x86_64")]
 mod locked;

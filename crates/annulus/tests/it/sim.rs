@@ -15,7 +15,7 @@ use annulus_sim::{Fault, Faults, Profile, Report, World};
 use crate::harness::ground::{is_whole_run, run_in, seeds};
 
 /// Runs a body on many seeds, all faults and swarms of them, and on every profile.
-fn run_seeds<F, B>(count: u64, body: B) -> Report
+pub fn run_seeds<F, B>(count: u64, body: B) -> Report
 where
     F: Future<Output = io::Result<()>>,
     B: Fn(u64, World) -> F,
@@ -31,7 +31,7 @@ where
     total
 }
 
-fn pattern(len: usize, salt: u64) -> Vec<u8> {
+pub fn pattern(len: usize, salt: u64) -> Vec<u8> {
     (0..len).map(|i| (i as u64 * 31 + salt) as u8).collect()
 }
 
@@ -96,7 +96,7 @@ fn a_tcp_server_serves_every_client_under_any_fault() {
 }
 
 /// Polls a future at most `polls` times, then drops it.
-async fn drop_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
+pub async fn drop_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|cx| {

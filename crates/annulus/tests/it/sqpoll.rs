@@ -18,7 +18,7 @@ use annulus_ring::abi::{Features, SetupFlags};
 use annulus_ring::op::Nop;
 use annulus_ring::{Cause, Mask};
 
-use crate::harness::{Scratch, check, pair, run_on, share_process, skip};
+use crate::harness::{Scratch, check, made, pair, run_on, share_process, skip};
 
 const MS: Duration = Duration::from_millis(1);
 /// A request that nobody submitted would wait for ever: this is where it fails instead.
@@ -160,8 +160,7 @@ fn everything_works_with_a_submission_thread() {
 
 #[test]
 fn the_ring_really_has_a_submission_thread() {
-    let _shared = share_process();
-    let runtime = sqpoll().build().unwrap();
+    let runtime = made(sqpoll());
     let setup = runtime.capabilities().setup();
     assert!(setup.contains(SetupFlags::SQPOLL));
     assert!(!setup.intersects(SetupFlags::DEFER_TASKRUN | SetupFlags::COOP_TASKRUN));

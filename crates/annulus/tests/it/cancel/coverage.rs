@@ -96,7 +96,9 @@ fn function(lines: &[&str]) -> Option<String> {
             break;
         }
     }
-    (is_async || signature.contains("-> impl Future")).then(|| ident(rest).to_owned())
+    let gives = |future: &&str| signature.contains(&format!("-> impl {future}"));
+    let is_future = is_async || ["Future", "OpExt", "Linkable"].iter().any(|kind| gives(&kind));
+    is_future.then(|| ident(rest).to_owned())
 }
 
 /// The type that a line implements a future for.
@@ -106,7 +108,8 @@ fn implementor(line: &str) -> Option<&str> {
     }
     let of = [" Future for ", " IntoFuture for ", " Stream for "];
     let (_, name) = of.iter().find_map(|of| line.split_once(of))?;
-    Some(ident(name))
+    // A macro's implementor has no name here; what the macro makes is named where it is called.
+    Some(ident(name)).filter(|name| !name.is_empty())
 }
 
 fn ident(text: &str) -> &str {

@@ -226,7 +226,7 @@ fn timeouts_ended_anywhere_take_their_timers_along() {
 
 #[test]
 fn ticks_ended_anywhere_are_not_lost() {
-    Points::of(&["time::interval::tick"]).run(|cut| async move {
+    Points::of(&["time::interval::tick", "time::interval::Interval"]).run(|cut| async move {
         let period = Duration::from_micros(200);
         let leaked = Box::into_raw(Box::new(interval(period)));
         // SAFETY: leaked just now, and not used otherwise before the future below is gone.
@@ -241,6 +241,20 @@ fn ticks_ended_anywhere_are_not_lost() {
             None => ticks.tick().await,
         };
         assert_eq!(second, first + period, "{cut:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_advance_ended_anywhere_leaves_the_clock_where_it_is() {
+    Points::of(&["time::clock::advance"]).run(|cut| async move {
+        annulus::time::pause();
+        let start = annulus::time::Instant::now();
+        let step = Duration::from_secs(3);
+        cut.end(annulus::time::advance(step)).await;
+        let moved = if cut.polled() { step } else { Duration::ZERO };
+        assert_eq!(start.elapsed(), moved);
+        annulus::time::resume();
         Ok(())
     });
 }

@@ -317,7 +317,7 @@ fn connect_ended_anywhere_leaves_no_socket() {
 
 #[test]
 fn accept_ended_anywhere_loses_no_connection() {
-    Points::of(&["net::tcp_listener::accept"]).run(|cut| async move {
+    Points::of(&["net::accept::Accept"]).run(|cut| async move {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let listener: &'static TcpListener = Box::leak(Box::new(listener));

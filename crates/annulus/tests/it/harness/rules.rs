@@ -12,6 +12,7 @@ use super::share_process;
 /// Items that make a runtime and check nothing, and why.
 const UNCHECKED: &[(&str, &str)] = &[
     ("keep_in", "its caller compares the descriptors, when all destructors have run"),
+    ("refusal", "the runtime is refused"),
     ("sleepy", "only finds out whether the kernel gives a submission thread"),
     ("a_lock_of_a_process_that_ended_amid_its_requests_comes_free", "the child ends at once"),
 ];
