@@ -16,7 +16,7 @@ use annulus::time::{
     timeout_at,
 };
 
-use crate::harness::{Scratch, pair, run_on, share_process};
+use crate::harness::{Scratch, made, pair, run_on, share_process};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -218,7 +218,7 @@ fn misuse_of_the_clock_says_what_is_wrong() {
     let _shared = share_process();
     assert!(complaint(time::pause).contains("no Annulus runtime"), "{}", complaint(time::pause));
     assert!(complaint(time::resume).contains("no Annulus runtime"));
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     runtime.block_on(async {
         assert!(complaint(time::resume).contains("runs already"));
         time::pause();
@@ -484,7 +484,7 @@ fn a_stop_with_a_deadline_ends_by_the_paused_clock() {
 #[test]
 fn other_cores_keep_their_own_time() {
     let _shared = share_process();
-    let (one, other) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let (one, other) = (made(Runtime::builder()), made(Runtime::builder()));
     one.block_on(async {
         time::pause();
         sleep(HOUR * 1000).await;

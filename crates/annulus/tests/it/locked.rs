@@ -20,7 +20,7 @@ use annulus::task::yield_now;
 use annulus_ring::Real;
 
 use crate::cancel::{small, yield_to_kernel};
-use crate::harness::own_process;
+use crate::harness::{made, own_process};
 use stepper::{begin, end};
 
 /// Operations that are stepped, after as many to warm up.
@@ -43,7 +43,7 @@ where
     F: AsyncFnMut() -> io::Result<()>,
 {
     let _own = own_process();
-    let runtime = small().kernel(|| Real::new().into()).build().expect("io_uring is there");
+    let runtime = made(small().kernel(|| Real::new().into()));
     let (steps, enters) = runtime.block_on(async {
         let mut round = work().await.expect("the work begins");
         if busy {

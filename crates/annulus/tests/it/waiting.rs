@@ -17,7 +17,7 @@ use annulus_sim::{Faults, Profile, World};
 
 use crate::counting::{Calls, counting};
 use crate::efficiency::thread_status;
-use crate::harness::{check, share_process};
+use crate::harness::{check, made, share_process};
 
 /// A peer on a thread of its own that sends back what it gets: a core that talks to it waits with
 /// nothing to submit.
@@ -326,7 +326,7 @@ fn waits(change: impl FnOnce(Builder) -> Builder) -> (u64, u64) {
 fn waits_are_no_io_wait_where_the_kernel_can_tell_them_apart() {
     let granted = {
         let _shared = share_process();
-        Runtime::new().unwrap().capabilities().no_iowait()
+        made(Runtime::builder()).capabilities().no_iowait()
     };
     let (all, quiet) = waits(|builder| builder);
     assert!(all >= 100);

@@ -97,7 +97,7 @@ fn function(lines: &[&str]) -> Option<String> {
         }
     }
     let gives = |future: &&str| signature.contains(&format!("-> impl {future}"));
-    let is_future = is_async || ["Future", "OpExt", "Linkable"].iter().any(|kind| gives(&kind));
+    let is_future = is_async || ["Future", "OpExt", "Linkable"].iter().any(gives);
     is_future.then(|| ident(rest).to_owned())
 }
 
