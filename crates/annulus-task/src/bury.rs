@@ -27,6 +27,11 @@ local! {
 pub(crate) unsafe fn bury(head: NonNull<Head>) {
     // SAFETY: the caller gives up the cell, so it is freed by this function alone.
     let cell = unsafe { CellRef::new(head) };
+    if !cell.head().has(ALIVE) && !cell.head().has_output() {
+        // Nothing in it could bury another one.
+        // SAFETY: neither task nor handle know the cell.
+        return unsafe { cell.free() };
+    }
     cell.head().next.set(WAITING.with(|waiting| waiting.replace(Some(head))));
     if BURYING.with(|burying| burying.replace(true)) {
         return;

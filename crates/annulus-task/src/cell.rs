@@ -36,6 +36,7 @@ use crate::memory;
 use crate::name::Name;
 use crate::sync::Cell;
 use crate::tally::At;
+use crate::waker::{clone_waker, task_of, wake_current};
 
 /// The future was dropped and the result was stored.
 pub(crate) const DONE: u8 = 1 << 0;
@@ -154,7 +155,7 @@ impl Head {
             self.waiter.set(earlier);
             return;
         }
-        let waker = waker.clone();
+        let waker = clone_waker(waker);
         let replaced = self.waiter.replace(Some(waker));
         drop((earlier, replaced));
     }
@@ -172,7 +173,7 @@ impl Head {
     /// The task that waits for this one to be done, if it is one of this crate.
     pub(crate) fn waiting_task(&self) -> Option<TaskId> {
         let waiter = self.waiter.take();
-        let task = waiter.as_ref().and_then(crate::waker::task_of);
+        let task = waiter.as_ref().and_then(task_of);
         self.waiter.set(waiter);
         task
     }
@@ -271,7 +272,11 @@ impl CellRef {
             unsafe { bury(self.0) };
         }
         if let Some(waiter) = waiter {
-            forget(contain(fatal, || waiter.wake()));
+            match task_of(&waiter) {
+                // Only a push to a queue: nothing that could throw.
+                Some(task) => wake_current(task),
+                None => forget(contain(fatal, || waiter.wake())),
+            }
         }
     }
 
