@@ -76,6 +76,10 @@ impl Core {
         }
         self.assert_own();
         let mut state = self.state.borrow_mut();
+        if self.executor.has_ready() && state.is_quiet() {
+            // Tasks only yield to each other.
+            return;
+        }
         if !state.after.is_empty() {
             drop(state);
             self.run_after();
@@ -159,6 +163,18 @@ impl State {
         if !self.unsent.is_empty() {
             self.flush_unsent();
         }
+    }
+
+    /// Whether nothing has come, nothing is to be sent, and nothing waits for a later turn.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        !self.ring.wants_enter()
+            && self.ring.cq_ready() == 0
+            && self.wheel.len() == 0
+            && self.after.is_empty()
+            && self.dirty.is_empty()
+            && self.starved.is_empty()
+            && self.unsent.is_empty()
     }
 
     /// Submits and waits; not if requests wait for room.
