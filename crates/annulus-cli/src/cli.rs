@@ -28,7 +28,7 @@ pub enum Command {
     Bench(bench::Args),
     /// A process that `bench` starts.
     #[command(hide = true, name = bench::CHILD)]
-    BenchChild(bench::child::Args),
+    BenchChild(bench::ChildArgs),
 }
 
 #[cfg(test)]

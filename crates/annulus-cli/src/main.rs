@@ -3,9 +3,9 @@
 //! Owns: the dispatch from a subcommand to its module, and the exit code. Does not own: any
 //! subcommand; each is one module with its `Args` and a `run(&Args) -> io::Result<ExitCode>`.
 //! Invariant: an error of a subcommand is printed whole, on standard error, and exits with 1; clap
-//! exits with 2 on misuse. Unsafe code is denied but in the loops that benchmarks compare with.
+//! exits with 2 on misuse.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod bench;
 mod cli;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Echo(args) => echo::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::BenchChild(args) => bench::child::run(&args),
+        Command::BenchChild(args) => bench::run_child(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("annulus: {error}");

@@ -1,0 +1,159 @@
+//! Which workloads there are.
+//!
+//! Owns: names, sizes, and what an operation of each is. A name is a family, which is a function of
+//! each program, and how much of it at once.
+
+/// How a workload is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The program measures itself.
+    Alone,
+    /// The program is a server; a load in another process, on another CPU, measures latency.
+    Server,
+}
+
+/// One table: the same work, done by each program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Workload {
+    /// As it is named on the command line.
+    pub name: &'static str,
+    /// Which function of each program.
+    pub family: &'static str,
+    /// The families that belong together.
+    pub group: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// What one operation is.
+    pub operation: &'static str,
+    /// How it is measured.
+    pub kind: Kind,
+    /// The other side of a server.
+    pub load: &'static str,
+    /// Tasks, operations in flight, or connections.
+    pub tasks: u32,
+    /// Bytes of a message or of a block.
+    pub bytes: usize,
+}
+
+const fn alone(name: &'static str, family: &'static str, group: &'static str) -> Workload {
+    Workload {
+        name,
+        family,
+        group,
+        title: "",
+        operation: "",
+        kind: Kind::Alone,
+        load: "load",
+        tasks: 1,
+        bytes: 64,
+    }
+}
+
+const fn server(name: &'static str, family: &'static str, group: &'static str) -> Workload {
+    let workload = alone(name, family, group);
+    Workload { kind: Kind::Server, operation: "request", ..workload }
+}
+
+impl Workload {
+    const fn titled(mut self, title: &'static str, operation: &'static str) -> Self {
+        self.title = title;
+        self.operation = operation;
+        self
+    }
+
+    const fn load(mut self, load: &'static str) -> Self {
+        self.load = load;
+        self
+    }
+
+    const fn tasks(mut self, tasks: u32) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+}
+
+/// The groups, in the order of the tables.
+pub const GROUPS: &[&str] = &["tasks", "time", "files", "net"];
+
+/// Timers at once.
+const TIMERS: u32 = 1_000_000;
+
+/// All workloads, in the order of the tables.
+pub const WORKLOADS: &[Workload] = &[
+    alone("spawn-1", "spawn", "tasks").titled("spawn and join, one at a time", "task"),
+    alone("spawn-1000", "spawn", "tasks")
+        .titled("spawn 1000 tasks, then join them", "task")
+        .tasks(1000),
+    alone("yield-1", "yield", "tasks").titled("yield, 1 task", "yield"),
+    alone("yield-32", "yield", "tasks").titled("yield, 32 tasks", "yield").tasks(32),
+    alone("wake-1", "wake", "tasks").titled("wake, 1 pair of tasks on a core", "round trip"),
+    alone("wake-32", "wake", "tasks")
+        .titled("wake, 32 pairs of tasks on a core", "round trip")
+        .tasks(32),
+    alone("channel", "channel", "tasks").titled("channel between two tasks of a core", "message"),
+    alone("cross", "cross", "tasks")
+        .titled("round trip between two pinned threads, both CPUs counted", "round trip"),
+    alone("timer-insert", "timer-insert", "time")
+        .titled("insert 1 M timers", "timer")
+        .tasks(TIMERS),
+    alone("timer-cancel", "timer-cancel", "time")
+        .titled("cancel 1 M timers", "timer")
+        .tasks(TIMERS),
+    alone("timer-fire", "timer-fire", "time").titled("1 M timers fire", "timer").tasks(TIMERS),
+    alone("nop-1", "nop", "files").titled("awaited no-op, 1 in flight", "no-op"),
+    alone("nop-32", "nop", "files").titled("awaited no-op, 32 in flight", "no-op").tasks(32),
+    alone("read-1", "read", "files")
+        .titled("random read of 4 KiB from the page cache, 1 task", "read")
+        .bytes(4096),
+    alone("read-32", "read", "files")
+        .titled("random read of 4 KiB from the page cache, 32 tasks", "read")
+        .tasks(32)
+        .bytes(4096),
+    alone("cat", "cat", "files")
+        .titled("read a file of 64 MiB, 64 KiB at a time", "64 KiB")
+        .bytes(65536),
+    alone("copy", "copy", "files")
+        .titled("copy a file of 64 MiB, 64 KiB at a time", "64 KiB")
+        .bytes(65536),
+    server("echo-1", "echo", "net").titled("TCP echo of 64 B, 1 connection", "request"),
+    server("echo-64", "echo", "net")
+        .titled("TCP echo of 64 B, 64 connections", "request")
+        .tasks(64),
+    server("echo-1000", "echo", "net")
+        .titled("TCP echo of 64 B, 1000 connections", "request")
+        .tasks(1000),
+    server("echo-8000", "echo", "net")
+        .titled("TCP echo of 64 B, 8000 connections", "request")
+        .tasks(8000),
+    server("echo-4k", "echo", "net")
+        .titled("TCP echo of 4 KiB, 64 connections", "request")
+        .tasks(64)
+        .bytes(4096),
+    server("echo-64k", "echo", "net")
+        .titled("TCP echo of 64 KiB, 64 connections", "request")
+        .tasks(64)
+        .bytes(65536),
+    server("connect", "echo", "net")
+        .titled("connect, echo 64 B, close; one connection at a time", "connection")
+        .load("connect"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_groups_exist() {
+        for (index, workload) in WORKLOADS.iter().enumerate() {
+            assert!(GROUPS.contains(&workload.group), "{}", workload.name);
+            assert!(!workload.title.is_empty() && !workload.operation.is_empty());
+            let again = WORKLOADS[index + 1..].iter().find(|other| other.name == workload.name);
+            assert_eq!(again, None);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Results as a file of JSON, written and read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::machine::Machine;
+use super::process;
+use super::rounds::{Measured, Results, Row};
+use crate::{Sample, WORKLOADS};
+
+/// Writes all samples.
+///
+/// # Errors
+/// Those of writing a file.
+pub fn write(results: &Results, file: &Path) -> io::Result<()> {
+    std::fs::write(file, to_text(results)?)
+}
+
+/// Reads what [`write`] has written. Of a workload that is in several files the last counts, but
+/// for instructions that were counted in one of them only; one that there is no more is left out.
+///
+/// # Errors
+/// Those of reading a file; `InvalidData` if it is not such a file.
+pub fn read_all(files: &[PathBuf]) -> io::Result<Results> {
+    let mut all = Results::default();
+    for file in files {
+        let mut one = from_text(&std::fs::read_to_string(file)?)?;
+        for table in &mut one.tables {
+            if let Some(old) = all.tables.iter().find(|old| old.workload == table.workload) {
+                keep_instructions(&old.rows, &mut table.rows);
+            }
+        }
+        all.tables.retain(|table| one.tables.iter().all(|new| new.workload != table.workload));
+        all.tables.append(&mut one.tables);
+        all = Results { tables: all.tables, ..one };
+    }
+    let place = |table: &Measured| WORKLOADS.iter().position(|known| *known == table.workload);
+    all.tables.sort_by_key(place);
+    Ok(all)
+}
+
+fn keep_instructions(old: &[Row], new: &mut [Row]) {
+    for row in new.iter_mut().filter(|row| row.instructions.is_none() && !row.again) {
+        let counted = old.iter().find(|old| old.peer == row.peer && !old.again);
+        row.instructions = counted.and_then(|old| old.instructions);
+    }
+}
+
+fn to_text(results: &Results) -> io::Result<String> {
+    let Machine { kernel, processor, cpus, load } = &results.machine;
+    let tables: Vec<Value> = results.tables.iter().map(table).collect();
+    let whole = json!({
+        "machine": { "kernel": kernel, "processor": processor, "cpus": cpus, "load": load },
+        "rounds": results.rounds,
+        "seconds": results.seconds,
+        "workloads": tables,
+    });
+    Ok(serde_json::to_string_pretty(&whole)? + "\n")
+}
+
+fn table(measured: &Measured) -> Value {
+    let rows = measured.rows.iter().map(|row| {
+        let samples = row.samples.iter().map(sample_value).collect::<Vec<_>>();
+        json!({
+            "peer": row.peer,
+            "version": row.version,
+            "again": row.again,
+            "instructions": row.instructions,
+            "samples": samples,
+        })
+    });
+    let skipped = measured.skipped.iter().map(|(peer, why)| json!({ "peer": peer, "why": why }));
+    json!({
+        "name": measured.workload.name,
+        "title": measured.workload.title,
+        "operation": measured.workload.operation,
+        "rows": rows.collect::<Vec<_>>(),
+        "skipped": skipped.collect::<Vec<_>>(),
+    })
+}
+
+fn sample_value(sample: &Sample) -> Value {
+    serde_json::from_str(&sample.to_json()).unwrap_or(Value::Null)
+}
+
+fn from_text(text: &str) -> io::Result<Results> {
+    let value: Value = serde_json::from_str(text)?;
+    parse(&value).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not written by --json"))
+}
+
+fn parse(value: &Value) -> Option<Results> {
+    let machine = value.get("machine")?;
+    Some(Results {
+        machine: Machine {
+            kernel: machine.get("kernel")?.as_str()?.to_owned(),
+            processor: machine.get("processor")?.as_str()?.to_owned(),
+            cpus: machine.get("cpus")?.as_u64()? as usize,
+            load: machine.get("load")?.as_f64()?,
+        },
+        rounds: value.get("rounds")?.as_u64()? as u32,
+        seconds: value.get("seconds")?.as_f64()?,
+        tables: value.get("workloads")?.as_array()?.iter().filter_map(parse_table).collect(),
+    })
+}
+
+fn parse_table(value: &Value) -> Option<Measured> {
+    let name = value.get("name")?.as_str()?;
+    let text = |value: &Value, field: &str| Some(value.get(field)?.as_str()?.to_owned());
+    let row = |value: &Value| {
+        Some(Row {
+            peer: text(value, "peer")?,
+            version: text(value, "version")?,
+            again: value.get("again")?.as_bool()?,
+            instructions: value.get("instructions").and_then(Value::as_f64),
+            samples: value.get("samples")?.as_array()?.iter().filter_map(process::sample).collect(),
+        })
+    };
+    let skip = |value: &Value| Some((text(value, "peer")?, text(value, "why")?));
+    Some(Measured {
+        workload: *WORKLOADS.iter().find(|workload| workload.name == name)?,
+        rows: value.get("rows")?.as_array()?.iter().filter_map(row).collect(),
+        skipped: value.get("skipped")?.as_array()?.iter().filter_map(skip).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_that_were_counted_before_are_kept() {
+        let row = |peer: &str, instructions| Row {
+            peer: peer.to_owned(),
+            instructions,
+            ..Row::default()
+        };
+        let old = [row("a", Some(1.0)), row("b", Some(2.0))];
+        let mut new = [row("b", None), row("a", Some(3.0)), row("c", None)];
+        keep_instructions(&old, &mut new);
+        assert_eq!(new.map(|row| row.instructions), [Some(2.0), Some(3.0), None]);
+    }
+
+    #[test]
+    fn results_survive_the_way_through_a_file() {
+        let sample = Sample { ops: 1, cpu_ns: 2, wall_ns: 3, ..Sample::default() };
+        let row = Row {
+            peer: "annulus".to_owned(),
+            version: "0.1.0".to_owned(),
+            again: true,
+            instructions: Some(1.5),
+            samples: vec![sample],
+        };
+        let results = Results {
+            machine: Machine {
+                kernel: "6.18".to_owned(),
+                cpus: 2,
+                load: 0.5,
+                ..Machine::default()
+            },
+            rounds: 5,
+            seconds: 0.5,
+            tables: vec![Measured {
+                workload: WORKLOADS[1],
+                rows: vec![row],
+                skipped: vec![("a".to_owned(), "b".to_owned())],
+            }],
+        };
+        assert_eq!(from_text(&to_text(&results).unwrap()).unwrap(), results);
+        from_text("{}").unwrap_err();
+        from_text("nothing").unwrap_err();
+    }
+}

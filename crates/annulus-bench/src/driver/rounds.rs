@@ -1,0 +1,244 @@
+//! Rounds: each program of a workload once, side by side, in turns forward and backward.
+//!
+//! Owns: which process runs on which CPU, what a round asks of it, and the progress bar. Each row
+//! of each round is a new process, so that where it happens to lie in memory is part of the noise
+//! that is seen. A program that fails is left out of the rest of its workload.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::machine::Machine;
+use super::process::Process;
+use super::program::{OURS, Program};
+use super::{Options, instructions, json, report};
+use crate::pages::Pages;
+use crate::{Job, Kind, Sample, Workload, sys};
+
+/// How long, how often, where.
+#[derive(Debug)]
+pub struct Plan {
+    rounds: u32,
+    window: Duration,
+    /// The CPU of what is measured.
+    measured: usize,
+    /// That of its load, or of its other thread.
+    other: usize,
+    instructions: bool,
+    json: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The last allowed CPU is measured, because the first is where interrupts tend to go.
+    ///
+    /// # Errors
+    /// Those of sched_getaffinity(2).
+    pub fn new(options: &Options) -> io::Result<Self> {
+        let &Options { rounds, seconds: window, instructions, .. } = options;
+        let allowed = sys::allowed_cpus()?;
+        match (allowed.first(), allowed.last()) {
+            (Some(&other), Some(&measured)) => {
+                let json = options.json.clone();
+                Ok(Self { rounds, window, measured, other, instructions, json })
+            }
+            _ => Err(io::Error::other("this process may run nowhere")),
+        }
+    }
+}
+
+/// Everything that was measured.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Results {
+    pub machine: Machine,
+    pub rounds: u32,
+    pub seconds: f64,
+    pub tables: Vec<Measured>,
+}
+
+/// One workload.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Measured {
+    pub workload: Workload,
+    pub rows: Vec<Row>,
+    /// Who took no part to the end, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// One program.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Row {
+    pub peer: String,
+    pub version: String,
+    /// Whether this is a program that stands in another row as well, for the noise.
+    pub again: bool,
+    pub samples: Vec<Sample>,
+    /// User-space instructions per operation, where they were counted.
+    pub instructions: Option<f64>,
+}
+
+/// Measures, and prints each table as soon as it is there.
+///
+/// # Errors
+/// The file to be read cannot be made, or that of the results not be written.
+pub fn run(
+    workloads: &[Workload],
+    programs: &[Program],
+    load: &Program,
+    plan: &Plan,
+) -> io::Result<Results> {
+    let machine = Machine::this();
+    print!("{}", machine.describe());
+    println!(
+        "{} rounds of {} s; measured on CPU {}, the other side on CPU {}",
+        plan.rounds,
+        plan.window.as_secs_f64(),
+        plan.measured,
+        plan.other
+    );
+    if plan.measured == plan.other {
+        println!("note: there is one CPU only, which both sides must share");
+    }
+    let seconds = plan.window.as_secs_f64();
+    let mut results = Results { machine, rounds: plan.rounds, seconds, tables: Vec::new() };
+    let pages = Pages::make()?;
+    let counts = plan.instructions && instructions::is_possible();
+    if plan.instructions && !counts {
+        println!("note: instructions are not counted, because valgrind is not installed");
+    }
+    let session = Session { plan, pages: pages.path().to_owned(), load, counts };
+    let bar = bar(workloads, programs, plan);
+    for workload in workloads {
+        let measured = session.measure(workload, programs, &bar);
+        bar.suspend(|| print!("\n{}", report::table(&measured)));
+        results.tables.push(measured);
+        // Now, so that what comes later cannot take it away.
+        if let Some(file) = &plan.json {
+            json::write(&results, file)?;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(results)
+}
+
+fn bar(workloads: &[Workload], programs: &[Program], plan: &Plan) -> ProgressBar {
+    let runs: usize = workloads.iter().map(|workload| entrants(workload, programs).len()).sum();
+    let bar = ProgressBar::new(runs as u64 * u64::from(plan.rounds));
+    let template = "{bar:30} {pos}/{len} {elapsed} (about {eta} left) {msg}";
+    ProgressStyle::with_template(template).map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+/// Who takes part, and whether for the second time.
+fn entrants<'a>(workload: &Workload, programs: &'a [Program]) -> Vec<(&'a Program, bool)> {
+    let takes_part = |program: &&Program| program.takes_part(workload);
+    let mut entrants: Vec<_> =
+        programs.iter().filter(takes_part).map(|program| (program, false)).collect();
+    let again = entrants.iter().find(|(program, _)| program.name == OURS).or(entrants.first());
+    if let Some(&(program, _)) = again {
+        entrants.push((program, true));
+    }
+    entrants
+}
+
+struct Session<'a> {
+    plan: &'a Plan,
+    pages: PathBuf,
+    load: &'a Program,
+    /// Whether instructions are counted.
+    counts: bool,
+}
+
+impl Session<'_> {
+    fn measure(&self, workload: &Workload, programs: &[Program], bar: &ProgressBar) -> Measured {
+        let entrants = entrants(workload, programs);
+        let row = |&(program, again): &(&Program, bool)| Row {
+            peer: program.name.clone(),
+            version: program.version.clone(),
+            again,
+            ..Row::default()
+        };
+        let mut rows: Vec<Row> = entrants.iter().map(row).collect();
+        let mut failed: Vec<Option<String>> = vec![None; rows.len()];
+        for round in 0..self.plan.rounds {
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for index in order {
+                let program = entrants[index].0;
+                bar.set_message(format!("{}: {}", workload.name, program.name));
+                if failed[index].is_none() {
+                    match self.sample(workload, program) {
+                        Ok(sample) => rows[index].samples.push(sample),
+                        Err(error) => failed[index] = Some(error.to_string()),
+                    }
+                }
+                bar.inc(1);
+            }
+        }
+        if self.counts && instructions::are_countable(workload) {
+            for (index, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.again) {
+                bar.set_message(format!("{}: {}, instructions", workload.name, row.peer));
+                let (program, job) = (entrants[index].0, self.job(workload, entrants[index].0));
+                row.instructions = instructions::count(program, self.load, workload, &job).ok();
+            }
+        }
+        let mut skipped = Vec::new();
+        let mut kept = Vec::new();
+        for (row, failure) in rows.into_iter().zip(failed) {
+            match failure {
+                None => kept.push(row),
+                Some(failure) if !row.again => skipped.push((row.peer, failure)),
+                Some(_) => {}
+            }
+        }
+        Measured { workload: *workload, rows: kept, skipped }
+    }
+
+    fn job(&self, workload: &Workload, program: &Program) -> Job {
+        Job {
+            workload: workload.family.to_owned(),
+            tasks: workload.tasks,
+            bytes: workload.bytes,
+            window: self.plan.window,
+            variant: program.variant.clone(),
+            cpu: Some(self.plan.measured),
+            other_cpu: Some(self.plan.other),
+            file: self.pages.clone(),
+            directory: std::env::temp_dir(),
+            ..Job::default()
+        }
+    }
+
+    fn sample(&self, workload: &Workload, program: &Program) -> io::Result<Sample> {
+        let job = self.job(workload, program);
+        match workload.kind {
+            Kind::Alone => Process::start(program, &job)?.sample(),
+            Kind::Server => self.served(workload, program, job),
+        }
+    }
+
+    /// The server is idle when its CPU time is read, before and after.
+    fn served(&self, workload: &Workload, program: &Program, job: Job) -> io::Result<Sample> {
+        let mut server = Process::start(program, &job)?;
+        let address = server.address()?;
+        let asking = Job {
+            workload: workload.load.to_owned(),
+            cpu: job.other_cpu,
+            variant: String::new(),
+            address,
+            ..job
+        };
+        let (_, empty_bytes) = server.cost()?;
+        let mut load = Process::start(self.load, &asking)?;
+        load.hear_field("ready")?;
+        let (before_ns, _) = server.cost()?;
+        load.nudge()?;
+        let sample = load.sample()?;
+        // The connections are still there.
+        let (after_ns, bytes) = server.cost()?;
+        let resident_bytes = Some(bytes.saturating_sub(empty_bytes));
+        Ok(Sample { cpu_ns: after_ns - before_ns, resident_bytes, ..sample })
+    }
+}

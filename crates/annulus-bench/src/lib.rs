@@ -1,0 +1,59 @@
+//! What the measured programs share, so that they differ only in what is measured.
+//!
+//! ```text
+//!   driver ── arguments ──> Job ──> workload ──> Meter ──> Sample ── a line of JSON ──> driver
+//! ```
+//!
+//! | module | owns |
+//! |---|---|
+//! | `catalogue` | which workloads there are |
+//! | `program` | a program's `main`: from arguments to a line of JSON |
+//! | `job` | what a program is asked for |
+//! | `meter`, `shares` | when it is warm, when it has run long enough, what it took |
+//! | `ball`, `timers`, `pages`, `scratch` | what workloads work on |
+//! | `server` | what a measured server says and hears |
+//! | `stats`, `table` | what a few rounds say, and how it is shown |
+//! | `sys` | CPU time, pinning, memory |
+//!
+//! With the feature `programs`, also [`ours`] and [`limit`]; with the feature `driver`, also
+//! [`driver`], which runs programs beside each other and shows what came.
+
+#![deny(unsafe_code)]
+
+mod ball;
+mod catalogue;
+#[cfg(feature = "driver")]
+pub mod driver;
+mod job;
+#[cfg(feature = "programs")]
+pub mod limit;
+mod meter;
+#[cfg(feature = "programs")]
+pub mod ours;
+pub mod pages;
+mod program;
+mod scratch;
+mod server;
+mod shares;
+pub mod stats;
+pub mod sys;
+pub mod table;
+pub mod timers;
+
+pub use ball::{Ball, yield_now};
+pub use catalogue::{GROUPS, Kind, WORKLOADS, Workload};
+pub use job::Job;
+pub use meter::{Latency, Meter, Sample, Stopwatch};
+pub use program::{Run, main, main_of};
+pub use scratch::Scratch;
+pub use server::serve;
+pub use shares::{Share, Shares};
+
+/// Room of the channels that numbers go through.
+pub const CHANNEL_CAPACITY: usize = 128;
+
+/// An error of a workload whose result was not what it had to be.
+#[cold]
+pub fn wrong(what: &str) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned())
+}

@@ -1,0 +1,67 @@
+//! The limit: hand-written loops over the bare ring, without a runtime, as good as they can be.
+//!
+//! Owns: what a program written for one purpose pays, and the load that servers are measured with.
+//! Does not own: any policy of measuring.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `nop` | no-ops |
+//! | `read` | reads, of a plain file into plain buffers or of a registered one into registered ones |
+//! | `cross` | a ball between two threads with a ring each |
+//! | `echo` | multishot accept, multishot receive, one send in flight per connection |
+//! | `load`, `connect` | the other sides of `echo` |
+//! | `pool` | provided buffers |
+//!
+//! Invariant: these processes end by returning an error or by the end of the process, so memory
+//! that the kernel was given is either drained or leaked, never freed early.
+
+#![allow(unsafe_code, reason = "whoever pushes an entry lends memory to the kernel")]
+
+mod connect;
+mod cross;
+mod echo;
+mod load;
+mod nop;
+mod pool;
+mod read;
+
+use std::io;
+
+use annulus_ring::abi::{Errno, SqeFlags};
+use annulus_ring::{Op, Ring};
+
+use crate::Run;
+
+/// The workloads that the limit takes part in.
+pub const PROGRAMS: &[(&str, Run)] =
+    &[("cross", cross::run), ("nop", nop::run), ("read", read::run), ("echo", echo::run)];
+
+/// The other side of servers.
+pub const LOADS: &[(&str, Run)] = &[("load", load::run), ("connect", connect::run)];
+
+/// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
+#[inline]
+fn wait(ring: &mut Ring, timeout_ns: Option<u64>) -> io::Result<()> {
+    match ring.submit_and_wait(1, timeout_ns) {
+        Ok(_) | Err(Errno(libc::EINTR | libc::EBUSY)) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Pushes an operation; a full queue is submitted first.
+///
+/// # Safety
+/// * As for [`Ring::vacant`].
+#[inline]
+unsafe fn push<O: Op>(ring: &mut Ring, op: &O, user_data: u64, flags: SqeFlags) -> io::Result<()> {
+    loop {
+        // SAFETY: the caller's promise is passed on.
+        if unsafe { ring.push_with_flags(op, user_data, flags) }.is_ok() {
+            return Ok(());
+        }
+        match ring.submit() {
+            Ok(_) | Err(Errno(libc::EINTR)) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The runtime's programs, one file for each workload, written as a user of it would.
+//!
+//! Owns: starting the runtime, and crowds of tasks.
+
+mod cat;
+mod channel;
+mod copy;
+mod cross;
+mod echo;
+mod nop;
+mod read;
+mod spawn;
+mod timer;
+mod wake;
+mod yields;
+
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+
+use annulus::runtime::Runtime;
+
+use crate::{Job, Meter, Run, Sample};
+
+/// The workloads that the runtime takes part in.
+pub const PROGRAMS: &[(&str, Run)] = &[
+    ("spawn", spawn::run),
+    ("yield", yields::run),
+    ("wake", wake::run),
+    ("channel", channel::run),
+    ("cross", cross::run),
+    ("timer-insert", timer::run),
+    ("timer-cancel", timer::run),
+    ("timer-fire", timer::run),
+    ("nop", nop::run),
+    ("read", read::run),
+    ("cat", cat::run),
+    ("copy", copy::run),
+    ("echo", echo::run),
+];
+
+/// Runs as many tasks as the job has to their end, and says what they took together.
+fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
+where
+    F: Fn(u32, Rc<Meter>) -> T,
+    T: Future<Output = io::Result<()>> + 'static,
+{
+    Runtime::new()?.block_on(async {
+        let meter = Rc::new(job.meter());
+        let running: Vec<_> =
+            (0..job.tasks).map(|number| annulus::spawn(task(number, meter.clone()))).collect();
+        for task in running {
+            task.await.map_err(|error| io::Error::other(error.to_string()))??;
+        }
+        meter.sample()
+    })
+}

@@ -1,0 +1,31 @@
+//! Numbers through a bounded channel between two tasks of one core.
+
+use std::io;
+
+use annulus::runtime::Runtime;
+use annulus::sync::mpsc;
+
+use crate::{CHANNEL_CAPACITY, Job, Sample, wrong};
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    Runtime::new()?.block_on(async {
+        let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
+        let _sends = annulus::spawn(async move {
+            for number in 0u64.. {
+                if sender.send(number).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let meter = job.meter();
+        for expected in 0.. {
+            if receiver.recv().await != Some(expected) {
+                return Err(wrong("another number was received"));
+            }
+            if !meter.tick() {
+                break;
+            }
+        }
+        meter.sample()
+    })
+}

@@ -1,0 +1,18 @@
+//! Tasks that do nothing but let the others run.
+
+use std::io;
+
+use annulus::task::yield_now;
+
+use crate::{Job, Sample};
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::crowd(job, |_, meter| async move {
+        loop {
+            yield_now().await;
+            if !meter.tick() {
+                return Ok(());
+            }
+        }
+    })
+}

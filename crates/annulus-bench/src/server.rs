@@ -1,0 +1,46 @@
+//! What a measured server says and hears.
+//!
+//! | says | hears |
+//! |---|---|
+//! | `{"listening":"ADDRESS"}` | |
+//! | `{"cpu_ns":N,"resident_bytes":N}` | a line |
+//! | | the end of its input: it ends |
+
+use std::io::{self, Write};
+use std::net::TcpListener;
+
+use crate::{Sample, sys};
+
+/// Binds a socket on loopback, tells the driver where, and answers it from a thread of its own. The
+/// runtime takes it from here.
+///
+/// The socket has a long queue and hands `TCP_NODELAY` down to what it accepts.
+///
+/// # Errors
+/// Those of making sockets and threads.
+pub fn serve(run: impl FnOnce(TcpListener) -> io::Result<()>) -> io::Result<Sample> {
+    sys::raise_descriptor_limit()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    sys::listen_long(&listener)?;
+    let address = listener.local_addr()?;
+    std::thread::Builder::new().name("answers".to_owned()).spawn(answer)?;
+    say(&format!("{{\"listening\":\"{address}\"}}"))?;
+    run(listener)?;
+    Err(io::Error::other("the server ended by itself"))
+}
+
+/// Gives CPU time and memory of this process for each line of input; ends it with its input.
+fn answer() {
+    let answered = io::stdin().lines().try_for_each(|line| {
+        line?;
+        let (cpu_ns, bytes) = (sys::cpu_time_ns(), sys::resident_bytes());
+        say(&format!("{{\"cpu_ns\":{cpu_ns},\"resident_bytes\":{bytes}}}"))
+    });
+    std::process::exit(i32::from(answered.is_err()));
+}
+
+fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}

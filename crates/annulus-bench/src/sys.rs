@@ -1,0 +1,164 @@
+//! What measuring asks of the system.
+//!
+//! Owns: CPU time and memory of this process, its pinning, its alarm, its limits, the options of
+//! listening sockets. Mirrors clock_gettime(2), sched_setaffinity(2), alarm(2), setrlimit(2),
+//! listen(2).
+
+#![allow(unsafe_code, reason = "system calls")]
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+
+/// User and system CPU time of this process so far, all its threads included.
+pub fn cpu_time_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    assert_eq!(result, 0, "this clock has been there since Linux 2.6.12");
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The CPUs that this process may run on, in ascending order.
+///
+/// # Errors
+/// Those of sched_getaffinity(2).
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let mut set = empty_set();
+    let bytes = size_of::<libc::cpu_set_t>();
+    // SAFETY: `set` is a valid place for so many bytes.
+    if unsafe { libc::sched_getaffinity(0, bytes, &raw mut set) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let limit = libc::CPU_SETSIZE as usize;
+    Ok((0..limit)
+        // SAFETY: `cpu` is below the size of the set.
+        .filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
+        .collect())
+}
+
+/// Binds this thread, and the threads that it starts from now on, to one CPU.
+///
+/// # Errors
+/// `InvalidInput` for a CPU that is not there or not allowed.
+pub fn pin(cpu: usize) -> io::Result<()> {
+    if cpu >= libc::CPU_SETSIZE as usize {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut set = empty_set();
+    // SAFETY: `cpu` is below the size of the set.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    let bytes = size_of::<libc::cpu_set_t>();
+    // SAFETY: `set` is a valid set of so many bytes.
+    if unsafe { libc::sched_setaffinity(0, bytes, &raw const set) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Lets this thread run on all of these CPUs; without any, where it may run already.
+///
+/// # Errors
+/// Those of sched_setaffinity(2).
+pub fn unpin(cpus: &[Option<usize>]) -> io::Result<()> {
+    let mut set = empty_set();
+    let limit = libc::CPU_SETSIZE as usize;
+    let cpus: Vec<usize> = cpus.iter().flatten().copied().filter(|&cpu| cpu < limit).collect();
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    for cpu in cpus {
+        // SAFETY: `cpu` is below the size of the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    let bytes = size_of::<libc::cpu_set_t>();
+    // SAFETY: `set` is a valid set of so many bytes.
+    if unsafe { libc::sched_setaffinity(0, bytes, &raw const set) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Ends this process by SIGALRM after so many seconds, whatever it is stuck in.
+pub fn alarm(seconds: u32) {
+    // SAFETY: alarm(2) has no preconditions.
+    unsafe { libc::alarm(seconds) };
+}
+
+/// Resident memory of this process now, from /proc/self/statm; 0 if that cannot be read.
+pub fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * 4096
+}
+
+/// As many descriptors as the hard limit allows.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the result.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid structure.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// A long queue of connections, and `TCP_NODELAY` for all that are accepted.
+///
+/// # Errors
+/// Those of listen(2) and setsockopt(2).
+pub fn listen_long(listener: &TcpListener) -> io::Result<()> {
+    let fd = listener.as_raw_fd();
+    let yes: libc::c_int = 1;
+    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_NODELAY);
+    let bytes = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `yes` is an integer of so many bytes.
+    if unsafe { libc::setsockopt(fd, level, name, (&raw const yes).cast(), bytes) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: listen(2) has no preconditions.
+    if unsafe { libc::listen(fd, 4096) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn empty_set() -> libc::cpu_set_t {
+    // SAFETY: a set is an array of words, and zero is the empty one.
+    unsafe { std::mem::zeroed() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_goes_on_while_work_is_done() {
+        let before = cpu_time_ns();
+        while cpu_time_ns() == before {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn a_pinned_thread_may_run_on_one_cpu_only() {
+        let cpu = *allowed_cpus().unwrap().last().unwrap();
+        let pinned = std::thread::spawn(move || {
+            pin(cpu).unwrap();
+            allowed_cpus().unwrap()
+        });
+        assert_eq!(pinned.join().unwrap(), [cpu]);
+    }
+
+    #[test]
+    fn a_cpu_that_cannot_be_is_refused() {
+        assert!(pin(usize::MAX).is_err());
+    }
+}
