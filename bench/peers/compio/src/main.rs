@@ -1,0 +1,55 @@
+//! compio on io_uring.
+
+mod channel;
+mod cross;
+mod echo;
+mod read;
+mod spawn;
+mod timer;
+mod wake;
+mod yields;
+
+use std::future::Future;
+use std::io;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use annulus_bench::{Job, Meter, Sample};
+use compio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    annulus_bench::main(&[
+        ("spawn", spawn::run),
+        ("yield", yields::run),
+        ("wake", wake::run),
+        ("channel", channel::run),
+        ("cross", cross::run),
+        ("timer-insert", timer::run),
+        ("timer-cancel", timer::run),
+        ("timer-fire", timer::run),
+        ("read", read::run),
+        ("echo", echo::run),
+    ])
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Runtime::new()
+}
+
+/// Runs as many tasks as the job has to their end, and says what they took together.
+fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
+where
+    F: Fn(u32, Rc<Meter>) -> T,
+    T: Future<Output = io::Result<()>> + 'static,
+{
+    runtime()?.block_on(async {
+        let meter = Rc::new(job.meter());
+        let running: Vec<_> = (0..job.tasks)
+            .map(|number| compio::runtime::spawn(task(number, meter.clone())))
+            .collect();
+        for task in running {
+            task.await.map_err(|error| io::Error::other(error.to_string()))??;
+        }
+        meter.sample()
+    })
+}

@@ -1,0 +1,15 @@
+//! Tasks that do nothing but let the others run.
+
+use std::io;
+
+use annulus_bench::{Job, Sample};
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::crowd(job, |_, meter| async move {
+        loop {
+            glommio::executor().yield_now().await;
+            if !meter.tick() {
+                return Ok(());
+            }
+        }
+    })
+}

@@ -1,0 +1,40 @@
+//! A number that goes to another thread and comes back: two runtimes (monoio's
+//! feature `sync` lets other threads wake tasks), and `flume` between them.
+
+use std::io;
+use std::thread;
+
+use annulus_bench::{Job, Sample, wrong};
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    let (there, theirs) = flume::bounded(1);
+    let (back, ours) = flume::bounded(1);
+    let asked = job.clone();
+    let other = thread::spawn(move || {
+        asked.pin_other()?;
+        super::runtime()?.block_on(async move {
+            while let Ok(number) = theirs.recv_async().await {
+                if back.send_async(number + 1).await.is_err() {
+                    break;
+                }
+            }
+        });
+        io::Result::Ok(())
+    });
+    let meter = job.meter();
+    let sample = super::runtime()?.block_on(async move {
+        let mut number = 0u64;
+        loop {
+            there.send_async(number).await.map_err(|_| wrong("the other thread has ended"))?;
+            if ours.recv_async().await != Ok(number + 1) {
+                return Err(wrong("another number came back"));
+            }
+            number += 1;
+            if !meter.tick() {
+                return meter.sample();
+            }
+        }
+    })?;
+    other.join().map_err(|_| wrong("the other thread panicked"))??;
+    Ok(sample)
+}

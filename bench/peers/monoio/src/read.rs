@@ -1,0 +1,29 @@
+//! Tasks that read one page after the other, each into its own buffer.
+
+use std::io;
+use std::rc::Rc;
+
+use annulus_bench::pages::{self, PAGE_BYTES, Pages, Random};
+use annulus_bench::{Job, Sample};
+use monoio::fs::File;
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::crowd(job, |task, meter| {
+        let pages = Rc::new(Pages::at(&job.file));
+        async move {
+            let file = File::from_std(pages.open()?)?;
+            let mut random = Random::new(task);
+            let mut buf = Vec::with_capacity(PAGE_BYTES);
+            loop {
+                let page = pages.pick(&mut random);
+                let (result, filled) = file.read_at(buf, page * PAGE_BYTES as u64).await;
+                result?;
+                buf = filled;
+                pages::check(page, &buf)?;
+                if !meter.tick() {
+                    return Ok(());
+                }
+            }
+        }
+    })
+}

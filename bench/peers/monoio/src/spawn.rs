@@ -1,0 +1,24 @@
+//! Tasks that give a number, spawned and awaited, so many at a time.
+
+use std::hint::black_box;
+use std::io;
+
+use annulus_bench::{Job, Sample, wrong};
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::runtime()?.block_on(async {
+        let meter = job.meter();
+        let mut tasks = Vec::with_capacity(job.tasks as usize);
+        loop {
+            tasks.extend((0..job.tasks).map(|n| monoio::spawn(async move { black_box(n) })));
+            for (n, task) in (0..).zip(tasks.drain(..)) {
+                if task.await != n {
+                    return Err(wrong("a task gave another number"));
+                }
+                if !meter.tick() {
+                    return meter.sample();
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,15 @@
+//! Threads and system calls of the standard library, where that is a sensible way of doing it.
+
+mod cat;
+mod copy;
+mod cross;
+mod read;
+
+fn main() -> std::process::ExitCode {
+    annulus_bench::main(&[
+        ("cross", cross::run),
+        ("read", read::run),
+        ("cat", cat::run),
+        ("copy", copy::run),
+    ])
+}

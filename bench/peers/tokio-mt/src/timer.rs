@@ -1,0 +1,11 @@
+//! Many timers at once.
+
+use std::io;
+
+use annulus_bench::{Job, Sample, timers};
+use tokio::time::sleep;
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    let job = job.clone();
+    super::run(async move { timers::run(&job, sleep).await })?
+}

@@ -1,0 +1,30 @@
+//! Numbers through `tokio::sync::mpsc` between two tasks.
+
+use std::io;
+
+use annulus_bench::{CHANNEL_CAPACITY, Job, Sample, wrong};
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::runtime()?.block_on(async {
+        let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
+        spawn_local(async move {
+            for number in 0u64.. {
+                if sender.send(number).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let meter = job.meter();
+        for expected in 0.. {
+            if receiver.recv().await != Some(expected) {
+                return Err(wrong("another number was received"));
+            }
+            if !meter.tick() {
+                break;
+            }
+        }
+        meter.sample()
+    })
+}

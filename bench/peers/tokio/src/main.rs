@@ -1,0 +1,60 @@
+//! tokio on one thread: `LocalRuntime`, its current-thread scheduler for tasks that need not be
+//! `Send`.
+
+mod cat;
+mod channel;
+mod copy;
+mod cross;
+mod echo;
+mod read;
+mod spawn;
+mod timer;
+mod wake;
+mod yields;
+
+use std::future::Future;
+use std::io;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use annulus_bench::{Job, Meter, Sample};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::task::spawn_local;
+
+fn main() -> ExitCode {
+    annulus_bench::main(&[
+        ("spawn", spawn::run),
+        ("yield", yields::run),
+        ("wake", wake::run),
+        ("channel", channel::run),
+        ("cross", cross::run),
+        ("timer-insert", timer::run),
+        ("timer-cancel", timer::run),
+        ("timer-fire", timer::run),
+        ("read", read::run),
+        ("cat", cat::run),
+        ("copy", copy::run),
+        ("echo", echo::run),
+    ])
+}
+
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+}
+
+/// Runs as many tasks as the job has to their end, and says what they took together.
+fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
+where
+    F: Fn(u32, Rc<Meter>) -> T,
+    T: Future<Output = io::Result<()>> + 'static,
+{
+    runtime()?.block_on(async {
+        let meter = Rc::new(job.meter());
+        let running: Vec<_> =
+            (0..job.tasks).map(|number| spawn_local(task(number, meter.clone()))).collect();
+        for task in running {
+            task.await??;
+        }
+        meter.sample()
+    })
+}

@@ -1,0 +1,10 @@
+//! Many timers at once.
+
+use std::io;
+
+use annulus_bench::{Job, Sample, timers};
+use tokio::time::sleep;
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::runtime()?.block_on(timers::run(job, sleep))
+}

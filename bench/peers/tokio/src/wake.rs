@@ -1,0 +1,28 @@
+//! Pairs of tasks that throw a ball to each other.
+
+use std::io;
+use std::rc::Rc;
+
+use annulus_bench::{Ball, Job, Sample};
+use tokio::task::spawn_local;
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::crowd(job, |_, meter| async move {
+        let ball = Rc::new(Ball::default());
+        let theirs = ball.clone();
+        let other = spawn_local(async move {
+            loop {
+                theirs.catch(1).await;
+                theirs.throw(0);
+            }
+        });
+        loop {
+            ball.throw(1);
+            ball.catch(0).await;
+            if !meter.tick() {
+                other.abort();
+                return Ok(());
+            }
+        }
+    })
+}

@@ -1,0 +1,174 @@
+//! Which programs there are, and building them.
+//!
+//! Owns: the list. Each is a crate below `peers/` with a program that `annulus_bench::main` runs; a
+//! crate that does not build is reported and left out. Building one by one keeps the features that
+//! one peer asks of a crate away from the others.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use annulus_bench::driver::{self, Program};
+
+/// A program to be measured.
+#[derive(Debug)]
+pub struct Peer {
+    /// As it is named on the command line and in tables.
+    pub name: &'static str,
+    /// The crate is `peer-` and this.
+    pub package: &'static str,
+    /// Which of several ways the program does it.
+    pub variant: &'static str,
+    /// The crate whose version it shows.
+    pub shows: &'static str,
+    /// The only workloads that it takes part in; all that it can if empty.
+    pub only: &'static [&'static str],
+    /// For people.
+    pub what: &'static str,
+}
+
+const fn peer(name: &'static str, what: &'static str) -> Peer {
+    Peer { name, package: name, variant: "", shows: name, only: &[], what }
+}
+
+/// Another way in which a program does it.
+const fn variant(of: &Peer, name: &'static str, variant: &'static str, what: &'static str) -> Peer {
+    Peer { name, variant, what, package: of.package, shows: of.shows, only: of.only }
+}
+
+const OURS: Peer = peer(driver::OURS, "this project");
+const LIMIT: Peer = Peer { shows: "", ..peer("limit", "a ring loop written by hand") };
+/// Where ways of waiting tell themselves apart.
+const LONELY: &[&str] = &["echo-1"];
+
+/// All programs, in the order in which they run.
+pub const PEERS: &[Peer] = &[
+    OURS,
+    Peer { only: LONELY, ..variant(&OURS, "annulus-spin", "spin", "spins for 50 µs") },
+    Peer {
+        only: LONELY,
+        ..variant(&OURS, "annulus-no-tick", "no-tick", "lets the CPU's tick stop")
+    },
+    LIMIT,
+    variant(&LIMIT, "limit-fixed", "registered", "the same, files and buffers registered"),
+    Peer { only: LONELY, ..variant(&LIMIT, "limit-spin", "spin", "the same, spins for 50 µs") },
+    Peer { only: LONELY, ..variant(&LIMIT, "limit-tick", "tick", "the same, with a 1 ms timer") },
+    peer("std", "threads and system calls of the standard library"),
+    peer("tokio", "on one thread (LocalRuntime)"),
+    Peer { shows: "tokio", ..peer("tokio-mt", "its default, several threads") },
+    peer("monoio", "on io_uring"),
+    peer("compio", "on io_uring"),
+    peer("glommio", "one executor"),
+    peer("tokio-uring", "io_uring beside tokio"),
+    peer("ringline", "one worker, on io_uring"),
+];
+
+/// All peers, for people.
+pub fn list() -> String {
+    PEERS.iter().map(|peer| format!("  {:<14} {}\n", peer.name, peer.what)).collect()
+}
+
+/// These programs, built unless they are to be taken as they are; says which cannot be had.
+///
+/// # Errors
+/// None can be had.
+pub fn programs(peers: &[&Peer], build: bool) -> io::Result<Vec<Program>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let locked = std::fs::read_to_string(directory.join("Cargo.lock")).unwrap_or_default();
+    let mut files: HashMap<&str, Option<PathBuf>> = HashMap::new();
+    let mut programs = Vec::new();
+    for peer in peers {
+        let compiled = || {
+            let skipped = |error: &io::Error| eprintln!("skipped: {}: {error}", peer.package);
+            let path = if build { compile(directory, peer.package) } else { beside(peer.package) };
+            path.inspect_err(skipped).ok()
+        };
+        let Some(path) = files.entry(peer.package).or_insert_with(compiled).clone() else {
+            continue;
+        };
+        let program = Program {
+            name: peer.name.to_owned(),
+            version: version(&locked, peer.shows),
+            path,
+            variant: peer.variant.to_owned(),
+            only: peer.only.iter().map(|&name| name.to_owned()).collect(),
+            ..Program::default()
+        };
+        match program.asked() {
+            Ok(program) => programs.push(program),
+            Err(error) => eprintln!("skipped: {} does not start: {error}", peer.name),
+        }
+    }
+    if programs.is_empty() {
+        return Err(io::Error::other("no peer can be had"));
+    }
+    Ok(programs)
+}
+
+/// The program of a peer that was built before, in the directory of this one.
+fn beside(package: &str) -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(format!("peer-{package}"));
+    path.metadata().map(|_| path)
+}
+
+fn compile(directory: &Path, package: &str) -> io::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(directory)
+        .args(["build", "--release", "--message-format=json-render-diagnostics"])
+        .args(["--package", &format!("peer-{package}")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(output.status.to_string()));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    executable(&text).ok_or_else(|| io::Error::other("cargo does not say where the program is"))
+}
+
+/// The last executable in cargo's messages.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let message = |line| serde_json::from_str::<serde_json::Value>(line).ok();
+    let executable = |line| Some(PathBuf::from(message(line)?.get("executable")?.as_str()?));
+    messages.lines().filter_map(executable).next_back()
+}
+
+/// The version of a crate in a lock file; nothing if there is none.
+fn version(locked: &str, library: &str) -> String {
+    let entry = format!("name = \"{library}\"\nversion = \"");
+    let Some((_, after)) = locked.split_once(&entry) else {
+        return String::new();
+    };
+    after.split('"').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_each_has_a_crate() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (index, peer) in PEERS.iter().enumerate() {
+            assert!(PEERS[..index].iter().all(|other| other.name != peer.name));
+            let manifest = directory.join("peers").join(peer.package).join("Cargo.toml");
+            assert!(manifest.exists(), "{}", manifest.display());
+        }
+    }
+
+    #[test]
+    fn versions_are_read_from_the_lock_file() {
+        let locked = "[[package]]\nname = \"tokio\"\nversion = \"1.2.3\"\n";
+        assert_eq!(version(locked, "tokio"), "1.2.3");
+        assert_eq!(version(locked, "tok"), "");
+    }
+
+    #[test]
+    fn the_program_is_found_in_what_cargo_says() {
+        let messages = "{\"executable\":null}\n{\"reason\":\"x\"}\n{\"executable\":\"/t/peer\"}\n";
+        assert_eq!(executable(messages), Some("/t/peer".into()));
+        assert_eq!(executable("{}"), None);
+    }
+}
