@@ -12,8 +12,8 @@ use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
-use annulus_ring::abi::{MsgRingFlags, SqeFlags};
-use annulus_ring::op::{MsgRing, Op as _, Read, Target};
+use annulus_ring::abi::{MsgRingFlags, RegisterOp, Sqe, SqeFlags};
+use annulus_ring::op::{FutexWait, MsgRing, Op as _, Read, Target};
 use annulus_ring::{Kernel as _, Ring};
 
 const BALL: u64 = 1;
@@ -29,6 +29,10 @@ enum Way {
     MsgRing,
     /// `MSG_RING` whose own completion is left out if it succeeds.
     MsgRingQuiet,
+    /// `IORING_REGISTER_SEND_MSG_RING`, which needs no ring of the sender's (since 6.13).
+    Registered,
+    /// `FUTEX_WAIT` in the other ring, woken by futex(2) (since 6.7).
+    Futex,
 }
 
 /// One player.
@@ -36,25 +40,27 @@ struct Player {
     ring: Ring,
     bell: i32,
     count: Box<u64>,
+    word: &'static AtomicI32,
 }
 
 /// What a player has to know of the other: descriptor of the ring, and of the bell.
 struct Address {
     ring: AtomicI32,
     bell: AtomicI32,
+    word: AtomicI32,
 }
 
 impl Address {
     const fn new() -> Self {
-        Self { ring: AtomicI32::new(-1), bell: AtomicI32::new(-1) }
+        Self { ring: AtomicI32::new(-1), bell: AtomicI32::new(-1), word: AtomicI32::new(0) }
     }
 }
 
 impl Player {
-    fn new() -> io::Result<Self> {
+    fn new(word: &'static AtomicI32) -> io::Result<Self> {
         let mut ring = Ring::builder().entries(8).build()?;
         let bell = ring.kernel().eventfd()?;
-        Ok(Self { ring, bell, count: Box::new(0) })
+        Ok(Self { ring, bell, count: Box::new(0), word })
     }
 
     fn arm_bell(&mut self) {
@@ -64,7 +70,25 @@ impl Player {
         unsafe { self.ring.push(&read, BALL) }.expect("the ring has room");
     }
 
-    fn throw(&mut self, way: Way, ring: i32, bell: i32) {
+    fn arm_futex(&mut self) {
+        let wait = FutexWait {
+            futex: self.word.as_ptr().cast(),
+            value: 0,
+            mask: u64::from(u32::MAX),
+            flags: 2 | 128,
+        };
+        // SAFETY: the word is static.
+        unsafe { self.ring.push(&wait, BALL) }.expect("the ring has room");
+    }
+
+    fn throw(&mut self, way: Way, other: &Address, ring: i32, bell: i32) {
+        if way == Way::Futex {
+            // ORDERING: Release, pairs with the kernel's read of the word.
+            other.word.store(1, Ordering::Release);
+            // SAFETY: the word is valid.
+            unsafe { libc::syscall(libc::SYS_futex, other.word.as_ptr(), 129, 1) };
+            return;
+        }
         if way == Way::Eventfd {
             let one = 1_u64;
             // SAFETY: writes 8 readable bytes.
@@ -78,6 +102,21 @@ impl Player {
             cqe_flags: None,
             flags: MsgRingFlags::EMPTY,
         };
+        if way == Way::Registered {
+            let mut sqe = Sqe::default();
+            op.encode(&mut sqe);
+            // SAFETY: the argument is one valid entry.
+            let sent = unsafe {
+                annulus_ring::abi::register(
+                    u32::MAX,
+                    RegisterOp::SEND_MSG_RING.0,
+                    std::ptr::from_mut(&mut sqe).cast(),
+                    1,
+                )
+            };
+            sent.expect("the kernel has it");
+            return;
+        }
         // SAFETY: the operation borrows no memory.
         let sqe = unsafe { self.ring.vacant() }.expect("the ring has room");
         op.encode(sqe);
@@ -92,12 +131,21 @@ impl Player {
         loop {
             let mut caught = false;
             for cqe in self.ring.completions() {
-                assert!(cqe.res >= 0, "{way:?}: {}", io::Error::from_raw_os_error(-cqe.res));
+                assert!(
+                    cqe.res >= 0 || way == Way::Futex,
+                    "{way:?}: {}",
+                    io::Error::from_raw_os_error(-cqe.res)
+                );
                 caught |= cqe.user_data == BALL;
             }
             if caught {
                 if way == Way::Eventfd {
                     self.arm_bell();
+                }
+                if way == Way::Futex {
+                    // ORDERING: Relaxed; a ball that comes now ends the next wait at once.
+                    self.word.store(0, Ordering::Relaxed);
+                    self.arm_futex();
                 }
                 return;
             }
@@ -115,11 +163,15 @@ fn pin(cpu: usize) {
     unsafe { libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set) };
 }
 
-fn play(way: Way, serves: bool, own: &Address, other: &Address) -> io::Result<()> {
+fn play(way: Way, serves: bool, own: &'static Address, other: &Address) -> io::Result<()> {
     pin(usize::from(serves));
-    let mut player = Player::new()?;
+    let mut player = Player::new(&own.word)?;
     if way == Way::Eventfd {
         player.arm_bell();
+        let _ = player.ring.submit();
+    }
+    if way == Way::Futex {
+        player.arm_futex();
         let _ = player.ring.submit();
     }
     // ORDERING: Release, pairs with the Acquire load below: the ring exists.
@@ -134,11 +186,11 @@ fn play(way: Way, serves: bool, own: &Address, other: &Address) -> io::Result<()
     let (ring, bell) = (other.ring.load(Ordering::Acquire), other.bell.load(Ordering::Acquire));
     for _ in 0..ROUND_TRIPS {
         if serves {
-            player.throw(way, ring, bell);
+            player.throw(way, other, ring, bell);
             player.catch(way);
         } else {
             player.catch(way);
-            player.throw(way, ring, bell);
+            player.throw(way, other, ring, bell);
         }
     }
     // The last ball lies in the queue.
@@ -159,11 +211,12 @@ fn cpu_ns() -> f64 {
 
 /// Wall and CPU nanoseconds of a round trip.
 fn round(way: Way) -> (f64, f64) {
-    let (one, two) = (Address::new(), Address::new());
+    let (one, two): (&'static Address, &'static Address) =
+        (Box::leak(Box::new(Address::new())), Box::leak(Box::new(Address::new())));
     let (begun, cpu) = (Instant::now(), cpu_ns());
     std::thread::scope(|scope| {
-        scope.spawn(|| play(way, true, &one, &two).expect("io_uring is there"));
-        scope.spawn(|| play(way, false, &two, &one).expect("io_uring is there"));
+        scope.spawn(|| play(way, true, one, two).expect("io_uring is there"));
+        scope.spawn(|| play(way, false, two, one).expect("io_uring is there"));
     });
     let per = |ns: f64| ns / f64::from(ROUND_TRIPS);
     (per(begun.elapsed().as_nanos() as f64), per(cpu_ns() - cpu))
@@ -175,7 +228,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let ways = [Way::Eventfd, Way::MsgRing, Way::MsgRingQuiet];
+    let ways = [Way::Eventfd, Way::MsgRing, Way::MsgRingQuiet, Way::Registered, Way::Futex];
     let mut figures = vec![(Vec::new(), Vec::new()); ways.len()];
     for _ in 0..ROUNDS {
         for (way, (wall, cpu)) in ways.iter().zip(&mut figures) {

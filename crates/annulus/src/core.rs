@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
 
+pub(crate) mod bell;
 pub(crate) mod blocks;
 pub(crate) mod chain;
 pub(crate) mod chunk;
@@ -55,13 +56,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 use annulus_ring::Ring;
 use annulus_ring::abi::Sqe;
 use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
+use bell::Bell;
 use clock::Clock;
 use driver::After;
 use key::{Handle, Key};
@@ -126,8 +127,7 @@ pub(crate) struct State {
     /// SQEs that found no room.
     pub(crate) unsent: VecDeque<Sqe>,
     pub(crate) due: Vec<u64>,
-    pub(crate) bell_fd: RawFd,
-    pub(crate) bell_count: NonNull<u64>,
+    pub(crate) bell: Bell,
     pub(crate) bell_armed: bool,
     pub(crate) tick: Tick,
     pub(crate) spin: Spin,

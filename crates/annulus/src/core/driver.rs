@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use annulus_ring::abi::{CancelFlags, Cqe, Sqe};
-use annulus_ring::op::{Cancel, Op as _, Read, Target};
+use annulus_ring::op::{Cancel, Op as _, Target};
 use annulus_task::OnPanic;
 
 use super::key::{Key, Kind, NONE, cancel_of, op_of, parse, user_data, victim_of};
@@ -149,13 +149,13 @@ impl State {
         }
     }
 
-    /// Arms the read of the bell, by which other threads end a wait.
+    /// Arms the request that ends when another thread rings the bell.
     pub(crate) fn arm_bell(&mut self) {
-        let (fd, addr) = (self.bell_fd, self.bell_count.as_ptr().cast::<u8>());
-        let read = Read { target: Target::Fd(fd), addr, len: 8, offset: 0 };
+        let mut sqe = Sqe::default();
+        self.bell.encode(&mut sqe);
         self.bell_armed = true;
         let key = Key { index: 0, generation: 0 };
-        self.push(user_data(Kind::Bell, key), |sqe| read.encode(sqe));
+        self.push(user_data(Kind::Bell, key), |place| *place = sqe);
     }
 
     /// Gives a completion to whom it belongs.

@@ -6,17 +6,15 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::io;
-use std::os::fd::RawFd;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::{BufRegFlags, Features, Opcode};
 use annulus_ring::{AnyKernel, Mask, Ring};
-use annulus_task::{Bell, CoreId, Executor, OnPanic};
+use annulus_task::{Executor, OnPanic};
 
+use super::bell::Bell;
 use super::clock::Clock;
 use super::locals::Locals;
 use super::metrics::Board;
@@ -115,7 +113,7 @@ impl Core {
         let fixed_free = register_files(&mut ring, config.fixed_files);
         let board = Board::new(executor.id(), executor.tally(), blocking.clone());
         let pool = build_pool(&mut ring, config, &board)?;
-        let bell_fd = ring.kernel().eventfd().map_err(io::Error::from)?;
+        let bell = Bell::new(&mut ring)?;
         let now_ns = ring.kernel().now();
         let tick = Tick::new(config.keep_tick && ring.capabilities().supports(Opcode::TIMEOUT));
         let mut state = State {
@@ -137,8 +135,7 @@ impl Core {
             spare_chunks: Vec::new(),
             unsent: VecDeque::new(),
             due: Vec::new(),
-            bell_fd,
-            bell_count: NonNull::from(Box::leak(Box::new(0))),
+            bell,
             bell_armed: false,
             tick,
             spin: Spin::default(),
@@ -156,7 +153,7 @@ impl Core {
         state.arm_bell();
         state.counters.life.real_clock.set(u64::from(config.kernel.is_none()));
         state.counters.fixed_files_free.set(state.fixed_free.len() as u64);
-        executor.set_bell(Bell { ring: ring_bell, word: bell_word(executor.id(), bell_fd) });
+        executor.set_bell(state.bell.to_ring(executor.id()));
         Ok(Self {
             id: executor.id(),
             executor,
@@ -234,20 +231,4 @@ fn build_pool(ring: &mut Ring, config: &Config, board: &Arc<Board>) -> Result<Op
         }
     }
     Ok(None)
-}
-
-/// The core in the upper half, the eventfd in the lower.
-fn bell_word(core: CoreId, bell_fd: RawFd) -> u64 {
-    u64::from(core.slot()) << 32 | bell_fd as u64
-}
-
-/// Ends the sleep of the core whose bell the word names.
-fn ring_bell(word: u64) {
-    if process::is_slot_inherited((word >> 32) as u32) {
-        return; // a wake in a forked child is not for its parent
-    }
-    let one = 1u64;
-    // SAFETY: writes 8 readable bytes; the executor calls this only while the bell is set, and the
-    // bell is taken away before its descriptor is closed.
-    unsafe { libc::write(word as i32, std::ptr::from_ref(&one).cast(), 8) };
 }

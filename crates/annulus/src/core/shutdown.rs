@@ -95,11 +95,12 @@ impl Core {
     fn release_bell(&self, drained: bool) {
         self.executor.clear_bell();
         let mut state = self.state.borrow_mut();
-        let bell_fd = state.bell_fd;
-        state.close_descriptor(bell_fd);
+        if let Some(fd) = state.bell.fd() {
+            state.close_descriptor(fd);
+        }
         if drained {
-            // SAFETY: leaked from a box in `Core::new`; no read of the bell is in flight any more.
-            drop(unsafe { Box::from_raw(state.bell_count.as_ptr()) });
+            // SAFETY: its request is no longer in flight, and it was taken away from the executor.
+            unsafe { state.bell.release() };
         }
     }
 }

@@ -6,8 +6,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use annulus::net::TcpListener;
+use annulus::runtime::{Builder, Runtime};
+use annulus_ring::Mask;
+use annulus_ring::abi::Opcode;
 
-use crate::harness::{pair, run};
+use crate::harness::{pair, run, run_on};
 
 /// Waits until a socket of `std` has something to read.
 pub fn wait_readable(stream: &std::net::TcpStream) {
@@ -17,7 +20,16 @@ pub fn wait_readable(stream: &std::net::TcpStream) {
 
 #[test]
 fn a_thread_can_wake_a_sleeping_core() {
-    run(async {
+    is_woken_by_a_thread(Runtime::builder());
+}
+
+#[test]
+fn a_thread_can_wake_a_core_whose_kernel_has_no_futex_for_rings() {
+    is_woken_by_a_thread(Runtime::builder().mask(Mask::none().op(Opcode::FUTEX_WAIT)));
+}
+
+fn is_woken_by_a_thread(builder: Builder) {
+    run_on(builder, async {
         let shared = std::sync::Arc::new(std::sync::Mutex::new((None, None::<std::task::Waker>)));
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || {

@@ -221,7 +221,8 @@ fn what_other_threads_do_to_a_core_is_counted() {
     launched.join().into_iter().for_each(|result| result.expect("no panic"));
     let [first, second] = [cores[0], cores[1]].map(|core| core.metrics().expect("just ended"));
     assert_eq!((second.posts, second.tasks_spawned), (6, 5));
-    assert!((1..=6).contains(&second.bell_rings), "at most one for each job: {second}");
+    // One wait may end by the word, the next by the wake that follows it.
+    assert!((1..=12).contains(&second.bell_rings), "at most two for each job: {second}");
     assert!(first.remote_wakes >= 1, "{first}");
     assert_eq!((first.blocking_done, second.blocking_done), (3, 3), "they share the threads");
     assert_eq!(first.blocking_queue, 0);
