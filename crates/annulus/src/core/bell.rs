@@ -1,7 +1,7 @@
 //! The bell: how another thread ends a core's sleep.
 //!
 //! ```text
-//!   core:            FUTEX_WAIT(word, 0) in the ring ... asleep ... completion: word = 0, wait again
+//!   core:            FUTEX_WAIT(word, 0) in the ring ... asleep ... completion: word = 0, again
 //!   another thread:  word = 1, futex(2) wakes the word
 //! ```
 //!

@@ -175,7 +175,7 @@ impl State {
             Some((Kind::Watch, key)) => self.on_watch(key, cqe),
             Some((Kind::Bell, _)) => {
                 self.bell_armed = false;
-                if cqe.res > 0 {
+                if cqe.res != -libc::ECANCELED {
                     self.counters.bell_rings.add(1);
                 }
                 if !self.stopping {
