@@ -46,10 +46,7 @@ const LONELY: &[&str] = &["echo-1"];
 pub const PEERS: &[Peer] = &[
     OURS,
     Peer { only: LONELY, ..variant(&OURS, "annulus-spin", "spin", "spins for 50 µs") },
-    Peer {
-        only: LONELY,
-        ..variant(&OURS, "annulus-no-tick", "no-tick", "lets the CPU's tick stop")
-    },
+    Peer { only: LONELY, ..variant(&OURS, "annulus-tick", "tick", "keeps the CPU's tick running") },
     LIMIT,
     variant(&LIMIT, "limit-fixed", "registered", "the same, files and buffers registered"),
     Peer { only: LONELY, ..variant(&LIMIT, "limit-spin", "spin", "the same, spins for 50 µs") },

@@ -56,7 +56,7 @@ const LONELY: &[&str] = &["echo-1"];
 const ENTRIES: &[Entry] = &[
     (OURS, Child::Annulus, "", &[]),
     ("annulus-spin", Child::Annulus, "spin", LONELY),
-    ("annulus-no-tick", Child::Annulus, "no-tick", LONELY),
+    ("annulus-tick", Child::Annulus, "tick", LONELY),
     ("limit", Child::Limit, "", &[]),
     ("limit-fixed", Child::Limit, "registered", &[]),
     ("limit-spin", Child::Limit, "spin", LONELY),

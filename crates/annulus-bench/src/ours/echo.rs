@@ -8,12 +8,12 @@ use annulus::runtime::Runtime;
 
 use crate::{Job, Sample};
 
-/// The variant `spin` looks for work for 50 µs before it sleeps, and lets the CPU's tick stop;
-/// `no-tick` lets it stop.
+/// The variant `spin` looks for work for 50 µs before it sleeps; `tick` keeps the CPU's tick
+/// running while it is busy.
 pub fn run(job: &Job) -> io::Result<Sample> {
     let spin = if job.variant == "spin" { Duration::from_micros(50) } else { Duration::ZERO };
     crate::serve(|listener| {
-        let runtime = Runtime::builder().spin(spin).keep_tick(job.variant.is_empty()).build()?;
+        let runtime = Runtime::builder().spin(spin).keep_tick(job.variant == "tick").build()?;
         runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;
             loop {

@@ -84,7 +84,7 @@ impl Default for Config {
             buffers_incremental: true,
             budget: 256,
             spin_ns: 0,
-            keep_tick: true,
+            keep_tick: false,
             iowait: false,
             start_paused: false,
             stall: stall::Config::default(),

@@ -63,9 +63,14 @@ where
     last
 }
 
+/// A builder of runtimes that keep the tick running while they are busy.
+fn ticking() -> Builder {
+    Runtime::builder().keep_tick(true)
+}
+
 #[test]
 fn a_core_that_waits_often_keeps_the_tick_running() {
-    let last = talk(Runtime::builder(), |stream| async move {
+    let last = talk(ticking(), |stream| async move {
         let before = metrics()?;
         ask_until(&stream, |now| now.ticks > 20).await?;
         assert_eq!(before.ticks, 0, "a core that has done nothing yet has no timer");
@@ -76,10 +81,7 @@ fn a_core_that_waits_often_keeps_the_tick_running() {
 
 #[test]
 fn the_tick_is_left_alone_where_that_is_asked_or_the_operation_is_missing() {
-    for builder in [
-        Runtime::builder().keep_tick(false),
-        Runtime::builder().mask(Mask::none().op(Opcode::TIMEOUT)),
-    ] {
+    for builder in [Runtime::builder(), ticking().mask(Mask::none().op(Opcode::TIMEOUT))] {
         let last = talk(builder, |stream| async move {
             for _ in 0..5000 {
                 ask(&stream).await?;
@@ -93,7 +95,7 @@ fn the_tick_is_left_alone_where_that_is_asked_or_the_operation_is_missing() {
 #[test]
 fn work_that_completes_at_once_wants_no_tick() {
     let _shared = share_process();
-    let last = check(Runtime::builder(), async {
+    let last = check(ticking(), async {
         for _ in 0..20_000 {
             // SAFETY: a no-op points to nothing.
             unsafe { annulus::submit(annulus_ring::op::Nop) }.await?;
@@ -113,7 +115,7 @@ fn the_tick_is_gone_soon_after_the_last_work_and_an_idle_core_makes_no_calls() {
     let (told, hears) = mpsc::channel();
     let (release, released) = annulus::sync::cross::oneshot::<()>();
     let core = std::thread::spawn(move || {
-        talk(Runtime::builder().kernel(make), |stream| async move {
+        talk(ticking().kernel(make), |stream| async move {
             ask_until(&stream, |now| now.ticks > 20).await?;
             // SAFETY: gettid(2) has no preconditions.
             told.send(unsafe { libc::gettid() }).expect("heard");
@@ -139,7 +141,7 @@ fn the_tick_is_gone_soon_after_the_last_work_and_an_idle_core_makes_no_calls() {
 
 #[test]
 fn the_tick_wakes_no_task() {
-    talk(Runtime::builder(), |stream| async move {
+    talk(ticking(), |stream| async move {
         let polls = Rc::new(Cell::new(0));
         let counter = polls.clone();
         let bystander = annulus::spawn(poll_fn(move |_| {
@@ -156,7 +158,7 @@ fn the_tick_wakes_no_task() {
 #[test]
 fn the_tick_survives_a_completion_queue_that_overflows() {
     for entries in [1, 2, 8] {
-        let builder = Runtime::builder().entries(entries).cq_entries(entries);
+        let builder = ticking().entries(entries).cq_entries(entries);
         let last = talk(builder, |stream| async move {
             let pairs: Vec<_> = (0..16).map(|_| UnixStream::pair().unwrap()).collect();
             for round in 0.. {
@@ -183,7 +185,7 @@ fn the_tick_survives_a_completion_queue_that_overflows() {
 fn a_core_ends_cleanly_while_the_timer_is_armed() {
     for ticks in 0..40 {
         // Any number of expirations leads to any phase of its life.
-        talk(Runtime::builder(), |stream| ask_until_owned(stream, ticks));
+        talk(ticking(), |stream| ask_until_owned(stream, ticks));
     }
 }
 
@@ -215,7 +217,7 @@ where
         let (world, profile) = WORLD.take().expect("a world was chosen on this thread");
         world.any_kernel(profile)
     };
-    let builder = Runtime::builder().kernel(make).entries(8).cq_entries(8).buffer_count(16);
+    let builder = ticking().kernel(make).entries(8).cq_entries(8).buffer_count(16);
     let last = check(builder, body);
     assert_eq!((world.in_flight(), world.open_descriptors()), (0, 0));
     last
