@@ -1,7 +1,8 @@
-//! How one core should wake another: a read on an eventfd, or `MSG_RING`.
+//! How one core should wake another: a read on an eventfd, `MSG_RING` in its three ways, or a wait
+//! for a futex.
 //!
 //! Two threads, each pinned to a CPU and with a ring of its own (`SINGLE_ISSUER`, `DEFER_TASKRUN`),
-//! play a ball. Both ways, the one who has the ball wakes the other and waits. Prints wall time and
+//! play a ball. Every way, the one who has the ball wakes the other and waits. Prints wall time and
 //! CPU time (both threads) per round trip, medians of interleaved rounds.
 //!
 //! ```sh

@@ -5,9 +5,10 @@
 //! runtime ask for: [`BUDGET`] of them may be ready in one poll, then the next one yields instead.
 //!
 //! Who yields goes behind everything that is ready, and behind one turn of I/O. For a task's own
-//! waker that is a push to the run queue. A waker of somebody else (of `FuturesUnordered`, of the
-//! future of `block_on`) is kept, and woken when the queue has come to where it stood; woken at
-//! once, a combinator would poll its child again before anything else could run.
+//! waker that is a push to the queue of the next run. A waker of somebody else (of
+//! `FuturesUnordered`, of the future of `block_on`) is kept, and woken when the queue has come to
+//! where it stood; woken at once, a combinator would poll its child again before anything else
+//! could run.
 //!
 //! Owns both rules. Does not own the queue and the counter, which are in `local`.
 

@@ -20,7 +20,7 @@ use crate::name::Name;
 use crate::registry::{self, RegistryFull};
 use crate::tally::{At, Tally};
 use crate::view::TaskView;
-use crate::waker::{self, wake_current};
+use crate::waker;
 
 /// What a panic in a task does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,11 +163,7 @@ impl Executor {
     /// instruction is executed, whether or not the core is entered.
     #[inline]
     pub fn wake(&self, task: TaskId) {
-        if task.slot() == self.local.core.slot() {
-            self.local.wake(task);
-        } else {
-            wake_current(task);
-        }
+        self.local.wake_any(task);
     }
 
     /// The queue of ready tasks, for code that wakes many of them.
@@ -335,11 +331,7 @@ impl RunQueue {
     /// Wakes a task, whichever core it is of; the short way if it is the queue's.
     #[inline]
     pub fn wake(&self, task: TaskId) {
-        if self.local.owns(task) {
-            self.local.wake(task);
-        } else {
-            wake_current(task);
-        }
+        self.local.wake_any(task);
     }
 }
 

@@ -194,6 +194,16 @@ impl Local {
         self.number.get() == task.slot()
     }
 
+    /// Wakes a task, whichever core it is of.
+    #[inline]
+    pub(crate) fn wake_any(&self, task: TaskId) {
+        if self.owns(task) {
+            self.wake(task);
+        } else {
+            waker::wake_current(task);
+        }
+    }
+
     /// Wakes a task of this slot on its own thread.
     #[inline]
     pub(crate) fn wake(&self, task: TaskId) {

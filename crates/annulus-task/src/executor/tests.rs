@@ -4,6 +4,7 @@ use std::future::{pending, ready};
 use std::mem;
 
 use super::*;
+use crate::waker::wake_current;
 
 #[test]
 fn a_header_is_used_again_under_another_name() {

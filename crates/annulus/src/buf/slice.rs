@@ -30,7 +30,9 @@ use super::{IoBuf, IoBufMut};
 /// # fn read<B: IoBufMut>(mut buf: B) -> BufResult<usize, B> {
 /// #     // Stands for an operation that fills at most three bytes.
 /// #     let n = buf.bytes_capacity().min(3);
+/// #     // SAFETY: `n` bytes are within the capacity.
 /// #     unsafe { buf.bytes_mut_ptr().write_bytes(7, n) };
+/// #     // SAFETY: they were written just now.
 /// #     unsafe { buf.set_bytes_len(n) };
 /// #     Ok((n, buf))
 /// # }

@@ -1,7 +1,7 @@
 //! The turn: what a core does again and again.
 //!
 //! ```text
-//!   drain inbox -> expire timers -> run ready tasks (within a budget) -> one enter -> reap
+//!   drain inbox -> run ready tasks (within a budget) -> one enter -> reap -> expire timers
 //! ```
 //!
 //! Owns: the order of these steps and when a core sleeps. Invariants: one `io_uring_enter` a turn,
