@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use annulus_task::{CoreId, coop};
+use annulus_task::{CoreId, clone_waker, coop};
 
 use crate::buf::Lease;
 use crate::core::end::End;
@@ -43,14 +43,19 @@ impl Place {
         cx: &mut Context<'_>,
         f: impl FnOnce(&mut State, Key, &mut Option<Key>, &mut Option<Waker>) -> Poll<T>,
     ) -> io::Result<Poll<T>> {
-        let mut waker = Some(cx.waker().clone());
-        let key = self.handle.key;
-        let polled = with_core(self.handle.core, |core| {
+        let mut waker = Some(clone_waker(cx.waker()));
+        let mut displaced = None;
+        let Self { handle: Handle { core, key }, queue, waiter } = self;
+        let polled = with_core(*core, |core| {
             let mut state = core.state.borrow_mut();
-            f(&mut state, key, &mut self.waiter, &mut waker)
+            let polled = f(&mut state, *key, waiter, &mut waker);
+            if polled.is_ready() {
+                displaced = waiter.take().and_then(|waiter| state.leave(*queue, *key, waiter));
+            }
+            polled
         });
-        drop(waker);
-        if matches!(polled, Ok(Poll::Ready(_)) | Err(_)) {
+        drop((waker, displaced));
+        if polled.is_err() {
             self.leave();
         }
         polled
@@ -59,7 +64,7 @@ impl Place {
     /// The next lease. The place is kept, or taken if there was none: nobody overtakes who holds
     /// bytes.
     pub(super) fn poll_holding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        let mut waker = Some(cx.waker().clone());
+        let mut waker = Some(clone_waker(cx.waker()));
         let key = self.handle.key;
         let polled = with_core(self.handle.core, |core| {
             let mut state = core.state.borrow_mut();
@@ -93,16 +98,21 @@ impl Place {
 }
 
 fn leave(core: CoreId, key: Key, queue: Queue, waiter: Key) {
-    let displaced = with_core(core, |core| {
-        let mut state = core.state.borrow_mut();
-        match queue {
-            Queue::Received => state.leave_recv(key, waiter),
-            Queue::Accepted => state.leave_accept(key, waiter),
-            Queue::Room => state.leave_room(key, waiter),
-            Queue::Watched => state.leave_watch(key, waiter),
-        }
-    });
+    let displaced = with_core(core, |core| core.state.borrow_mut().leave(queue, key, waiter));
     drop(displaced);
+}
+
+impl State {
+    /// Takes a waiter out of a queue of this record, and gives its waker.
+    #[inline]
+    fn leave(&mut self, queue: Queue, key: Key, waiter: Key) -> Option<Waker> {
+        match queue {
+            Queue::Received => self.leave_recv(key, waiter),
+            Queue::Accepted => self.leave_accept(key, waiter),
+            Queue::Room => self.leave_room(key, waiter),
+            Queue::Watched => self.leave_watch(key, waiter),
+        }
+    }
 }
 
 impl Drop for Place {
