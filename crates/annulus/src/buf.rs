@@ -59,6 +59,8 @@ pub use lease::Lease;
 pub use slice::Slice;
 pub use vectored::{IoVecBuf, IoVecBufMut};
 
+pub(crate) use vectored::gather;
+
 use std::io;
 use std::ops::RangeBounds;
 
@@ -245,6 +247,28 @@ pub unsafe trait IoBufMut: IoBuf {
         let begin = self.bytes_len();
         self.slice_mut(begin..)
     }
+}
+
+/// Copies bytes to the start of a buffer, as many as it has room for, as a read of them would.
+/// Gives how many.
+///
+/// For readers whose bytes are in memory already: it is what makes implementing
+/// [`AsyncRead`](crate::io::AsyncRead) safe.
+///
+/// ```
+/// let mut buf = Vec::with_capacity(4);
+/// let n = annulus::buf::fill(&mut buf, b"seven letters");
+/// assert_eq!((n, &buf[..]), (buf.capacity().min(13), &b"seven letters"[..n]));
+/// ```
+pub fn fill(buf: &mut impl IoBufMut, bytes: &[u8]) -> usize {
+    let n = bytes.len().min(buf.bytes_capacity());
+    let to = buf.bytes_mut_ptr();
+    // SAFETY: the first `n` bytes are writable, and nothing else refers to them, so they do not
+    // overlap with `bytes` (the contract of `IoBufMut`).
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, n) };
+    // SAFETY: at most the capacity, and just initialised.
+    unsafe { buf.set_bytes_len(n) };
+    n
 }
 
 /// The length to put into an SQE that sends or writes this buffer.

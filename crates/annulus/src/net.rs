@@ -19,6 +19,7 @@ mod send_file;
 mod stream;
 mod tcp_listener;
 mod tcp_stream;
+mod traits;
 mod unix_stream;
 
 pub use accept::{Accept, Incoming};

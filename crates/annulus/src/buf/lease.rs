@@ -114,6 +114,13 @@ impl Lease {
     }
 }
 
+/// Bytes of the heap as a lease, for readers that have no buffers of a pool.
+impl From<Vec<u8>> for Lease {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from_vec(bytes)
+    }
+}
+
 impl Forgotten {
     fn starts_at(&self, address: NonNull<u8>) -> bool {
         self.parts.0 == address

@@ -45,6 +45,18 @@ pub unsafe trait IoVecBuf: 'static {
     }
 }
 
+/// The bytes of all parts in one piece, copied.
+pub(crate) fn gather(bufs: &impl IoVecBuf) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bufs.total_len());
+    for index in 0..bufs.part_count() {
+        let (start, len) = bufs.part(index);
+        // SAFETY: the contract of `IoVecBuf`: so many bytes are initialised and readable there, and
+        // do not change while the list is borrowed.
+        all.extend_from_slice(unsafe { std::slice::from_raw_parts(start, len) });
+    }
+    all
+}
+
 /// A list of buffers to receive or read into with one operation.
 ///
 /// # Safety

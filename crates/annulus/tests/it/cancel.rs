@@ -17,6 +17,7 @@ mod early;
 mod files;
 mod locks;
 mod sockets;
+mod streams;
 mod tasks;
 mod wakers;
 

@@ -12,7 +12,11 @@ use std::time::Duration;
 use annulus::OpExt as _;
 use annulus::buf::{BufError, IoVecBuf, Lease, Slice};
 use annulus::fs::{Dir, File, Metadata, OpenOptions};
-use annulus::io::{Events, Readiness};
+use annulus::io::codec::LinesCodec;
+use annulus::io::{
+    BufReader, BufWriter, DuplexStream, Empty, Events, Framed, Lines, ReadHalf, Readiness, Sink,
+    Take, WriteHalf,
+};
 use annulus::net::{
     Accept, Incoming, Leases, ListenOptions, Parsed, Portable, Reader, Recv, TcpListener,
     TcpStream, UnixStream,
@@ -98,6 +102,15 @@ fn handles_and_values_cross_threads() {
     crosses::<NotSet>();
     crosses::<TaskId>();
     crosses::<LocalKey<Rc<()>>>();
+    crosses::<BufReader<TcpStream>>();
+    crosses::<BufWriter<TcpStream>>();
+    crosses::<Take<Empty>>();
+    crosses::<annulus::io::Chain<Empty, Sink>>();
+    crosses::<Lines<BufReader<UnixStream>>>();
+    crosses::<Framed<TcpStream, LinesCodec>>();
+    crosses::<DuplexStream>();
+    crosses::<ReadHalf<TcpStream>>();
+    crosses::<WriteHalf<TcpStream>>();
     crosses::<cross::Sender<u8>>();
     crosses::<cross::Receiver<u8>>();
     crosses::<cross::OneSender<u8>>();
@@ -219,6 +232,9 @@ const UNLISTED: &[(&str, &str)] = &[
     ("Outcome", "a trait"),
     ("Steps", "a trait"),
     ("ToAddress", "a trait"),
+    ("AsyncRead", "a trait"),
+    ("AsyncBufRead", "a trait"),
+    ("AsyncWrite", "a trait"),
     ("IoBuf", "a trait"),
     ("IoBufMut", "a trait"),
     ("IoVecBuf", "a trait"),

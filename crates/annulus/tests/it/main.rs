@@ -20,6 +20,7 @@ mod hand_off;
 mod harness;
 mod hazards;
 mod hostile;
+mod io_traits;
 mod limits;
 #[cfg(target_arch = "x86_64")]
 mod locked;

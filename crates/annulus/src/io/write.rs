@@ -1,0 +1,132 @@
+//! Writing bytes to anything.
+//!
+//! Owns: [`AsyncWrite`]. Does not own: where bytes go. Invariant: a buffer goes in by value and
+//! comes back with the result.
+
+use std::future::Future;
+use std::io;
+
+use crate::buf::{BufError, BufResult, IoBuf, IoVecBuf, Slice, gather};
+
+/// Something that bytes can be written to, from buffers that the kernel may borrow.
+///
+/// The counterpart of [`std::io::Write`] for completions; see [`AsyncRead`](super::AsyncRead) for
+/// references to handles.
+///
+/// ```
+/// use annulus::io::AsyncWrite;
+///
+/// async fn greet(mut to: impl AsyncWrite) -> std::io::Result<()> {
+///     to.write_all("hello").await?;
+///     to.flush().await
+/// }
+///
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let mut sent = Vec::new();
+/// greet(&mut sent).await?;
+/// assert_eq!(sent, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "AsyncWriteRent")]
+pub trait AsyncWrite {
+    /// Writes from the buffer's first byte on, and gives how many bytes were taken: at least one,
+    /// unless the buffer is empty or the destination full.
+    ///
+    /// # Errors
+    /// Those of the destination. The error gives the buffer back.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take bytes back that were given to the destination already.
+    fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>>;
+
+    /// Waits until everything that was taken has reached the destination.
+    ///
+    /// # Errors
+    /// That of an earlier write; those of the destination.
+    fn flush(&mut self) -> impl Future<Output = io::Result<()>>;
+
+    /// Flushes, and says that nothing more will be written: of a socket, this direction ends.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    fn shutdown(&mut self) -> impl Future<Output = io::Result<()>>;
+
+    /// Writes all of the buffer.
+    ///
+    /// # Errors
+    /// `WriteZero` if the destination takes no more; as [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write); how much was taken is not known then.
+    fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
+        async move {
+            let (mut buf, mut sent, len) = {
+                let len = buf.bytes_len();
+                (buf, 0, len)
+            };
+            while sent < len {
+                let wrote = self.write(buf.slice(sent..)).await;
+                let (n, rest) = wrote.map_err(|error| error.map_buf(Slice::into_inner))?;
+                buf = rest.into_inner();
+                if n == 0 {
+                    return Err(BufError::new(takes_no_more(), buf));
+                }
+                sent += n;
+            }
+            Ok(((), buf))
+        }
+    }
+
+    /// Writes all of several buffers, one after the other.
+    ///
+    /// Sockets send them in one request, without copying. Where nothing better is known they are
+    /// copied into one piece first.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    /// As [`write_all`](Self::write_all).
+    fn write_all_vectored<V: IoVecBuf>(
+        &mut self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<(), V>> {
+        async move {
+            match self.write_all(gather(&bufs)).await {
+                Ok(((), _copy)) => Ok(((), bufs)),
+                Err(error) => Err(BufError::new(error.into_error(), bufs)),
+            }
+        }
+    }
+}
+
+impl<W: AsyncWrite + ?Sized> AsyncWrite for &mut W {
+    fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> {
+        (**self).write(buf)
+    }
+
+    fn flush(&mut self) -> impl Future<Output = io::Result<()>> {
+        (**self).flush()
+    }
+
+    fn shutdown(&mut self) -> impl Future<Output = io::Result<()>> {
+        (**self).shutdown()
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
+        (**self).write_all(buf)
+    }
+
+    fn write_all_vectored<V: IoVecBuf>(
+        &mut self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<(), V>> {
+        (**self).write_all_vectored(bufs)
+    }
+}
+
+fn takes_no_more() -> io::Error {
+    io::Error::new(io::ErrorKind::WriteZero, "the destination took no more bytes")
+}
