@@ -1,6 +1,7 @@
 //! The making of a TCP connection.
 //!
-//! Owns: the future of `connect`. Invariant: its socket is closed unless the user got it.
+//! Owns: the future of `connect`, and one attempt. Does not own: names (`names`), the order of
+//! several attempts (`race`). Invariant: the socket of an attempt is closed unless the user got it.
 
 use std::future::Future;
 use std::io;
@@ -11,6 +12,9 @@ use std::task::{Context, Poll};
 use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::TcpStream;
+use super::address::Destination;
+use super::names::Lookup;
+use super::race::Race;
 use crate::core::end::End;
 use crate::core::op::Op;
 use crate::core::socket_op::Connect;
@@ -18,29 +22,28 @@ use crate::core::{errors, with_any};
 
 /// The future of [`TcpStream::connect`].
 pub(super) enum Connecting {
-    Idle(io::Result<SocketAddr>),
-    Flight(Op<Connect>, TcpStream),
+    Idle(io::Result<Destination>),
+    Resolving(Lookup),
+    One(Attempt),
+    Several(Box<Race>),
     Done,
 }
 
 impl Connecting {
-    fn start(address: io::Result<SocketAddr>) -> io::Result<Self> {
-        let address = Box::new(SocketAddress::from(address?));
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let fd = with_any(|core| {
-            core.state.borrow_mut().ring.kernel().socket(address.family(), kind, 0)
-        })??;
-        let stream = TcpStream::adopt(fd)?;
-        Ok(Self::Flight(Op::new(Connect { handle: stream.handle(), address }), stream))
+    /// What comes first.
+    fn start(destination: io::Result<Destination>) -> io::Result<Self> {
+        Ok(match destination? {
+            Destination::Address(address) => Self::One(Attempt::start(address)?),
+            Destination::Addresses(addresses) => Self::to_any(addresses)?,
+            Destination::Name { host, port } => Self::Resolving(Lookup::new(host, port)),
+        })
     }
 
-    /// The socket, if the attempt has succeeded; else it is closed.
-    fn finish(&mut self, ended: io::Result<()>) -> io::Result<TcpStream> {
-        match (std::mem::replace(self, Self::Done), ended) {
-            (Self::Flight(_, stream), Ok(())) => Ok(stream),
-            (_, Err(error)) => Err(error),
-            (_, Ok(())) => unreachable!("only an attempt in flight succeeds"),
-        }
+    fn to_any(addresses: Vec<SocketAddr>) -> io::Result<Self> {
+        Ok(match addresses[..] {
+            [address] => Self::One(Attempt::start(address)?),
+            _ => Self::Several(Box::new(Race::new(addresses))),
+        })
     }
 }
 
@@ -49,31 +52,95 @@ impl Future for Connecting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if matches!(this, Self::Idle(_)) {
-            let Self::Idle(address) = std::mem::replace(this, Self::Done) else {
-                unreachable!("it was idle");
+        loop {
+            let next = match this {
+                Self::Idle(_) => {
+                    let Self::Idle(destination) = std::mem::replace(this, Self::Done) else {
+                        unreachable!("it was idle");
+                    };
+                    Self::start(destination)
+                }
+                Self::Resolving(lookup) => match Pin::new(lookup).poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(found) => found.and_then(Self::to_any),
+                },
+                Self::One(attempt) => match Pin::new(attempt).poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(ended) => return this.ready(ended),
+                },
+                Self::Several(race) => match race.poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(ended) => return this.ready(ended),
+                },
+                Self::Done => panic!("a connect was polled after it had completed"),
             };
-            match Self::start(address) {
-                Ok(started) => *this = started,
-                Err(error) => return Poll::Ready(Err(error)),
+            match next {
+                Ok(next) => *this = next,
+                Err(error) => return this.ready(Err(error)),
             }
         }
-        let Self::Flight(op, _) = this else {
-            panic!("a connect was polled after it had completed");
-        };
-        match Pin::new(op).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(ended) => Poll::Ready(this.finish(ended)),
-        }
+    }
+}
+
+impl Connecting {
+    fn ready(&mut self, ended: io::Result<TcpStream>) -> Poll<io::Result<TcpStream>> {
+        *self = Self::Done;
+        Poll::Ready(ended)
     }
 }
 
 impl End for Connecting {
     fn ask_to_end(&mut self) -> Option<Self::Output> {
-        match self {
-            Self::Idle(_) => Some(self.finish(Err(errors::cancelled()))),
-            Self::Flight(op, _) => op.ask_to_end().map(|ended| self.finish(ended)),
+        let ended = match self {
+            Self::Idle(_) | Self::Resolving(_) => Some(Err(errors::cancelled())),
+            Self::One(attempt) => attempt.ask_to_end(),
+            Self::Several(race) => race.ask_to_end(),
             Self::Done => None,
+        };
+        if ended.is_some() {
+            *self = Self::Done;
         }
+        ended
+    }
+}
+
+/// A connect of one socket.
+pub(super) struct Attempt {
+    op: Op<Connect>,
+    stream: Option<TcpStream>,
+}
+
+impl Attempt {
+    pub(super) fn start(address: SocketAddr) -> io::Result<Self> {
+        let address = Box::new(SocketAddress::from(address));
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let fd = with_any(|core| {
+            core.state.borrow_mut().ring.kernel().socket(address.family(), kind, 0)
+        })??;
+        let stream = TcpStream::adopt(fd)?;
+        let op = Op::new(Connect { handle: stream.handle(), address });
+        Ok(Self { op, stream: Some(stream) })
+    }
+
+    /// The socket, if the attempt has succeeded; else it is closed.
+    fn finish(&mut self, ended: io::Result<()>) -> io::Result<TcpStream> {
+        let stream = self.stream.take();
+        ended.map(|()| stream.expect("an attempt ends once"))
+    }
+}
+
+impl Future for Attempt {
+    type Output = io::Result<TcpStream>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.op).poll(cx);
+        ended.map(|ended| self.finish(ended))
+    }
+}
+
+impl End for Attempt {
+    fn ask_to_end(&mut self) -> Option<Self::Output> {
+        let ended = self.op.ask_to_end();
+        ended.map(|ended| self.finish(ended))
     }
 }

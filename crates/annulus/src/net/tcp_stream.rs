@@ -54,19 +54,23 @@ impl TcpStream {
         Ok(Self { socket: Socket::adopt(fd)? })
     }
 
-    /// Connects.
+    /// Connects, to an address or to a host by its name.
+    ///
+    /// A name is [looked up](super::lookup_host). Of several addresses the families take turns: the
+    /// next one is tried when one has failed, and also when it has not answered within 250 ms; the
+    /// first that answers wins ("Happy Eyeballs", RFC 8305).
     ///
     /// # Errors
-    /// `ConnectionRefused`, `TimedOut`, `HostUnreachable`, …; `InvalidInput` for text that is no
-    /// address.
+    /// `ConnectionRefused`, `TimedOut`, `HostUnreachable`, …, of several addresses that of the
+    /// last; those of [`lookup_host`](super::lookup_host).
     ///
     /// # Cancel safety
-    /// Dropping the future ends the attempt and closes the socket.
+    /// Dropping the future ends the attempts and closes their sockets.
     ///
     /// # Kernel
     /// socket(2), then `CONNECT`, 5.5; polled.
     pub fn connect<A: ToAddress>(address: A) -> impl OpExt<Output = io::Result<Self>> + use<A> {
-        Connecting::Idle(address.to_address())
+        Connecting::Idle(address.to_destination())
     }
 
     /// Connects, within so much time.

@@ -18,8 +18,8 @@ use annulus::io::{
     Take, WriteHalf,
 };
 use annulus::net::{
-    Accept, Incoming, Leases, ListenOptions, Parsed, Portable, Reader, Recv, TcpListener,
-    TcpStream, UnixStream,
+    Accept, Destination, Incoming, Leases, ListenOptions, Parsed, Portable, Reader, Recv,
+    TcpListener, TcpStream, UnixStream,
 };
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
 use annulus::runtime::{
@@ -54,6 +54,7 @@ fn handles_and_values_cross_threads() {
     crosses::<TcpStream>();
     crosses::<TcpListener>();
     crosses::<UnixStream>();
+    crosses::<Destination>();
     crosses::<ListenOptions>();
     crosses::<Portable<TcpStream>>();
     crosses::<Portable<UnixStream>>();

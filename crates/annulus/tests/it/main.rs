@@ -25,6 +25,7 @@ mod limits;
 #[cfg(target_arch = "x86_64")]
 mod locked;
 mod metrics;
+mod names;
 mod refused;
 mod runtime;
 mod sim;

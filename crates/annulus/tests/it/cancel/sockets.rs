@@ -316,6 +316,31 @@ fn connect_ended_anywhere_leaves_no_socket() {
 }
 
 #[test]
+fn connect_to_one_of_several_ended_anywhere_leaves_no_socket() {
+    Points::of(&["net::tcp_stream::connect"]).run(|cut| async move {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = listener.local_addr()?;
+        drop(cut.end(TcpStream::connect([nobody, address])).await.transpose()?);
+        let again = TcpStream::connect(address).await?;
+        let mut peer = listener.accept().await?.1;
+        while peer != again.local_addr()? {
+            peer = listener.accept().await?.1; // the one that was given up came first
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_lookup_ended_anywhere_leaves_nothing() {
+    Points::of(&["net::names::lookup_host"]).real_only("a resolver").run(|cut| async move {
+        let found = cut.end(annulus::net::lookup_host("localhost:1")).await.transpose()?;
+        assert!(found.is_none_or(|mut found| found.all(|address| address.port() == 1)));
+        Ok(())
+    });
+}
+
+#[test]
 fn accept_ended_anywhere_loses_no_connection() {
     Points::of(&["net::accept::Accept"]).run(|cut| async move {
         let listener = TcpListener::bind("127.0.0.1:0")?;

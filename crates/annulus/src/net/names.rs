@@ -1,0 +1,166 @@
+//! Names of hosts.
+//!
+//! Owns: asking the system's resolver, on a thread where it may block, and what it answered a
+//! moment ago. Does not own: which address is taken (`connect`).
+//!
+//! Invariants: a core never waits for a resolver; the cache holds at most [`NAMES_MAX`] names and
+//! nothing older than [`FRESH`]; errors are not kept.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::ToAddress;
+use super::address::Destination;
+use crate::task::{BlockingHandle, spawn_blocking};
+
+/// How long an answer is used again. The system's resolver does not tell how long it holds.
+const FRESH: Duration = Duration::from_secs(5);
+/// Names whose answers are kept.
+const NAMES_MAX: usize = 256;
+
+/// The addresses of a host, in the order in which the system's resolver prefers them.
+///
+/// The resolver is asked on a thread of the [blocking pool](crate::task::spawn_blocking). What it
+/// answers is used again for 5 seconds, by all cores of the process. An address in place of a name
+/// is given back as it is. [`TcpStream::connect`](super::TcpStream::connect) takes names itself.
+///
+/// # Errors
+/// `InvalidInput` for text that is neither; what the resolver says, with the name: there is no such
+/// host, or nobody who knows can be reached.
+///
+/// # Cancel safety
+/// Dropping the future lets the resolver go on; nothing else happens.
+///
+/// # Kernel
+/// getaddrinfo(3).
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let mut addresses = annulus::net::lookup_host("localhost:80").await?;
+/// assert!(addresses.all(|address| address.ip().is_loopback() && address.port() == 80));
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "getaddrinfo")]
+pub async fn lookup_host(host: impl ToAddress) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    let addresses = match host.to_destination()? {
+        Destination::Address(address) => vec![address],
+        Destination::Addresses(addresses) => addresses,
+        Destination::Name { host, port } => Lookup::new(host, port).await?,
+    };
+    Ok(addresses.into_iter())
+}
+
+/// A question to the resolver.
+pub(super) struct Lookup {
+    host: String,
+    port: u16,
+    stage: Stage,
+}
+
+enum Stage {
+    Idle,
+    /// Never locked: it is reached through `&mut` alone, and the lock makes the future `Sync`.
+    Asking(Mutex<BlockingHandle<io::Result<Vec<IpAddr>>>>),
+}
+
+impl Lookup {
+    pub(super) fn new(host: String, port: u16) -> Self {
+        Self { host, port, stage: Stage::Idle }
+    }
+
+    fn answer(&self, addresses: Vec<IpAddr>) -> Vec<SocketAddr> {
+        addresses.into_iter().map(|ip| SocketAddr::new(ip, self.port)).collect()
+    }
+}
+
+impl Future for Lookup {
+    type Output = io::Result<Vec<SocketAddr>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let asking = match &mut this.stage {
+            Stage::Asking(asking) => asking.get_mut().unwrap_or_else(PoisonError::into_inner),
+            Stage::Idle => {
+                if let Some(known) = cache().get(&this.host) {
+                    return Poll::Ready(Ok(this.answer(known)));
+                }
+                let host = this.host.clone();
+                this.stage = Stage::Asking(Mutex::new(spawn_blocking(move || resolve(&host))));
+                return self.poll(cx);
+            }
+        };
+        let Poll::Ready(answered) = Pin::new(asking).poll(cx) else {
+            return Poll::Pending;
+        };
+        let answered = answered.unwrap_or_else(|error| Err(io::Error::other(error.to_string())));
+        Poll::Ready(match answered {
+            Ok(addresses) => Ok(this.answer(addresses)),
+            Err(error) => {
+                let text = format!("the host {:?} cannot be resolved: {error}", this.host);
+                Err(io::Error::new(error.kind(), text))
+            }
+        })
+    }
+}
+
+/// Asks the system's resolver, which blocks.
+fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+    let addresses: Vec<IpAddr> = (host, 0).to_socket_addrs()?.map(|found| found.ip()).collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+    }
+    cache().put(host, &addresses);
+    Ok(addresses)
+}
+
+/// What the resolver said lately.
+#[derive(Default)]
+struct Cache {
+    answers: HashMap<String, (Instant, Vec<IpAddr>)>,
+}
+
+static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+
+/// The cache of this process, locked: never while a resolver is asked.
+struct Locked(MutexGuard<'static, Option<Cache>>);
+
+fn cache() -> Locked {
+    Locked(CACHE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Locked {
+    fn get(&mut self, host: &str) -> Option<Vec<IpAddr>> {
+        self.0.get_or_insert_default().get(host, Instant::now())
+    }
+
+    fn put(&mut self, host: &str, addresses: &[IpAddr]) {
+        self.0.get_or_insert_default().put(host, addresses, Instant::now());
+    }
+}
+
+impl Cache {
+    fn get(&self, host: &str, now: Instant) -> Option<Vec<IpAddr>> {
+        let (since, addresses) = self.answers.get(host)?;
+        (now.duration_since(*since) < FRESH).then(|| addresses.clone())
+    }
+
+    fn put(&mut self, host: &str, addresses: &[IpAddr], now: Instant) {
+        if self.answers.len() >= NAMES_MAX {
+            self.answers.retain(|_, (since, _)| now.duration_since(*since) < FRESH);
+        }
+        if self.answers.len() < NAMES_MAX {
+            self.answers.insert(host.to_owned(), (now, addresses.to_vec()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
