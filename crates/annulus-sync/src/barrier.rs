@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::waiters::{Queue, Ticket};
+use crate::waking::wake_all;
 
 /// Lets a number of tasks of one core wait for each other, again and again.
 ///
@@ -91,8 +92,8 @@ impl Future for Wait<'_> {
             wakers.extend(waiter.waker.take());
         }
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
         self.done = true;
+        wake_all(wakers);
         Poll::Ready(true)
     }
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::waiters::{Queue, Ticket};
+use crate::waking::wake_all;
 
 /// Tells tasks of one core that something has happened.
 ///
@@ -77,7 +78,7 @@ impl Notify {
             wakers.extend(waiter.waker.take());
         }
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Waits for news. Waiting begins at the first poll.

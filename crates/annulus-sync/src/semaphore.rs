@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::error::{Closed, TryAcquireError};
 use crate::waiters::{Queue, Ticket};
+use crate::waking::Waking;
 
 /// Permits of one core.
 ///
@@ -139,15 +140,15 @@ impl Semaphore {
 
     /// One at a time, since waking may come back here.
     fn serve_all(&self) {
+        let mut waking = Waking::default();
         loop {
             let mut state = self.state.borrow_mut();
             let waker = state.serve();
-            let done = waker.is_none();
             drop(state);
-            if done {
-                return;
+            match waker {
+                Some(waker) => waking.wake(waker),
+                None => return,
             }
-            waker.into_iter().for_each(Waker::wake);
         }
     }
 }

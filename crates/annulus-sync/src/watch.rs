@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 
 use crate::error::{Closed, SendError};
 use crate::waiters::{Queue, Ticket};
+use crate::waking::wake_all;
 
 struct Shared<T> {
     value: RefCell<T>,
@@ -46,7 +47,7 @@ impl<T> Shared<T> {
             wakers.extend(waker.take());
         }
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 }
 

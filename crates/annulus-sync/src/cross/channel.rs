@@ -21,6 +21,7 @@ use super::blocking::block_on;
 use crate::error::{SendError, TryRecvError, TrySendError};
 use crate::lock::{Arc, Mutex, MutexGuard, lock};
 use crate::waiters::{Queue, Ticket};
+use crate::waking::wake_all;
 
 struct State<T> {
     queue: VecDeque<T>,
@@ -52,6 +53,16 @@ impl<T> State<T> {
         waiter.granted = true;
         self.granted += 1;
         waiter.waker.take()
+    }
+
+    /// Nothing more is received. Gives the wakers of all senders that wait.
+    fn close(&mut self) -> Vec<Waker> {
+        self.receiver = false;
+        let mut wakers = Vec::new();
+        while let Some(waiter) = self.sending.serve() {
+            wakers.extend(waiter.waker.take());
+        }
+        wakers
     }
 
     fn pop(&mut self) -> Result<T, TryRecvError> {
@@ -327,23 +338,19 @@ impl<T> Receiver<T> {
 
     /// Refuses further values, also of senders that wait. What was sent can still be received.
     pub fn close(&mut self) {
-        let mut state = self.state();
-        state.receiver = false;
-        let mut wakers = Vec::new();
-        while let Some(waiter) = state.sending.serve() {
-            wakers.extend(waiter.waker.take());
-        }
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        let wakers = self.state().close();
+        wake_all(wakers);
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.close();
         let mut state = self.state();
+        let wakers = state.close();
         let left = (std::mem::take(&mut state.queue), state.receiving.take());
         drop(state);
+        // What is left may throw as well when it is dropped, so everybody is awake by then.
+        wake_all(wakers);
         drop(left);
     }
 }

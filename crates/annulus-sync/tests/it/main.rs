@@ -6,3 +6,4 @@ mod cross;
 mod locks;
 mod support;
 mod telling;
+mod throwing;

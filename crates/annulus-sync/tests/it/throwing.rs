@@ -1,0 +1,121 @@
+//! Wakers that throw: nobody behind them stays asleep, and the caller hears of it.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use annulus_sync::{Barrier, Notify, Semaphore, cross, watch};
+
+use crate::support::Task;
+
+/// Throws when it is woken, and again when what it threw is dropped.
+struct Throws;
+
+struct Payload;
+
+impl Wake for Throws {
+    fn wake(self: Arc<Self>) {
+        std::panic::panic_any(Payload);
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a payload was dropped by who should pass it on");
+    }
+}
+
+/// A future that waits and whose waker throws.
+fn throwing<F: Future>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let waker = Waker::from(Arc::new(Throws));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "it has to wait");
+    future
+}
+
+/// Runs what wakes several, of which some throw; the first payload must come out.
+fn hears_of_it(wakes: impl FnOnce()) {
+    let thrown = catch_unwind(AssertUnwindSafe(wakes)).expect_err("the caller hears of it");
+    assert!(thrown.is::<Payload>());
+    std::mem::forget(thrown);
+}
+
+#[test]
+fn a_cross_core_channel_that_closes_wakes_every_sender() {
+    for drops in [false, true] {
+        let (sender, mut receiver) = cross::channel(1);
+        sender.try_send(0).unwrap();
+        let before = Task::waiting(sender.send(1));
+        let first = throwing(sender.send(2));
+        let second = throwing(sender.send(3));
+        let behind = Task::waiting(sender.send(4));
+        if drops {
+            hears_of_it(move || drop(receiver));
+        } else {
+            hears_of_it(|| receiver.close());
+            assert_eq!(receiver.try_recv(), Ok(0), "what was sent can still be received");
+        }
+        assert_eq!(before.woken().unwrap_err().0, 1);
+        assert_eq!(behind.woken().unwrap_err().0, 4);
+        drop((first, second));
+        assert!(sender.is_closed());
+    }
+}
+
+#[test]
+fn a_receiver_that_goes_while_its_thread_unwinds_wakes_every_sender_and_aborts_nothing() {
+    let (sender, receiver) = cross::channel(1);
+    sender.try_send(0).unwrap();
+    let first = throwing(sender.send(1));
+    let behind = Task::waiting(sender.send(2));
+    let thrown = catch_unwind(AssertUnwindSafe(move || {
+        let _receiver = receiver;
+        panic!("on purpose");
+    }));
+    assert_eq!(thrown.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+    assert_eq!(behind.woken().unwrap_err().0, 2);
+    drop(first);
+}
+
+#[test]
+fn all_are_told_although_the_first_throws() {
+    let notify = Notify::new();
+    let (first, behind) = (throwing(notify.notified()), Task::waiting(notify.notified()));
+    hears_of_it(|| notify.notify_waiters());
+    behind.woken();
+    drop(first);
+
+    let (sender, mut receiver) = watch::channel(1);
+    let mut other = receiver.clone();
+    let (first, behind) = (throwing(receiver.changed()), Task::waiting(other.changed()));
+    hears_of_it(|| sender.send(2).unwrap());
+    behind.woken().unwrap();
+    drop(first);
+}
+
+#[test]
+fn all_are_served_although_the_first_throws() {
+    let semaphore = Semaphore::new(0);
+    let (first, behind) = (throwing(semaphore.acquire(1)), Task::waiting(semaphore.acquire(2)));
+    hears_of_it(|| semaphore.add_permits(3));
+    drop(behind.woken().unwrap());
+    drop(first);
+    assert_eq!(semaphore.available_permits(), 3, "those of the dropped future came back");
+
+    let semaphore = Semaphore::new(0);
+    let (first, behind) = (throwing(semaphore.acquire(1)), Task::waiting(semaphore.acquire(1)));
+    hears_of_it(|| semaphore.close());
+    assert!(behind.woken().is_err());
+    drop(first);
+}
+
+#[test]
+fn all_pass_a_barrier_although_the_first_throws() {
+    let barrier = Barrier::new(3);
+    let (first, behind) = (throwing(barrier.wait()), Task::waiting(barrier.wait()));
+    hears_of_it(|| assert!(Task::new(barrier.wait()).poll().is_none()));
+    assert!(!behind.woken(), "the one that came last leads");
+    drop(first);
+}
