@@ -118,7 +118,8 @@ fn step_back(waker: &Waker) {
         Some(true) => {}
         Some(false) => {
             let waker = waker.clone();
-            with_entered(|local| local.defer(waker));
+            let refused = with_entered(|local| local.defer(waker));
+            refused.flatten().into_iter().for_each(Waker::wake);
         }
         None => waker.wake_by_ref(),
     }

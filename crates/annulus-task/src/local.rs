@@ -315,8 +315,12 @@ impl Local {
         self.deferred.set(if meanwhile.is_empty() { wakers } else { meanwhile });
     }
 
-    /// Wakes `waker` when everything that is ready now has had its turn, in the next run.
-    pub(crate) fn defer(&self, waker: Waker) {
+    /// Wakes `waker` when everything that is ready now has had its turn, in the next run. Gives it
+    /// back if there will be none: the core has shut down, and its header may be another's.
+    pub(crate) fn defer(&self, waker: Waker) -> Option<Waker> {
+        if self.closed.get() {
+            return Some(waker);
+        }
         let mut deferred = self.deferred.take();
         deferred.push(waker);
         self.deferred.set(deferred);
@@ -324,6 +328,7 @@ impl Local {
         if !own.is_queued() {
             self.yielded.push(own);
         }
+        None
     }
 
     /// The task is done: its header is free, its names are stale, and who joins it is woken.

@@ -192,3 +192,59 @@ fn a_watched_run_tells_of_each_poll_with_the_name_and_contains_what_the_watch_th
     });
     assert!(task.is_finished());
 }
+
+#[test]
+fn a_yield_on_a_core_that_has_shut_down_wakes_at_once() {
+    let executor = executor();
+    let _entered = executor.enter();
+    executor.shutdown();
+    let (counting, waker) = Counting::new();
+    let mut yielding = pin!(yield_now());
+    assert!(yielding.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(counting.wakes(), 1, "nobody runs this core again");
+}
+
+#[test]
+fn a_yield_on_a_core_that_is_gone_but_still_entered_wakes_at_once() {
+    // On a thread of its own, because the guard is forgotten.
+    std::thread::spawn(|| {
+        let gone = executor();
+        std::mem::forget(gone.enter());
+        drop(gone);
+        // It has the slot of the one that is gone.
+        let next = executor();
+        let (counting, waker) = Counting::new();
+        let mut yielding = pin!(yield_now());
+        assert!(yielding.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(counting.wakes(), 1);
+        assert!(next.is_idle(), "it owes nobody a wake");
+    })
+    .join()
+    .expect("nothing is asked of the core that is gone");
+}
+
+#[test]
+fn a_waker_that_yields_while_it_is_dropped_with_its_core_leaves_nothing_behind() {
+    /// Yields on the core that drops it.
+    struct Yields;
+    impl Wake for Yields {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Yields {
+        fn drop(&mut self) {
+            let mut yielding = pin!(yield_now());
+            assert!(yielding.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+    }
+    // On a thread of its own, because the guard is forgotten: the core is dropped while entered.
+    std::thread::spawn(|| {
+        let executor = executor();
+        std::mem::forget(executor.enter());
+        let waker = Waker::from(Arc::new(Yields));
+        assert!(pin!(yield_now()).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        drop(executor);
+    })
+    .join()
+    .expect("the core ends with an empty run queue");
+}
