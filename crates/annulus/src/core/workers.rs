@@ -5,7 +5,7 @@
 //! one). Invariants: a thread runs a job without the lock; a job that was queued runs, unless the
 //! last core that uses the threads ends before; what a job throws ends with the job.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -66,8 +66,10 @@ pub(crate) struct Workers {
 
 struct State {
     jobs: VecDeque<Job>,
-    /// Futures whose job found no room.
-    waiting: Vec<Waker>,
+    /// Futures whose job found no room, each once, by the numbers of their tickets.
+    waiting: BTreeMap<u64, Waker>,
+    /// Tickets ever given.
+    tickets: u64,
     threads: usize,
     idle: usize,
     /// Threads ever started, for their names.
@@ -79,11 +81,27 @@ struct State {
     closed: bool,
 }
 
+/// The place of a future among those whose job found no room.
+#[derive(Debug, Default)]
+pub(crate) struct Ticket(Option<u64>);
+
+impl State {
+    /// Notes who waits for room. Gives the waker that was there before.
+    fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> Option<Waker> {
+        let number = *ticket.0.get_or_insert_with(|| {
+            self.tickets += 1;
+            self.tickets
+        });
+        self.waiting.insert(number, waker)
+    }
+}
+
 impl Workers {
     pub(crate) fn new(shape: Shape) -> Arc<Self> {
         let state = State {
             jobs: VecDeque::new(),
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
+            tickets: 0,
             threads: 0,
             idle: 0,
             started: 0,
@@ -99,14 +117,21 @@ impl Workers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job, and sees to it that a thread comes for it. Without room, the waker is kept.
-    pub(crate) fn push(self: &Arc<Self>, job: Job, waker: Option<Waker>) -> Result<(), Refused> {
+    /// Queues a job, and sees to it that a thread comes for it. Without room, the waker of who
+    /// waits is kept in the place of the one before.
+    pub(crate) fn push(
+        self: &Arc<Self>,
+        job: Job,
+        waits: Option<(&mut Ticket, Waker)>,
+    ) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.closed {
             return Err(Refused::Closed);
         }
         if state.jobs.len() >= self.shape.queue_max {
-            state.waiting.extend(waker);
+            let displaced = waits.and_then(|(ticket, waker)| state.wait(ticket, waker));
+            drop(state);
+            drop(displaced);
             return Err(Refused::Full(job));
         }
         state.jobs.push_back(job);
@@ -127,6 +152,13 @@ impl Workers {
         if started.is_ok() { Ok(()) } else { self.go_without() }
     }
 
+    /// A future that waited for room is done or gone.
+    pub(crate) fn leave_queue(&self, ticket: &mut Ticket) {
+        let Some(number) = ticket.0.take() else { return };
+        let displaced = self.lock().waiting.remove(&number);
+        drop(displaced);
+    }
+
     /// The system gives no further thread: the others will come for the job, if there are any. If
     /// there are none, nobody comes for what others queued meanwhile either.
     fn go_without(&self) -> Result<(), Refused> {
@@ -139,7 +171,7 @@ impl Workers {
         drop(state);
         self.ended.notify_all();
         drop(jobs);
-        waiting.into_iter().for_each(wake);
+        waiting.into_values().for_each(wake);
         Err(Refused::Closed)
     }
 
@@ -149,7 +181,7 @@ impl Workers {
             if let Some(job) = state.jobs.pop_front() {
                 let waiting = std::mem::take(&mut state.waiting);
                 drop(state);
-                waiting.into_iter().for_each(wake);
+                waiting.into_values().for_each(wake);
                 contain(job);
                 state = self.lock();
                 state.done += 1;
@@ -190,7 +222,7 @@ impl Workers {
         drop(state);
         self.work.notify_all();
         drop(jobs);
-        waiting.into_iter().for_each(wake);
+        waiting.into_values().for_each(wake);
         let begun = Instant::now();
         let mut state = self.lock();
         while state.threads > 0 {

@@ -12,7 +12,7 @@ use annulus_sync::cross::{OneReceiver, oneshot};
 use annulus_task::JoinError;
 
 use crate::core::with_any;
-use crate::core::workers::{Job, Refused, Workers};
+use crate::core::workers::{Job, Refused, Ticket, Workers};
 
 /// Runs `work` on a thread where it may block: for what has no operation of its own, such as
 /// resolving a name with the system's resolver, or a long computation.
@@ -58,7 +58,7 @@ where
         Err(Refused::Full(job)) => Some(job),
         Ok(()) | Err(Refused::Closed) => None,
     };
-    BlockingHandle { unsent, workers, result }
+    BlockingHandle { unsent, ticket: Ticket::default(), workers, result }
 }
 
 /// The result of [`spawn_blocking`], as a future for any core.
@@ -69,6 +69,8 @@ where
 pub struct BlockingHandle<T> {
     /// The job, while there is no room in the queue.
     unsent: Option<Job>,
+    /// Its place among those that wait for room.
+    ticket: Ticket,
     workers: Arc<Workers>,
     result: OneReceiver<Caught<T>>,
 }
@@ -79,16 +81,24 @@ impl<T> Future for BlockingHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(job) = this.unsent.take() {
-            if let Err(Refused::Full(job)) = this.workers.push(job, Some(cx.waker().clone())) {
+            let waits = (&mut this.ticket, cx.waker().clone());
+            if let Err(Refused::Full(job)) = this.workers.push(job, Some(waits)) {
                 this.unsent = Some(job);
                 return Poll::Pending;
             }
+            this.workers.leave_queue(&mut this.ticket);
         }
         Pin::new(&mut this.result).poll(cx).map(|received| match received {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(payload)) => Err(JoinError::panicked(payload)),
             Err(_closed) => Err(JoinError::Aborted),
         })
+    }
+}
+
+impl<T> Drop for BlockingHandle<T> {
+    fn drop(&mut self) {
+        self.workers.leave_queue(&mut self.ticket);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{Job, Refused, Shape, Workers};
+use super::{Job, Refused, Shape, Ticket, Workers};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -134,9 +134,54 @@ fn a_thread_survives_what_jobs_and_wakers_throw() {
     begun.recv().unwrap();
     let (done, ended) = mpsc::channel();
     assert!(workers.push(Box::new(move || done.send(()).unwrap()), None).is_ok());
-    let waker = std::sync::Arc::new(Throws).into();
-    assert!(matches!(workers.push(Box::new(|| {}), Some(waker)), Err(Refused::Full(_))));
+    let mut ticket = Ticket::default();
+    let waits = Some((&mut ticket, std::sync::Arc::new(Throws).into()));
+    assert!(matches!(workers.push(Box::new(|| {}), waits), Err(Refused::Full(_))));
     drop(release);
     ended.recv().unwrap();
     assert!(workers.leave(LONG), "a thread was lost");
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Counts(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Counts {
+    fn wake(self: std::sync::Arc<Self>) {
+        // ORDERING: relaxed; read when the thread that woke has been joined.
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_waits_for_room_waits_once_however_often_it_asks() {
+    let workers = Workers::new(shape(1, 1, LONG));
+    workers.join();
+    let (release, gate) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    let blocked: Job = Box::new(move || {
+        began.send(()).unwrap();
+        gate.recv().unwrap_err();
+    });
+    assert!(workers.push(blocked, None).is_ok());
+    begun.recv().unwrap();
+    assert!(workers.push(Box::new(|| {}), None).is_ok());
+
+    let counts: [std::sync::Arc<Counts>; 3] = Default::default();
+    let [mut first, mut second, mut gone] = [(); 3].map(|()| Ticket::default());
+    for _ in 0..1000 {
+        for (ticket, which) in [(&mut first, 0), (&mut second, 1), (&mut gone, 2)] {
+            let waits = Some((ticket, std::task::Waker::from(counts[which].clone())));
+            assert!(matches!(workers.push(Box::new(|| {}), waits), Err(Refused::Full(_))));
+        }
+        workers.leave_queue(&mut gone);
+    }
+    assert_eq!(workers.lock().waiting.len(), 2);
+    assert_eq!(counts.each_ref().map(std::sync::Arc::strong_count), [2, 2, 1]);
+    drop(release);
+    assert!(workers.leave(LONG));
+    // ORDERING: relaxed; the only thread has ended.
+    let load = |count: &Counts| count.0.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(counts.each_ref().map(|count| load(count)), [1, 1, 0]);
+    assert!(workers.lock().waiting.is_empty());
 }
