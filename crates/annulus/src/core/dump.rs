@@ -20,6 +20,7 @@ use super::stream::Arm;
 use super::table::Phase;
 use super::waiters::Queue;
 use super::{Core, State};
+use crate::io::Events;
 use crate::runtime::{
     Armed, DescriptorDump, DescriptorKind, Dump, RequestDump, RequestState, Since, TaskDump,
     WaitsFor,
@@ -169,7 +170,18 @@ impl State {
         let mut queues: Vec<(Queue, WaitsFor)> = Vec::new();
         let kind = match &record.kind {
             Kind::Free { .. } => return None,
-            Kind::Plain | Kind::Watch(_) => DescriptorKind::File,
+            Kind::Plain => DescriptorKind::File,
+            Kind::Watch(watch) => {
+                let (events, ready, waiters) = watch.look();
+                let (events, ready) = (Events::from_bits(events), Events::from_bits(ready));
+                queues.push((waiters, WaitsFor::Readiness { descriptor, events }));
+                let poll = match (watch.is_armed(), closing) {
+                    (false, _) => Armed::No,
+                    (true, false) => Armed::Yes,
+                    (true, true) => Armed::Cancelling,
+                };
+                DescriptorKind::Watched { events, poll, ready }
+            }
             Kind::Stream(stream) => {
                 queues.push((stream.recv.waiters, WaitsFor::Receive { descriptor }));
                 queues.push((stream.send.room, WaitsFor::Room { descriptor }));
@@ -201,7 +213,7 @@ impl State {
     fn with_address(&mut self, fd: RawFd, mut kind: DescriptorKind) -> DescriptorKind {
         let kernel = self.ring.kernel();
         match &mut kind {
-            DescriptorKind::File => {}
+            DescriptorKind::File | DescriptorKind::Watched { .. } => {}
             DescriptorKind::Stream { peer, .. } => {
                 *peer = kernel.peer_address(fd).ok().and_then(|address| address.ip());
             }

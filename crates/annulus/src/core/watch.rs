@@ -41,6 +41,12 @@ impl Watch {
     pub(crate) fn is_armed(&self) -> bool {
         self.armed
     }
+
+    /// What is waited for, what of it was reported and not taken, and who waits: for whoever looks
+    /// from outside.
+    pub(crate) fn look(&self) -> (u32, u32, Queue) {
+        (self.events, self.ready, self.waiters)
+    }
 }
 
 impl State {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use annulus_task::{CoreId, Name, TaskId, TaskState};
 
 use super::Metrics;
+use crate::io::Events;
 
 mod text;
 
@@ -114,6 +115,14 @@ pub enum WaitsFor {
         /// Which.
         descriptor: RawFd,
     },
+    /// That a watched descriptor becomes ready ([`Readiness`](crate::io::Readiness)).
+    #[non_exhaustive]
+    Readiness {
+        /// Which.
+        descriptor: RawFd,
+        /// For what.
+        events: Events,
+    },
     /// A moment.
     #[non_exhaustive]
     Timer {
@@ -208,6 +217,16 @@ pub enum DescriptorKind {
         accept: Armed,
         /// Connections that were accepted and not taken.
         untaken: usize,
+    },
+    /// A descriptor that is [watched](crate::io::Readiness).
+    #[non_exhaustive]
+    Watched {
+        /// For what.
+        events: Events,
+        /// What of the poll is with the kernel.
+        poll: Armed,
+        /// What was reported and not taken.
+        ready: Events,
     },
 }
 

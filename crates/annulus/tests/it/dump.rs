@@ -1,12 +1,13 @@
 //! Dumps: who waits for what, and what is said of a core that does not answer.
 
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use annulus::fs::File;
+use annulus::io::{Events, Readiness};
 use annulus::net::{TcpListener, TcpStream, UnixStream};
 use annulus::runtime::{
     Armed, CoreHandle, DescriptorKind, Dump, DumpError, RequestState, Runtime, StuckAt, TaskState,
@@ -15,6 +16,7 @@ use annulus::runtime::{
 use annulus::sync::Mutex;
 use annulus::task::{spawn_named, yield_now};
 use annulus::time::sleep;
+use futures_util::TryStreamExt as _;
 
 use crate::harness::{check, run, run_on, share_process, turns};
 use crate::metrics::simulated;
@@ -37,6 +39,59 @@ fn pipe() -> io::Result<(File, OwnedFd)> {
     // SAFETY: it was just made, and nobody else owns it.
     let [read, write] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     Ok((File::from_std(std::fs::File::from(read))?, write))
+}
+
+#[test]
+fn a_task_that_watches_waits_for_events_and_its_poll_is_armed() {
+    run(async {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair()?;
+        let mut readiness = Readiness::new(ours, Events::READABLE | Events::WRITABLE)?;
+        let fd = readiness.as_raw_fd();
+        let kind = |now: &Dump| {
+            let found = now.descriptors.iter().find(|known| known.descriptor == fd);
+            let found = found.expect("its descriptor is listed");
+            (found.kind.clone(), found.in_flight)
+        };
+        let watched = |kind| match kind {
+            DescriptorKind::Watched { events, poll, ready, .. } => (events, poll, ready),
+            other => panic!("{other}"),
+        };
+        let events = Events::READABLE | Events::WRITABLE;
+        let (before, in_flight) = kind(&dump()?);
+        assert_eq!(watched(before), (events, Armed::No, Events::default()));
+        assert_eq!(in_flight, 0, "nobody has asked yet");
+
+        // There is room to write at once; after that nothing changes.
+        assert!(readiness.try_next().await?.expect("it has no end").contains(Events::WRITABLE));
+        let watcher = spawn_named("watcher", async move {
+            let next = readiness.try_next().await;
+            (next, readiness)
+        });
+        yield_now().await;
+        let now = dump()?;
+        let WaitsFor::Readiness { descriptor, events: wanted, .. } = wait_of(&now, "watcher")
+        else {
+            panic!("{now}");
+        };
+        assert_eq!((descriptor, wanted), (fd, events));
+        let (meanwhile, in_flight) = kind(&now);
+        assert_eq!(watched(meanwhile), (events, Armed::Yes, Events::default()));
+        assert_eq!(in_flight, 1);
+        let line = format!("READABLE | WRITABLE on descriptor {fd}");
+        assert!(now.to_string().contains(&line), "{now}");
+
+        io::Write::write_all(&mut theirs, b"x")?;
+        let (next, readiness) = watcher.await.expect("no panic");
+        assert!(next?.expect("it has no end").contains(Events::READABLE));
+
+        // A report that nobody takes is shown.
+        io::Write::write_all(&mut theirs, b"y")?;
+        turns(3).await;
+        let (after, _) = kind(&dump()?);
+        assert!(watched(after).2.contains(Events::READABLE));
+        drop(readiness);
+        Ok(())
+    });
 }
 
 #[test]

@@ -86,6 +86,9 @@ impl fmt::Display for WaitsFor {
             Self::Receive { descriptor } => write!(f, "data on descriptor {descriptor}"),
             Self::Accept { descriptor } => write!(f, "a connection on descriptor {descriptor}"),
             Self::Room { descriptor } => write!(f, "room to send on descriptor {descriptor}"),
+            Self::Readiness { descriptor, events } => {
+                write!(f, "{events:?} on descriptor {descriptor}")
+            }
             Self::Timer { left } => write!(f, "a timer in {left:.1?}"),
             Self::Join { task, name: Some(name) } => write!(f, "the end of {name:?} {task:?}"),
             Self::Join { task, name: None } => write!(f, "the end of {task:?}"),
@@ -158,6 +161,9 @@ impl fmt::Display for DescriptorKind {
                     write!(f, " at {local}")?;
                 }
                 write!(f, ", accept {accept}, {untaken} connections untaken")
+            }
+            Self::Watched { events, poll, ready } => {
+                write!(f, "watched for {events:?}, poll {poll}, ready for {ready:?}")
             }
         }
     }
