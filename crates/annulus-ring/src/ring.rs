@@ -11,7 +11,7 @@
 use core::marker::PhantomData;
 use std::{fmt, io, os::fd::RawFd, process};
 
-use annulus_abi::{Cqe, EnterFlags, Params, SetupFlags, SqFlags, Sqe, SqeFlags};
+use annulus_abi::{Cqe, EnterFlags, Opcode, Params, SetupFlags, SqFlags, Sqe, SqeFlags};
 
 use crate::{
     AnyKernel, Capabilities, Completions, Kernel, Mask, RingMemory, SetupError, cq::Cq, op::Op,
@@ -179,6 +179,29 @@ impl Ring {
     #[must_use]
     pub fn sq_pending(&self) -> u32 {
         self.sq.pending()
+    }
+
+    /// A copy of the entry that is `nth` of those pushed and not consumed, from 0. `None` if there
+    /// are fewer, and always with a submission thread, which consumes unseen.
+    ///
+    /// After a submission that consumed only a part ([`submit`](Self::submit)) this tells where the
+    /// kernel stopped. If it stopped inside a chain (it has no memory for the next request), the
+    /// rest has lost its link: as it stands it would be a chain of its own, beside the first half.
+    pub fn unconsumed(&mut self, nth: u32) -> Option<Sqe> {
+        if self.is_sqpoll() {
+            return None;
+        }
+        self.sq.unconsumed(nth).copied()
+    }
+
+    /// Takes back the entry that [`unconsumed`](Self::unconsumed) gives: the kernel never hears of
+    /// it. A no-op with `user_data` stands in its place, and in no chain.
+    pub fn take_back(&mut self, nth: u32, user_data: u64) -> Option<Sqe> {
+        if self.is_sqpoll() {
+            return None;
+        }
+        let place = self.sq.unconsumed(nth)?;
+        Some(std::mem::replace(place, Sqe { opcode: Opcode::NOP, user_data, ..Sqe::default() }))
     }
 
     /// The index of the next entry to be pushed. It grows by one with each entry and never wraps,

@@ -128,6 +128,21 @@ impl Sq {
         (self.tail as u32).wrapping_sub(head)
     }
 
+    /// The entry that is `nth` of those that the kernel has not consumed. Not with a submission
+    /// thread, which reads them at any time.
+    pub(crate) fn unconsumed(&mut self, nth: u32) -> Option<&mut Sqe> {
+        self.refresh_head();
+        if nth >= self.backlog() {
+            return None;
+        }
+        let index = (self.head.wrapping_add(nth) & self.mask) as usize;
+        // SAFETY: the masked index is within the `entries` entries.
+        let sqe = unsafe { self.sqes.add(index) };
+        // SAFETY: initialised when it was pushed, and the kernel reads it in calls of this thread
+        // alone, which take `&mut self`.
+        Some(unsafe { &mut *sqe })
+    }
+
     /// Gives all pushed entries to the kernel. Returns how many wait to be consumed, as far as was
     /// seen: only a submission thread consumes between two calls of the kernel.
     #[inline]

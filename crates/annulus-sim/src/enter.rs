@@ -85,7 +85,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Consumes entries: how many, and whether these are all that were offered.
+    /// Consumes entries: how many, and whether these are all that were offered. A chain is consumed
+    /// whole, but for [`Fault::SplitChain`].
     fn consume(&mut self, ring: usize, to_submit: u32) -> (u32, bool) {
         let offered = to_submit.min(self.ring(ring).queues.sq_pending());
         let mut limit = offered;
@@ -103,6 +104,8 @@ impl Machine {
             chain.push_back(entry);
             if !linked {
                 self.start(ring, core::mem::take(&mut chain));
+            } else if consumed < offered && self.strikes(Fault::SplitChain) {
+                break;
             }
         }
         self.start(ring, chain);

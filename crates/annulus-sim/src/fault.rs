@@ -47,10 +47,14 @@ pub enum Fault {
     Poison,
     /// A request that waits is woken for nothing.
     SpuriousWake,
+    /// Entries are consumed only up to the middle of a chain, because there is no memory for the
+    /// next request. What is left is another chain then, as it is to Linux. Not one of
+    /// [`ALL`](Self::ALL): it changes what a program sees.
+    SplitChain,
 }
 
 impl Fault {
-    /// All classes.
+    /// All classes that a driver hides from its users.
     pub const ALL: [Self; 16] = [
         Self::Delay,
         Self::Reorder,
@@ -79,6 +83,7 @@ impl Fault {
             Self::Eagain | Self::Ebusy | Self::LateError | Self::Overflow => 50,
             Self::NoBuffers | Self::MultishotEnd | Self::SpuriousWake => 100,
             Self::Poison => 1000,
+            Self::SplitChain => 0,
         }
     }
 
@@ -100,21 +105,24 @@ impl Fault {
             Self::LateTouch => "late touch",
             Self::Poison => "poison",
             Self::SpuriousWake => "spurious wake",
+            Self::SplitChain => "split chain",
         }
     }
 }
 
+const CLASSES: usize = Fault::SplitChain as usize + 1;
+
 /// How often each class of faults happens, of a thousand occasions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Faults {
-    permille: [u16; Fault::ALL.len()],
+    permille: [u16; CLASSES],
 }
 
 impl Faults {
     /// A kernel that is as tame as can be.
     #[must_use]
     pub const fn none() -> Self {
-        Self { permille: [0; Fault::ALL.len()] }
+        Self { permille: [0; CLASSES] }
     }
 
     /// Every class, at its usual rate.
@@ -156,7 +164,7 @@ impl Faults {
 /// What happened so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Report {
-    counts: [u64; Fault::ALL.len()],
+    counts: [u64; CLASSES],
     /// Calls of enter.
     pub enters: u64,
     /// Submission entries consumed.

@@ -4,7 +4,7 @@
 //! other fault (the simulated kernel has those).
 //!
 //! Invariants: the same seed and the same calls give the same failures; a chain of linked entries
-//! is consumed whole or not at all, as Linux consumes it; no entry is ever given twice.
+//! is consumed whole or not at all, unless it is to be split; no entry is ever given twice.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,9 +22,10 @@ use crate::memory::Published;
 /// [`Eagain`](Fault::Eagain) and [`Ebusy`](Fault::Ebusy) before anything was consumed,
 /// [`PartialSubmit`](Fault::PartialSubmit), after which the call does not wait, and
 /// [`LateError`](Fault::LateError): everything is consumed and waited for, and an error is
-/// reported. All others are ignored. [`Eintr`](Fault::Eintr) meets sendfile(2) and poll(2), too:
-/// the other calls of the seam that signals interrupt. Rates must leave some calls alone, or
-/// nothing ever happens.
+/// reported; and [`SplitChain`](Fault::SplitChain), a partial submission that ends inside a chain
+/// if one is submitted. All others are ignored. [`Eintr`](Fault::Eintr) meets sendfile(2) and
+/// poll(2), too: the other calls of the seam that signals interrupt. Rates must leave some calls
+/// alone, or nothing ever happens.
 ///
 /// ```
 /// use annulus_ring::{AnyKernel, Real, Ring, op::Nop};
@@ -96,8 +97,10 @@ impl<K> Unreliable<K> {
         }
         let Enter { to_submit, min_complete, flags, .. } = *call;
         let whole = EnterShape { to_submit, min_complete, flags };
-        if let Some(part) = self.part_of(to_submit) {
-            self.note(|report| report.counted(Fault::PartialSubmit));
+        let split = self.part_of_chain(to_submit).map(|part| (Fault::SplitChain, part));
+        let part = split.or_else(|| Some((Fault::PartialSubmit, self.part_of(to_submit)?)));
+        if let Some((fault, part)) = part {
+            self.note(|report| report.counted(fault));
             let flags = flags.without(EnterFlags::GETEVENTS);
             return Verdict::Made(EnterShape { to_submit: part, min_complete: 0, flags }, None);
         }
@@ -124,9 +127,26 @@ impl<K> Unreliable<K> {
         if to_submit < 2 || !self.strikes(Fault::PartialSubmit) {
             return None;
         }
-        let wish = 1 + (split_mix(&mut self.state) % u64::from(to_submit - 1)) as u32;
+        let wish = self.wish(to_submit);
         let published = self.published.as_ref()?;
         (wish..to_submit).find(|&part| published.ends_chain(part - 1))
+    }
+
+    /// The same, up to the middle of a chain.
+    fn part_of_chain(&mut self, to_submit: u32) -> Option<u32> {
+        // Where it never happens nothing is drawn for it.
+        let happens = self.faults.rate(Fault::SplitChain) > 0;
+        if !happens || to_submit < 2 || !self.strikes(Fault::SplitChain) {
+            return None;
+        }
+        let wish = self.wish(to_submit);
+        let published = self.published.as_ref()?;
+        (wish..to_submit).chain(1..wish).find(|&part| !published.ends_chain(part - 1))
+    }
+
+    /// Some of so many entries, but not all.
+    fn wish(&mut self, to_submit: u32) -> u32 {
+        1 + (split_mix(&mut self.state) % u64::from(to_submit - 1)) as u32
     }
 
     fn strikes(&mut self, fault: Fault) -> bool {

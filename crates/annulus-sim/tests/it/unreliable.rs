@@ -85,3 +85,53 @@ fn without_faults_nothing_fails() {
     let report = *report.lock().unwrap();
     assert!(Fault::ALL.into_iter().all(|fault| report.count(fault) == 0), "{report:?}");
 }
+
+/// The real kernel, and the simulated one, take what is left of a chain for another one. Whoever
+/// submits chains has to look where the kernel stopped.
+#[test]
+fn a_chain_that_is_cut_is_two() {
+    let cut = Faults::none().with(Fault::SplitChain, 1000);
+    let world = World::new(1).with_faults(Faults::none());
+    let simulated = world.kernel(Profile::LINUX_6_18);
+    let rings =
+        [ring(Unreliable::new(Real::new(), 7, cut)), ring(Unreliable::new(simulated, 7, cut))];
+    for mut ring in rings {
+        let mut begun = 0;
+        for (user_data, results) in chains(&mut ring, 50) {
+            match user_data % 3 {
+                0 => assert_eq!(results, [0]),
+                1 => assert_eq!(results, [-libc::EBADF]),
+                // Linked to what failed, and it began all the same.
+                _ => begun += usize::from(results == [0]),
+            }
+        }
+        assert!(begun > 0, "no chain was cut");
+    }
+    let world = World::new(1).with_faults(cut);
+    let mut ring =
+        Ring::builder().kernel(world.any_kernel(Profile::LINUX_6_18)).entries(16).build().unwrap();
+    let results = chains(&mut ring, 50);
+    assert!(results.iter().any(|(user_data, got)| user_data % 3 == 2 && got[..] == [0]));
+}
+
+#[test]
+fn the_rest_of_a_chain_that_is_cut_can_be_taken_back() {
+    let cut = Faults::none().with(Fault::SplitChain, 1000);
+    let mut ring = ring(Unreliable::new(Real::new(), 7, cut));
+    let nop = Sqe { opcode: Opcode::NOP, ..Sqe::default() };
+    let linked = Sqe { opcode: Opcode::FSYNC, fd: -1, flags: SqeFlags::IO_LINK, ..nop };
+    push_borrowing(&mut ring, &Sqe { user_data: 1, ..linked });
+    push_borrowing(&mut ring, &Sqe { user_data: 2, ..nop });
+    assert_eq!(ring.unconsumed(0).map(|sqe| sqe.user_data), Some(1), "nothing is submitted yet");
+    assert_eq!(ring.submit(), Ok(1));
+    let rest = ring.unconsumed(0).expect("it was cut");
+    assert_eq!((rest.user_data, ring.unconsumed(1).is_none()), (2, true));
+    assert_eq!(ring.take_back(0, 3).map(|sqe| sqe.user_data), Some(2));
+    assert!(ring.take_back(1, 4).is_none(), "there is no other");
+    while ring.cq_ready() < 2 {
+        ring.submit_and_wait(2, None).unwrap();
+    }
+    let mut seen: Vec<_> = ring.completions().map(|cqe| (cqe.user_data, cqe.res)).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(1, -libc::EBADF), (3, 0)]);
+}
