@@ -126,6 +126,8 @@ pub(crate) struct State {
     pub(crate) spare_chunks: Vec<Vec<u8>>,
     /// SQEs that found no room.
     pub(crate) unsent: VecDeque<Sqe>,
+    /// The kernel may not have consumed all of a chain.
+    pub(crate) has_unsent_chain: bool,
     pub(crate) due: Vec<u64>,
     pub(crate) bell: Bell,
     pub(crate) bell_armed: bool,

@@ -12,16 +12,23 @@
 //! is ever asked to end; that breaks the chain for those behind it. A step whose future is gone is
 //! asked when its turn comes.
 //!
-//! Invariants: a chain is pushed whole or not at all, and never across two submissions; every step
-//! has a slot of its own, so each one's result and buffer come back whatever became of the others.
+//! The kernel stops inside a chain if it has no memory for the next request: the half that it has
+//! is a chain, and the rest, as it stands, another one, which would begin beside it. So the rest is
+//! taken back out of the queue before the next submission, and its steps end without having begun.
+//! (A submission thread consumes unseen; if that one runs out of memory inside a chain, nobody can
+//! tell.)
+//!
+//! Invariants: a chain is pushed whole or not at all, and never across two submissions; no step
+//! begins that is not linked to the one before; every step has a slot of its own, so each one's
+//! result and buffer come back whatever became of the others.
 
 use std::io;
 
 use annulus_ring::abi::SqeFlags;
 
 use super::end::End;
-use super::key::{Key, Kind as UserKind, NONE, user_data};
-use super::table::{Lane, Phase};
+use super::key::{Key, Kind as UserKind, NONE, cancel_of, op_of, user_data};
+use super::table::{Lane, Phase, Slot};
 use super::{Core, State};
 
 /// A future of one request, which can be a step of a chain.
@@ -53,9 +60,37 @@ impl State {
 
     /// Notes which step follows which.
     pub(crate) fn link(&mut self, step: Key, next: Key) {
+        self.has_unsent_chain = true;
         let slot = self.table.at(step.index);
         slot.next = next.index;
         slot.flags = next.generation;
+    }
+
+    /// A call of the kernel is over, after a chain was pushed. Takes back the steps of a chain that
+    /// it stopped in: the first of them had no memory, those behind it cannot follow.
+    #[cold]
+    pub(crate) fn mend_chain(&mut self) {
+        self.has_unsent_chain = self.ring.sq_pending() > 0;
+        let mut res = -libc::ENOMEM;
+        for nth in 0.. {
+            let Some(sqe) = self.ring.unconsumed(nth) else { return };
+            let Some(key) = op_of(sqe.user_data) else { return };
+            // The first step of a chain is in flight once it is pushed; only the others wait for
+            // their turn, and none has come in between.
+            let waits = |slot: &mut Slot| slot.lane == Lane::Chain && slot.phase == Phase::Queued;
+            if !self.table.get(key).is_some_and(waits) {
+                return;
+            }
+            // What stands in its place has the name of a cancel that found what it looked for.
+            self.cancels += 1;
+            let _ = self.ring.take_back(nth, cancel_of(sqe.user_data));
+            self.table.at(key.index).next = NONE;
+            self.settle(key.index, res, 0);
+            res = -libc::ECANCELED;
+            if !sqe.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK) {
+                return;
+            }
+        }
     }
 
     /// A step has ended: the next one has its turn. Called before the step is settled.

@@ -225,7 +225,9 @@ impl Core {
                     && (looks_on || !timers)
                     && state.unsent.is_empty()
                     && state.ring.cq_ready() == 0;
-                state.ring.submit_and_wait(u32::from(wait), timeout_ns).map(drop)
+                let entered = state.ring.submit_and_wait(u32::from(wait), timeout_ns);
+                state.submitted();
+                entered.map(drop)
             })?;
             let more = state.ring.cq_ready() > 0
                 || state.ring.overflowed()

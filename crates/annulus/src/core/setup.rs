@@ -134,6 +134,7 @@ impl Core {
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
             unsent: VecDeque::new(),
+            has_unsent_chain: false,
             due: Vec::new(),
             bell,
             bell_armed: false,

@@ -189,6 +189,7 @@ impl State {
         // The kernel does not wait if completions are ready, or have overflowed.
         let want = u32::from(self.unsent.is_empty());
         let consumed = self.ring.submit_and_wait(want, timeout_ns)?;
+        self.submitted();
         if consumed == 0 {
             self.lighten();
         }
@@ -212,7 +213,17 @@ impl State {
     pub(super) fn enter_now(&mut self) -> Result<(), Errno> {
         self.counters.note_overflow(self.ring.overflowed());
         self.note_submit();
-        self.ring.submit().map(drop)
+        let entered = self.ring.submit().map(drop);
+        self.submitted();
+        entered
+    }
+
+    /// What was pushed may be with the kernel: looks at what became of chains.
+    #[inline(always)]
+    pub(super) fn submitted(&mut self) {
+        if self.has_unsent_chain {
+            self.mend_chain();
+        }
     }
 
     /// Gives every completion to whom it belongs.

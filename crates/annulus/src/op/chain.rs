@@ -31,7 +31,9 @@ use crate::core::{Core, State, with_any};
 /// # Errors
 /// Per step, those of the operation. If one step cannot begin (its handle belongs to another core,
 /// its buffer has no room), it says why, and no step begins. `InvalidInput` for all if the
-/// submission queue is shorter than the chain.
+/// submission queue is shorter than the chain. `OutOfMemory` for a step for which the kernel had no
+/// memory: it did not begin, nor did those behind it, which are told as above (also in a
+/// [`hard`](Chain::hard) chain).
 ///
 /// # Cancel safety
 /// Dropping the chain cancels the step that runs, and with it those behind. A step that could not

@@ -13,6 +13,7 @@ mod buffer_freed_under_kernel;
 mod buffer_leak_or_double_return;
 mod buffer_starvation;
 mod cancelled_op_returned_descriptor;
+mod chain_cut_by_the_kernel;
 mod close_and_descriptor_reuse;
 mod cq_overflow;
 mod direct_descriptor_leak;
