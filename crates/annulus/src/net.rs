@@ -17,6 +17,7 @@ mod race;
 mod read;
 mod reader;
 mod recv;
+mod room;
 mod send_file;
 mod stream;
 mod tcp_listener;

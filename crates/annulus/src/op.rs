@@ -59,6 +59,20 @@ pub(crate) use shaped::Shaped;
 
 /// A future of an operation, which can be asked to end and still gives its result.
 ///
+/// | has it | |
+/// |---|---|
+/// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync, [`fs::metadata`](crate::fs::metadata()) |
+/// | sockets | `connect`, `accept`, `recv`, `read`, `read_exact`, `write`, `write_all`, `write_all_vectored`, `flush`, `send_file` |
+/// | any | [`submit`](crate::submit), [`chain`], and all of these with a [`deadline`](Self::deadline) |
+///
+/// | has it not | because |
+/// |---|---|
+/// | `with_data`, `fill_buf`, `fill_more` | dropping them loses nothing: bytes that were not consumed stay with the stream. [`time::timeout`](crate::time::timeout) bounds them |
+/// | [`File::close`](crate::fs::File::close) | nobody would know whether the descriptor is closed; dropped, it goes on |
+/// | `into_std`, `into_portable` | all that they wait for is what `flush` waits for: bound that first |
+/// | streams (`leases`, `incoming`, [`Readiness`](crate::io::Readiness)) | between two items there is nothing to end, and dropping the wait for one loses none |
+/// | sleeps, locks, channels, joins | the kernel has nothing of them, and dropping them loses nothing |
+///
 /// This trait is sealed: the operations of this crate implement it, and references to them (so an
 /// operation that is kept, pinned or not, can be bounded and cancelled as well).
 #[allow(private_bounds, reason = "the private bound seals it")]

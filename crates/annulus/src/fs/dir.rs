@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::open_options::Opening;
 use super::{File, OpenOptions};
-use crate::op::OpExt;
+use crate::op::{OpExt, Shaped};
 
 /// A directory, below which files are opened safely.
 ///
@@ -35,12 +35,18 @@ impl Dir {
     /// # Errors
     /// Those of open(2); `NotADirectory`.
     ///
+    /// # Cancel safety
+    /// A descriptor that arrives after the future was dropped is closed.
+    ///
     /// # Kernel
     /// `OPENAT` with `O_PATH | O_DIRECTORY`, 5.6.
-    pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+    pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
-        Ok(Self { file: options.open(path).await? })
+        let description = options.description(path.as_ref());
+        Shaped::new(description.map_err(Err), |opened| {
+            opened.map(|owned| Self { file: File::from_owned(owned) })
+        })
     }
 
     /// Opens a file below this directory for reading; see [`open_beneath`](Self::open_beneath).

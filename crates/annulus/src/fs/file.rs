@@ -54,7 +54,7 @@ impl File {
         Self { owned }
     }
 
-    pub(super) fn handle(&self) -> Handle {
+    pub(crate) fn handle(&self) -> Handle {
         self.owned.handle()
     }
 
@@ -271,6 +271,11 @@ impl File {
     /// # Errors
     /// Those of close(2); `ResourceBusy` if operations are still in flight (the file is closed when
     /// they end).
+    ///
+    /// # Cancel safety
+    /// Dropping the future lets the close go on, and nobody hears of its result. Nothing ends a
+    /// close early, because nobody would know then whether the descriptor is closed: so it has no
+    /// `cancel`, and to bound the wait is to drop it ([`time::timeout`](crate::time::timeout)).
     ///
     /// # Kernel
     /// `CLOSE`, 5.6.

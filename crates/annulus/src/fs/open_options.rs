@@ -127,7 +127,7 @@ impl OpenOptions {
         Shaped::new(self.description(path).map_err(Err), opened)
     }
 
-    fn description(&self, path: &Path) -> io::Result<Open> {
+    pub(super) fn description(&self, path: &Path) -> io::Result<Open> {
         let how = open_how(self.flags()?, self.mode, 0);
         Ok(Open { dir: libc::AT_FDCWD, path: c_path(path)?, how, handle: None })
     }

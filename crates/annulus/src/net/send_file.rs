@@ -1,19 +1,38 @@
 //! From a file to a socket, by the cheapest way that cannot block the core.
 //!
-//! Owns: the choice. sendfile(2) moves pages of the page cache without copying them, but reads from
-//! the device, blocking, where they are missing; so it is used for what cachestat(2) says is
-//! cached, and the ring reads the rest. The socket is nonblocking, so a full one gives EAGAIN and
-//! is awaited by the ring.
+//! Owns: the choice, and how far it has come. sendfile(2) moves pages of the page cache without
+//! copying them, but reads from the device, blocking, where they are missing; so it is used for
+//! what cachestat(2) says is cached, and the ring reads the rest. The socket is nonblocking, so a
+//! full one gives EAGAIN and is awaited by the ring.
+//!
+//! ```text
+//!   Queued --what was accepted before is sent--> Look --cached--> Look
+//!                                                | ^--socket full--> Full --room--> Look
+//!                                                +---not cached---> Reading --> Sending --> Look
+//! ```
+//!
+//! Invariants: what was sent is a prefix of the range; asked to end, it begins nothing new, and
+//! its error says how long that prefix is.
 
+use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
+use annulus_task::coop;
 
+use super::room::Room;
 use super::stream::Socket;
+use crate::buf::BufResult;
+use crate::core::end::End;
+use crate::core::errors;
+use crate::core::file_op::ReadAt;
 use crate::core::op::Op;
+use crate::core::send_op::SendFrom;
 use crate::core::socket_op::Ready;
 use crate::fs::File;
 
@@ -23,33 +42,152 @@ const STRIDE_BYTES: u64 = 1024 * 1024;
 const READ_BYTES: u64 = 256 * 1024;
 const PAGE_BYTES: u64 = 4096;
 
-pub(super) async fn send_file(socket: &Socket, file: &File, range: Range<u64>) -> io::Result<u64> {
-    socket.room(Some(0)).await?;
-    let mut at = range.start;
-    let mut buf = Vec::new();
-    while at < range.end {
-        let want = (range.end - at).min(STRIDE_BYTES);
-        match send_cached(socket, file, at, want)? {
-            Sent::Bytes(0) => break,
-            Sent::Bytes(n) => at += n,
+/// The future of [`TcpStream::send_file`](super::TcpStream::send_file).
+pub(super) struct SendFile<'a> {
+    socket: &'a Socket,
+    file: &'a File,
+    range: Range<u64>,
+    /// How far it has come.
+    at: u64,
+    stage: Stage,
+    /// What is read goes through it.
+    buf: Vec<u8>,
+    /// It was asked to end.
+    ending: bool,
+}
+
+enum Stage {
+    /// Behind what was accepted before.
+    Queued(Room),
+    Look,
+    Full(Op<Ready>),
+    Reading(Op<ReadAt<Vec<u8>>>),
+    Sending(Op<SendFrom<Vec<u8>>>),
+    Done,
+}
+
+impl<'a> SendFile<'a> {
+    pub(super) fn new(socket: &'a Socket, file: &'a File, range: Range<u64>) -> Self {
+        let (at, stage) = (range.start, Stage::Queued(socket.room(Some(0))));
+        Self { socket, file, range, at, stage, buf: Vec::new(), ending: false }
+    }
+
+    /// One step. `Some` if it was the last.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u64>>> {
+        match &mut self.stage {
+            Stage::Queued(room) => {
+                ready!(Pin::new(room).poll(cx))?;
+                self.stage = Stage::Look;
+            }
+            Stage::Look => {
+                ready!(coop::poll_proceed(cx));
+                coop::made_progress();
+                return Poll::Ready(self.look());
+            }
+            Stage::Full(ready) => {
+                ready!(Pin::new(ready).poll(cx))?;
+                self.stage = Stage::Look;
+            }
+            Stage::Reading(read) => {
+                let read = ready!(Pin::new(read).poll(cx));
+                return Poll::Ready(self.read(read));
+            }
+            Stage::Sending(send) => {
+                let (n, buf) = ready!(Pin::new(send).poll(cx))?;
+                self.at += n as u64;
+                self.buf = buf;
+                self.stage = Stage::Look;
+            }
+            Stage::Done => panic!("a send of a file was polled after it had completed"),
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// Sends the next stride, or begins what has to come before that.
+    fn look(&mut self) -> io::Result<Option<u64>> {
+        let left = self.range.end.saturating_sub(self.at);
+        if left == 0 {
+            return Ok(Some(self.sent()));
+        }
+        if self.ending {
+            return Err(errors::cancelled());
+        }
+        let want = left.min(STRIDE_BYTES);
+        match send_cached(self.socket, self.file, self.at, want)? {
+            Sent::Bytes(0) => return Ok(Some(self.sent())),
+            Sent::Bytes(n) => self.at += n,
             Sent::Interrupted => {}
             Sent::SocketFull => {
-                let events = libc::POLLOUT as u32;
-                Op::new(Ready { handle: socket.owned.handle(), events }).await?;
+                let (handle, events) = (self.socket.owned.handle(), libc::POLLOUT as u32);
+                self.stage = Stage::Full(Op::new(Ready { handle, events }));
             }
             Sent::NotCached => {
                 let want = want.min(READ_BYTES) as usize;
-                let room = std::mem::take(&mut buf);
-                let (n, read) = file.read_at(exactly(room, want), at).await?;
-                if n == 0 {
-                    break;
-                }
-                ((), buf) = socket.write_all(read).await?;
-                at += n as u64;
+                let buf = exactly(std::mem::take(&mut self.buf), want);
+                let (handle, offset) = (self.file.handle(), self.at);
+                self.stage = Stage::Reading(Op::new(ReadAt { handle, buf, offset }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was not cached is read: it is sent next.
+    fn read(&mut self, read: BufResult<usize, Vec<u8>>) -> io::Result<Option<u64>> {
+        let (n, buf) = read?;
+        if n == 0 {
+            return Ok(Some(self.sent()));
+        }
+        if self.ending {
+            return Err(errors::cancelled());
+        }
+        let handle = self.socket.owned.handle();
+        // Not `all`: one that is cut short says how much was sent, and the rest is looked at anew.
+        self.stage = Stage::Sending(Op::new(SendFrom { handle, buf, sent: 0, all: false }));
+        Ok(None)
+    }
+
+    fn sent(&self) -> u64 {
+        self.at - self.range.start
+    }
+
+    /// The end. An error of the kernel for a request that was asked to end, and that of an end
+    /// between two requests, become one that says how much was sent.
+    fn ended(&mut self, ended: io::Result<u64>) -> io::Result<u64> {
+        self.stage = Stage::Done;
+        let sent = usize::try_from(self.sent()).unwrap_or(usize::MAX);
+        ended.map_err(|error| match error.raw_os_error() {
+            Some(libc::ECANCELED | libc::EINTR) if self.ending => errors::cut_short(sent),
+            _ => error,
+        })
+    }
+}
+
+impl Future for SendFile<'_> {
+    type Output = io::Result<u64>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match ready!(self.step(cx)) {
+                Ok(None) => {}
+                Ok(Some(sent)) => return Poll::Ready(self.ended(Ok(sent))),
+                Err(error) => return Poll::Ready(self.ended(Err(error))),
             }
         }
     }
-    Ok(at - range.start)
+}
+
+impl End for SendFile<'_> {
+    fn ask_to_end(&mut self) -> Option<Self::Output> {
+        self.ending = true;
+        let at_once = match &mut self.stage {
+            Stage::Queued(_) | Stage::Look => true,
+            Stage::Full(ready) => ready.ask_to_end().is_some(),
+            Stage::Reading(read) => read.ask_to_end().is_some(),
+            Stage::Sending(send) => send.ask_to_end().is_some(),
+            Stage::Done => false,
+        };
+        at_once.then(|| self.ended(Err(errors::cancelled())))
+    }
 }
 
 /// A vector with room for `bytes` bytes and no more, so that a read does not go beyond its range.

@@ -15,6 +15,7 @@ use super::held::Held;
 use super::leases::Leases;
 use super::read::{ReadExact, ReadInto};
 use super::recv::{Parsed, Place, Queue, Recv};
+use super::room::Room;
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, Lease};
 use crate::core::op::Op;
 use crate::core::record::Kind;
@@ -86,16 +87,8 @@ impl Socket {
     }
 
     /// Waits until at most `bytes_max` bytes of `send_nowait` are queued.
-    pub(super) async fn room(&self, bytes_max: Option<usize>) -> io::Result<()> {
-        let mut place = Place::new(&self.owned, Queue::Room);
-        poll_fn(|cx| {
-            let polled = place.poll(cx, |state, key, waiter, waker| {
-                let bytes_max = bytes_max.unwrap_or(state.send_high_bytes - 1);
-                state.poll_room((key, bytes_max), waiter, waker)
-            });
-            flatten(polled)
-        })
-        .await
+    pub(super) fn room(&self, bytes_max: Option<usize>) -> Room {
+        Room::new(&self.owned, bytes_max)
     }
 
     pub(super) async fn with_data<F>(&self, mut parse: F) -> io::Result<usize>
@@ -206,7 +199,7 @@ pub(super) fn without_count<B>(sent: BufResult<usize, B>) -> BufResult<(), B> {
     sent.map(|(_, buf)| ((), buf))
 }
 
-fn flatten<T>(polled: io::Result<Poll<io::Result<T>>>) -> Poll<io::Result<T>> {
+pub(super) fn flatten<T>(polled: io::Result<Poll<io::Result<T>>>) -> Poll<io::Result<T>> {
     match polled {
         Ok(poll) => poll,
         Err(error) => Poll::Ready(Err(error)),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::connect::Connecting;
 use super::recv::{Parsed, Recv};
+use super::send_file::SendFile;
 use super::stream::{Socket, ip_address};
 use super::{Leases, Portable, ToAddress, options};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
@@ -308,8 +309,11 @@ impl TcpStream {
     ///
     /// # Errors
     /// The error of a send that failed.
-    pub async fn flush(&self) -> io::Result<()> {
-        self.socket.room(Some(0)).await
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what was queued is sent.
+    pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_> {
+        self.socket.room(Some(0))
     }
 
     /// Sends a range of a file, and gives how many bytes were sent: fewer if the file ends before.
@@ -319,11 +323,21 @@ impl TcpStream {
     /// # Errors
     /// Those of reading the file and of sending.
     ///
+    /// # Cancel safety
+    /// Dropping the future sends no further part; the part that is being sent then may still be
+    /// sent, and nobody is told how far it came. [`cancel`](OpExt::cancel) and
+    /// [`timeout`](OpExt::timeout) do tell: their error has it as
+    /// [`Cancelled::bytes_done`](crate::op::Cancelled::bytes_done).
+    ///
     /// # Kernel
     /// sendfile(2) for ranges that are in the page cache (cachestat(2), 6.5), because it copies
     /// nothing and cannot block then; `READ` and `SEND` for the rest.
-    pub async fn send_file(&self, file: &File, range: Range<u64>) -> io::Result<u64> {
-        super::send_file::send_file(&self.socket, file, range).await
+    pub fn send_file<'a>(
+        &'a self,
+        file: &'a File,
+        range: Range<u64>,
+    ) -> impl OpExt<Output = io::Result<u64>> + use<'a> {
+        SendFile::new(&self.socket, file, range)
     }
 
     /// Ends one direction or both.
@@ -377,6 +391,9 @@ impl TcpStream {
     ///
     /// # Errors
     /// With the stream given back: if bytes were received and not read yet, or a send is in flight.
+    ///
+    /// # Cancel safety
+    /// As [`into_portable`](Self::into_portable).
     pub async fn into_std(self) -> Result<std::net::TcpStream, BufError<Self>> {
         let detached = self.socket.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
@@ -403,7 +420,8 @@ impl TcpStream {
     /// With the stream given back: the error of a send that failed; use on a foreign core.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the stream.
+    /// Dropping the future drops the stream. It waits as long as [`flush`](Self::flush) does: await
+    /// that with a [`timeout`](OpExt::timeout) before, where a peer may not read.
     pub async fn into_portable(self) -> Result<Portable<Self>, BufError<Self>> {
         let parts = self.socket.into_parts().await;
         parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))

@@ -112,8 +112,8 @@ impl UnixStream {
     }
 
     /// As [`TcpStream::flush`](super::TcpStream::flush).
-    pub async fn flush(&self) -> io::Result<()> {
-        self.socket.room(Some(0)).await
+    pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_> {
+        self.socket.room(Some(0))
     }
 
     /// As [`TcpStream::shutdown`](super::TcpStream::shutdown).

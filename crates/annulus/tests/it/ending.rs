@@ -3,6 +3,7 @@
 
 mod chains;
 mod deadlines;
+mod files_to_sockets;
 mod seeds;
 mod streams;
 
