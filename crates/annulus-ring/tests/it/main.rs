@@ -11,6 +11,7 @@ mod ladder;
 mod ops;
 mod queues;
 mod registered;
+mod shared_buffers;
 mod sqpoll;
 mod support;
 mod waits;
