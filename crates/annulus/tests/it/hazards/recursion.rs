@@ -10,9 +10,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use annulus::runtime::Runtime;
-use annulus::sync::oneshot;
-use annulus::task::JoinHandle;
+use annulus::runtime::{Runtime, metrics};
+use annulus::sync::{Mutex, cross, oneshot};
+use annulus::task::{JoinHandle, JoinSet};
 
 use crate::cancel::yield_to_kernel;
 use crate::harness::{check, share_process};
@@ -97,6 +97,77 @@ fn a_runtime_ends_with_a_chain_of_waiting_tasks() {
         drop(last);
         let last = runtime.shutdown();
         assert_eq!((last.tasks, last.ops_in_flight), (0, 0));
+    });
+}
+
+#[test]
+fn a_chain_of_sets_that_own_each_other_is_dropped() {
+    on_a_small_stack(|| {
+        check(Runtime::builder(), async {
+            let mut last = JoinSet::new();
+            for _ in 0..LINKS {
+                let mut owner = JoinSet::new();
+                owner.spawn(async move {
+                    std::future::pending::<()>().await;
+                    drop(last);
+                });
+                last = owner;
+            }
+            yield_to_kernel().await?;
+            drop(last);
+            let none = || metrics().expect("a runtime runs").tasks == 0;
+            crate::cancel::until("all are gone", none).await
+        });
+    });
+}
+
+#[test]
+fn a_lock_goes_from_hand_to_hand() {
+    on_a_small_stack(|| {
+        check(Runtime::builder(), async {
+            let lock = Rc::new(Mutex::new(0));
+            let held = lock.lock().await;
+            let waiting: Vec<_> = (0..LINKS)
+                .map(|_| {
+                    let lock = lock.clone();
+                    // The next one is woken by the destructor of this one's guard.
+                    annulus::spawn(async move { *lock.lock().await += 1 })
+                })
+                .collect();
+            yield_to_kernel().await?;
+            drop(held);
+            for task in waiting {
+                task.await.expect("no panic");
+            }
+            assert_eq!(*lock.lock().await, LINKS);
+            Ok(())
+        });
+    });
+}
+
+#[test]
+fn a_channel_hands_on_from_task_to_task() {
+    on_a_small_stack(|| {
+        check(Runtime::builder(), async {
+            let (first, mut next) = cross::channel::<u32>(1);
+            for _ in 0..LINKS / 10 {
+                let (sender, receiver) = cross::channel(1);
+                let mut before = std::mem::replace(&mut next, receiver);
+                annulus::spawn(async move {
+                    while let Some(n) = before.recv().await {
+                        let _ = sender.send(n + 1).await;
+                    }
+                })
+                .detach();
+            }
+            yield_to_kernel().await?;
+            first.send(0).await.expect("all are there");
+            assert_eq!(next.recv().await, Some(LINKS / 10));
+            // The end goes through all of them, too.
+            drop(first);
+            assert_eq!(next.recv().await, None);
+            Ok(())
+        });
     });
 }
 
