@@ -19,30 +19,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use annulus::net::{ListenOptions, TcpListener, TcpStream};
-use annulus::runtime::{Cores, launch, stopping};
+use annulus::runtime::{Cores, Runtime, launch, stopping};
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7878".to_owned());
     let (listens, listening) = std::sync::mpsc::channel();
-    // The first core chooses the port if it is 0, and tells the others.
     let address: SocketAddr = address.parse().map_err(io::Error::other)?;
-    let launched = launch(Cores::All, move |core| {
+    // Chooses the port if it is 0, and says so if the address is taken.
+    let address = Runtime::new()?.block_on(async { listen(address)?.local_addr() })?;
+    let launched = launch(Cores::All, move |_core| {
         let listens = listens.clone();
         async move {
-            if core.index() > 0 {
-                stopping().await; // it serves what core 0 gives it
-                return Ok(());
-            }
-            let listener = listen(address)?;
-            let address = listener.local_addr()?;
-            for peer in &core.peers()[1..] {
-                drop(peer.spawn(move || async move { serve(listen(address)?).await }));
-            }
-            listens.send(address).map_err(io::Error::other)?;
-            serve(listener).await
+            let listener = listen(address);
+            listens.send(()).map_err(io::Error::other)?;
+            serve(listener?).await
         }
     })?;
-    println!("Listening on {}", listening.recv().map_err(io::Error::other)?);
+    for _core in launched.cores() {
+        listening.recv().map_err(io::Error::other)?;
+    }
+    println!("Listening on {address}");
     io::stdin().read_to_end(&mut Vec::new())?;
     for core in launched.shutdown(Duration::from_secs(1)) {
         core??;

@@ -30,3 +30,12 @@ fn cores_serves_on_every_core_and_stops_gracefully() -> io::Result<()> {
     assert!(server.end().success());
     Ok(())
 }
+
+#[test]
+fn cores_says_that_its_address_is_taken_and_ends() -> io::Result<()> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let (output, status) = Example::output("cores", &[address.as_ref()]);
+    assert!(output.is_empty() && !status.success(), "{output:?}, {status}");
+    Ok(())
+}
