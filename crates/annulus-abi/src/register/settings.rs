@@ -28,6 +28,83 @@ pub struct SyncCancel {
     pub pad2: [u64; 3],
 }
 
+impl SyncCancel {
+    /// No limit of time.
+    const FOR_EVER: Timespec = Timespec { sec: -1, nsec: -1 };
+
+    /// Cancels a request with this user data, however long that takes.
+    ///
+    /// ```
+    /// use annulus_abi::{CancelFlags, SyncCancel, Timespec};
+    ///
+    /// let reads = SyncCancel::of_fd(7).all().within(Timespec::from_nanos(1_000_000));
+    /// assert_eq!(reads.flags, CancelFlags::FD | CancelFlags::ALL);
+    /// ```
+    #[must_use]
+    pub const fn of_user_data(user_data: u64) -> Self {
+        Self { addr: user_data, ..Self::matching(CancelFlags::EMPTY) }
+    }
+
+    /// Cancels a request on this descriptor.
+    #[must_use]
+    pub const fn of_fd(fd: i32) -> Self {
+        Self { fd, ..Self::matching(CancelFlags::FD) }
+    }
+
+    /// Cancels a request on this slot of the fixed-file table.
+    #[must_use]
+    pub const fn of_slot(slot: u32) -> Self {
+        Self { fd: slot as i32, ..Self::matching(CancelFlags::FD.union(CancelFlags::FD_FIXED)) }
+    }
+
+    /// Cancels a request of this opcode. Since Linux 6.6.
+    #[must_use]
+    pub const fn of_op(opcode: Opcode) -> Self {
+        Self { opcode, ..Self::matching(CancelFlags::OP) }
+    }
+
+    /// Cancels every request, as [`all`](Self::all) does.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self::matching(CancelFlags::ANY)
+    }
+
+    /// Cancels all that match, not only the first; the call then counts them, and that there is
+    /// none is no error.
+    #[must_use]
+    pub const fn all(mut self) -> Self {
+        self.flags = self.flags.union(CancelFlags::ALL);
+        self
+    }
+
+    /// Matches this user data besides what else must match. Since Linux 6.6.
+    #[must_use]
+    pub const fn with_user_data(mut self, user_data: u64) -> Self {
+        self.addr = user_data;
+        self.flags = self.flags.union(CancelFlags::USERDATA);
+        self
+    }
+
+    /// Waits only so long for what was cancelled to be gone (ETIME).
+    #[must_use]
+    pub const fn within(mut self, time: Timespec) -> Self {
+        self.timeout = time;
+        self
+    }
+
+    const fn matching(flags: CancelFlags) -> Self {
+        Self {
+            addr: 0,
+            fd: -1,
+            flags,
+            timeout: Self::FOR_EVER,
+            opcode: Opcode(0),
+            pad: [0; 7],
+            pad2: [0; 3],
+        }
+    }
+}
+
 /// Busy-polling of network cards (`struct io_uring_napi`, 16 bytes), the argument of
 /// [`RegisterOp::NAPI`](crate::RegisterOp::NAPI) and
 /// [`UNREGISTER_NAPI`](crate::RegisterOp::UNREGISTER_NAPI). Since Linux 6.9.
