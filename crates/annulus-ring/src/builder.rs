@@ -280,8 +280,8 @@ const TRIAL_BGID: u16 = u16::MAX;
 fn try_buf_rings(ring: &mut Ring, mask: &Mask) {
     let trial = |ring: &mut Ring, flags: BufRegFlags| {
         // SAFETY: no buffer is ever put into this ring.
-        let buffers =
-            unsafe { ring.register_buf_ring(1, TRIAL_BGID, flags) }.map_err(Why::of_trial)?;
+        let buffers = unsafe { ring.register_buf_ring(1, TRIAL_BGID, flags) }
+            .map_err(|error| Why::of_trial(error.errno()))?;
         ring.unregister_buf_ring(buffers).map_err(|(_, errno)| Why::Refused(errno))
     };
     let buf_rings = if mask.buf_rings { Err(Why::Masked) } else { trial(ring, BufRegFlags::EMPTY) };

@@ -52,7 +52,7 @@ pub enum Privilege {
     NamespaceOnly,
     /// Not held.
     NotHeld,
-    /// `/proc/self/status` could not be read.
+    /// `/proc/thread-self/status` could not be read.
     Unknown,
 }
 
@@ -65,11 +65,11 @@ pub enum Privilege {
 pub struct Evidence {
     /// `/proc/sys/kernel/osrelease`: text for people, never parsed.
     pub kernel_release: Option<String>,
-    /// `Seccomp:` of `/proc/self/status`: 0 none, 1 strict, 2 a filter.
+    /// `Seccomp:` of `/proc/thread-self/status`: 0 none, 1 strict, 2 a filter.
     pub seccomp_mode: Option<u32>,
-    /// `Seccomp_filters:` of `/proc/self/status`: how many filters are stacked.
+    /// `Seccomp_filters:` of `/proc/thread-self/status`: how many filters are stacked.
     pub seccomp_filters: Option<u32>,
-    /// `CapEff:` of `/proc/self/status`: the effective capabilities, one bit each.
+    /// `CapEff:` of `/proc/thread-self/status`: the effective capabilities, one bit each.
     pub capabilities: Option<u64>,
     /// The file-system group and the supplementary groups of this process.
     pub groups: Option<Vec<u32>>,
@@ -114,7 +114,7 @@ impl Evidence {
             cpus_online: text("/sys/devices/system/cpu/online").map(|it| it.trim().to_owned()),
             ..Self::default()
         };
-        if let Some(status) = text("/proc/self/status") {
+        if let Some(status) = text("/proc/thread-self/status") {
             evidence.read_status(&status);
         }
         evidence

@@ -102,7 +102,7 @@ impl Ring {
     }
 
     #[inline]
-    fn wait_with(
+    pub(crate) fn wait_with(
         &mut self,
         want: u32,
         flags: EnterFlags,

@@ -60,6 +60,21 @@
 //! round, and the descriptor is registered with the thread. Any other refusal is a [`SetupError`]
 //! with cause, evidence and remedy.
 //!
+//! # Waiting
+//!
+//! [`Ring::submit_and_wait`] is what a loop needs: how many, and how long at most. [`Ring::wait`]
+//! takes a [`Wait`], which says everything that a kernel can be told: a point in time, a minimum
+//! time for a batch, a signal mask. A [`WaitRegion`] holds such descriptions in memory that the
+//! kernel reads without a copy.
+//!
+//! # Registrations
+//!
+//! Files, buffers, groups of buffers, an eventfd, credentials and settings are methods of [`Ring`],
+//! named after the kernel's words. Those that can say more than an error number fail with a
+//! [`RegisterError`]: what no kernel takes is refused before it is asked, a registration that this
+//! kernel lacks is named with the version that has it, and memory that cannot be locked with the
+//! limit. What needs no ring is in [`ringless`].
+//!
 //! # The seam
 //!
 //! All of this talks to [`Kernel`], a trait of calls and memory. [`Real`] is the real one; others
@@ -81,17 +96,23 @@ pub mod op;
 mod real;
 mod register;
 mod ring;
+pub mod ringless;
 mod setup_error;
 pub mod since;
 mod sq;
-// Public under loom, for the model in `tests/loom.rs`.
+mod wait;
+// Public under loom, for the models in `tests/loom.rs`.
+#[cfg(not(loom))]
+mod tail;
+#[cfg(loom)]
+pub mod tail;
 #[cfg(not(loom))]
 mod wakeup;
 #[cfg(loom)]
 pub mod wakeup;
 
 pub use address::SocketAddress;
-pub use buf_ring::BufRing;
+pub use buf_ring::{BufRing, BufRingSpec};
 pub use builder::Builder;
 pub use capabilities::{Capabilities, Mask, Missing, Unsupported, Version, What, Why};
 pub use cq::Completions;
@@ -101,7 +122,12 @@ pub use ladder::TaskWork;
 pub use memory::RingMemory;
 pub use op::{Op, Target};
 pub use real::Real;
+pub use register::{
+    BufferRange, BusyPoll, Clock, Filter, Personality, Refusal, RegisterError, RingFds, Tracking,
+    WaitRegion, ZcrxIfq, ZcrxSpec,
+};
 pub use ring::{Ring, SqFull};
 pub use setup_error::{Cause, SetupError, Stage};
+pub use wait::{Wait, WaitError};
 
 pub use annulus_abi as abi;

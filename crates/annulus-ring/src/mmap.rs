@@ -16,6 +16,7 @@ use std::{
 use annulus_abi::Errno;
 
 /// A mapping of this process, unmapped on drop.
+#[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
     bytes: usize,

@@ -38,7 +38,7 @@ pub struct Ring {
     pub(crate) wait_flags: EnterFlags,
     pub(crate) params: Params,
     capabilities: Capabilities,
-    memory: RingMemory,
+    pub(crate) memory: RingMemory,
     mask: Mask,
     enabled: bool,
     owner: u32,

@@ -111,7 +111,7 @@ fn a_group_is_registered_once_and_removed_once() {
     };
     // SAFETY: nothing is put into it, and it is not registered.
     let again = unsafe { ring.register_buf_ring(4, BGID, BufRegFlags::EMPTY) };
-    assert_eq!(again.err(), Some(Errno(libc::EEXIST)));
+    assert_eq!(again.unwrap_err().errno(), Errno(libc::EEXIST));
     ring.unregister_buf_ring(group).unwrap();
     // SAFETY: kept until it is unregistered.
     let group = unsafe { ring.register_buf_ring(1, BGID, BufRegFlags::EMPTY) }.unwrap();
