@@ -15,7 +15,7 @@ use annulus_abi::{
     RegisterOp,
 };
 
-use crate::{Kernel, Refusal, RegisterError, Ring, mmap::Mapping, tail};
+use crate::{CqeShape, Kernel, Refusal, RegisterError, Ring, SqeShape, mmap::Mapping, tail};
 
 /// A registered group of provided buffers.
 ///
@@ -202,7 +202,7 @@ impl core::fmt::Debug for BufRing {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Registers an empty ring of `entries` (a power of two, at most 32768) as group `bgid`.
     ///
     /// # Errors

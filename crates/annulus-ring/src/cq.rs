@@ -10,29 +10,32 @@
 
 use core::{iter::FusedIterator, sync::atomic::Ordering};
 
-use annulus_abi::{Cqe, Params};
+use annulus_abi::{Cqe, Cqe32, Params};
 
-use crate::memory::{RingMemory, Word};
+use crate::{
+    memory::{RingMemory, Word},
+    shape::CqeShape,
+};
 
 /// The user side of a completion ring.
-pub(crate) struct Cq {
+pub(crate) struct Cq<C: CqeShape = Cqe> {
     /// The next entry to be reaped.
     head: u32,
     /// The kernel's tail at the last look; never behind `head`.
     seen: u32,
     mask: u32,
-    cqes: *const Cqe,
+    slots: *const C::Slot,
     shared_head: Word,
     shared_tail: Word,
     shared_overflow: Word,
     _memory: RingMemory,
 }
 
-impl Cq {
+impl<C: CqeShape> Cq<C> {
     /// The queue in `memory`, starting where its indices stand.
     ///
     /// # Safety
-    /// * `params` describe `memory`, and no other `Cq` works on it.
+    /// * `params` describe `memory`, are of the shape `C`, and no other `Cq` works on it.
     pub(crate) unsafe fn new(memory: &RingMemory, params: &Params) -> Self {
         let ring = memory.cq_ring();
         let at = &params.cq_off;
@@ -40,14 +43,14 @@ impl Cq {
         let [shared_head, shared_tail, shared_overflow] =
             [at.head, at.tail, at.overflow].map(|offset| unsafe { Word::at(ring, offset) });
         // SAFETY: the entries start within the ring.
-        let cqes = unsafe { ring.add(at.cqes as usize) };
+        let slots = unsafe { ring.add(at.cqes as usize) };
         // ORDERING: relaxed; only this side writes the head.
         let head = shared_head.load(Ordering::Relaxed);
         Self {
             head,
             seen: head,
             mask: params.cq_entries - 1,
-            cqes: cqes.as_ptr().cast(),
+            slots: slots.as_ptr().cast(),
             shared_head,
             shared_tail,
             shared_overflow,
@@ -55,22 +58,37 @@ impl Cq {
         }
     }
 
-    /// How many completions can be reaped now.
+    /// Goes on in other memory, into which the kernel has moved the queue, with the same indices.
+    ///
+    /// # Safety
+    /// * As for [`new`](Self::new).
+    pub(crate) unsafe fn move_to(&mut self, memory: &RingMemory, params: &Params) {
+        let head = self.head;
+        // SAFETY: the caller says so.
+        *self = unsafe { Self::new(memory, params) };
+        self.head = head;
+        self.seen = head;
+        self.publish();
+    }
+
+    /// How many slots hold something to be reaped now: with uniform shapes, completions.
     #[inline]
     pub(crate) fn ready(&self) -> u32 {
         self.kernel_tail().wrapping_sub(self.head)
     }
 
     /// The oldest completion, which stays in the queue.
-    pub(crate) fn peek(&self) -> Option<Cqe> {
-        if self.ready() == 0 {
-            return None;
-        }
-        // SAFETY: `head` is before the tail that was just acquired.
-        Some(unsafe { self.read(self.head) })
+    pub(crate) fn peek(&self) -> Option<C> {
+        self.peeked().next()
     }
 
-    /// Looks at what is ready now, for [`next_seen`](Self::next_seen), and says how many they are.
+    /// All completions that are ready now, which stay in the queue.
+    pub(crate) fn peeked(&self) -> Peeked<'_, C> {
+        Peeked { cq: self, at: self.head, tail: self.kernel_tail() }
+    }
+
+    /// Looks at what is ready now, for [`next_seen`](Self::next_seen), and says how many slots that
+    /// are.
     #[inline]
     pub(crate) fn look(&mut self) -> u32 {
         self.seen = self.kernel_tail();
@@ -80,23 +98,24 @@ impl Cq {
     /// Takes the oldest completion that was there at the last look. After the last one the slots go
     /// back to the kernel.
     #[inline]
-    pub(crate) fn next_seen(&mut self) -> Option<Cqe> {
-        if self.head == self.seen {
+    pub(crate) fn next_seen(&mut self) -> Option<C> {
+        let head = self.head;
+        if head == self.seen {
             self.publish();
             return None;
         }
         // SAFETY: `head` is before `seen`, a tail that was acquired.
-        let cqe = unsafe { self.read(self.head) };
-        self.head = self.head.wrapping_add(1);
-        if self.head % PUBLISH_EVERY == 0 {
+        let (cqe, steps) = unsafe { C::first(self.slots, self.mask, head, self.seen) };
+        self.head = head.wrapping_add(steps);
+        if C::gives_back(head, self.head) || cqe.is_none() {
             self.publish();
         }
-        Some(cqe)
+        cqe
     }
 
     /// All completions that are ready now.
     #[inline]
-    pub(crate) fn completions(&mut self) -> Completions<'_> {
+    pub(crate) fn completions(&mut self) -> Completions<'_, C> {
         self.look();
         Completions { cq: self }
     }
@@ -114,24 +133,12 @@ impl Cq {
         self.shared_tail.load(Ordering::Acquire)
     }
 
+    /// Gives the slots of all reaped completions back to the kernel.
     #[inline]
-    fn publish(&self) {
+    pub(crate) fn publish(&self) {
         // ORDERING: release pairs with the kernel's acquire of the head: our copies were made
         // before.
         self.shared_head.store(self.head, Ordering::Release);
-    }
-
-    /// Copies the entry at a free-running index.
-    ///
-    /// # Safety
-    /// * `index` is in `head..tail`, for a tail that was acquired.
-    #[inline]
-    unsafe fn read(&self, index: u32) -> Cqe {
-        // SAFETY: the masked index is within the ring's entries.
-        let cqe = unsafe { self.cqes.add((index & self.mask) as usize) };
-        // SAFETY: the kernel filled this entry before it published the tail, and leaves it alone
-        // until the head passes it. Any bytes are a `Cqe`.
-        unsafe { cqe.read() }
     }
 }
 
@@ -139,41 +146,77 @@ impl Cq {
 ///
 /// Each is copied out and counts as reaped. The slots go back to the kernel when the iterator is
 /// dropped, and after each 256 of a longer batch. What is not taken stays in the queue.
-pub struct Completions<'ring> {
-    cq: &'ring mut Cq,
+pub struct Completions<'ring, C: CqeShape = Cqe> {
+    cq: &'ring mut Cq<C>,
 }
 
-/// A long batch publishes the head after so many completions.
-const PUBLISH_EVERY: u32 = 256;
-
-impl Iterator for Completions<'_> {
-    type Item = Cqe;
+impl<C: CqeShape> Iterator for Completions<'_, C> {
+    type Item = C;
 
     #[inline]
-    fn next(&mut self) -> Option<Cqe> {
+    fn next(&mut self) -> Option<C> {
         self.cq.next_seen()
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.cq.seen.wrapping_sub(self.cq.head) as usize;
-        (left, Some(left))
+        (if C::UNIFORM { left } else { 0 }, Some(left))
     }
 }
 
-impl ExactSizeIterator for Completions<'_> {}
-impl FusedIterator for Completions<'_> {}
+impl ExactSizeIterator for Completions<'_, Cqe> {}
+impl ExactSizeIterator for Completions<'_, Cqe32> {}
+impl<C: CqeShape> FusedIterator for Completions<'_, C> {}
 
-impl Drop for Completions<'_> {
+impl<C: CqeShape> Drop for Completions<'_, C> {
     #[inline]
     fn drop(&mut self) {
         self.cq.publish();
     }
 }
 
-impl core::fmt::Debug for Completions<'_> {
+impl<C: CqeShape> core::fmt::Debug for Completions<'_, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Completions").field("left", &self.len()).finish()
+        f.debug_struct("Completions").field("left", &self.size_hint().1).finish()
+    }
+}
+
+/// The completions that are ready, oldest first; they stay in the queue.
+///
+/// They can be reaped afterwards, as many as were looked at, with
+/// [`Ring::advance`](crate::Ring::advance).
+pub struct Peeked<'ring, C: CqeShape = Cqe> {
+    cq: &'ring Cq<C>,
+    at: u32,
+    tail: u32,
+}
+
+impl<C: CqeShape> Iterator for Peeked<'_, C> {
+    type Item = C;
+
+    fn next(&mut self) -> Option<C> {
+        if self.at == self.tail {
+            return None;
+        }
+        // SAFETY: `at` is between the head, which nobody moves meanwhile, and a tail that was
+        // acquired.
+        let (cqe, steps) = unsafe { C::first(self.cq.slots, self.cq.mask, self.at, self.tail) };
+        self.at = self.at.wrapping_add(steps);
+        cqe
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.tail.wrapping_sub(self.at) as usize;
+        (if C::UNIFORM { left } else { 0 }, Some(left))
+    }
+}
+
+impl<C: CqeShape> FusedIterator for Peeked<'_, C> {}
+
+impl<C: CqeShape> core::fmt::Debug for Peeked<'_, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Peeked").field("left", &self.size_hint().1).finish()
     }
 }
 

@@ -89,6 +89,9 @@ pub struct Evidence {
     pub security_modules: Option<Vec<String>>,
     /// `/sys/devices/system/cpu/online`: a list of CPUs such as `0-3,8`.
     pub cpus_online: Option<String>,
+    /// `/proc/self/fd/N` of the ring that was to be attached to: `anon_inode:[io_uring]` if it is
+    /// one.
+    pub attached: Option<String>,
 }
 
 const CAP_IPC_LOCK: u32 = 14;
@@ -183,6 +186,20 @@ impl Evidence {
     #[must_use]
     pub fn facts(&self) -> Vec<Fact> {
         fact::facts(self)
+    }
+
+    /// Whether a ring that was asked for like this names no ring to attach to.
+    pub(crate) fn attaches_to_no_ring(&self, asked: &Params) -> bool {
+        asked.flags.contains(SetupFlags::ATTACH_WQ)
+            && self.attached.as_deref() != Some("anon_inode:[io_uring]")
+    }
+
+    /// Looks at what `asked` names as the ring to attach to.
+    pub(crate) fn note_attached(&mut self, asked: &Params) {
+        if asked.flags.contains(SetupFlags::ATTACH_WQ) {
+            let link = fs::read_link(format!("/proc/self/fd/{}", asked.wq_fd));
+            self.attached = link.ok().map(|target| target.to_string_lossy().into_owned());
+        }
     }
 
     fn privilege(&self, capability: u32) -> Privilege {

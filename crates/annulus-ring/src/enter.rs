@@ -15,9 +15,9 @@
 
 use annulus_abi::{EnterFlags, Errno, GetEventsArg, SetupFlags, SqFlags, Timespec};
 
-use crate::{Enter, Kernel, Ring};
+use crate::{CqeShape, Enter, Kernel, Ring, SqeShape};
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Gives all pushed entries to the kernel and runs what task work there is. Does not wait.
     ///
     /// Returns the number of entries consumed (given to the submission thread, with `SQPOLL`).
@@ -25,7 +25,9 @@ impl Ring {
     ///
     /// # Errors
     /// EAGAIN (no memory for a request), EBUSY (reap first), EBADR (completions were lost), EBADFD
-    /// (the ring is disabled), and what else io_uring_enter(2) says.
+    /// (the ring is disabled), EEXIST (another thread is the single issuer), and what else
+    /// io_uring_enter(2) says; [`RingError`](crate::RingError) has words for them.
+    #[doc(alias = "io_uring_submit")]
     #[inline]
     pub fn submit(&mut self) -> Result<u32, Errno> {
         if self.is_sqpoll() {
@@ -56,6 +58,8 @@ impl Ring {
     ///
     /// # Errors
     /// EINTR, and as [`submit`](Self::submit). If only some entries are consumed there is no wait.
+    #[doc(alias = "io_uring_submit_and_wait")]
+    #[doc(alias = "io_uring_submit_and_wait_timeout")]
     #[inline]
     pub fn submit_and_wait(&mut self, want: u32, timeout_ns: Option<u64>) -> Result<u32, Errno> {
         let Some(timeout_ns) = timeout_ns else {
@@ -77,11 +81,29 @@ impl Ring {
         self.wait_with(want, flags, (arg.cast(), size_of::<GetEventsArg>()))
     }
 
+    /// Runs task work that waits and flushes completions that have overflowed, as far as there is
+    /// room. Submits nothing and waits for nothing.
+    ///
+    /// # Errors
+    /// As io_uring_enter(2).
+    #[doc(alias = "io_uring_get_events")]
+    pub fn flush(&mut self) -> Result<(), Errno> {
+        self.enter(Enter {
+            to_submit: 0,
+            min_complete: 0,
+            flags: EnterFlags::GETEVENTS,
+            arg: core::ptr::null(),
+            arg_bytes: 0,
+        })
+        .map(drop)
+    }
+
     /// Waits until the submission thread has made room in a full queue (`SQ_WAIT`, since 5.10).
     /// Returns at once without `SQPOLL`.
     ///
     /// # Errors
     /// As io_uring_enter(2).
+    #[doc(alias = "io_uring_sqring_wait")]
     pub fn wait_for_sq_space(&mut self) -> Result<(), Errno> {
         if !self.is_sqpoll() || self.sq.space_left() > 0 {
             return Ok(());

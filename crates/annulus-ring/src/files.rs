@@ -13,7 +13,7 @@ use annulus_abi::{
 };
 
 use crate::{
-    Kernel, RegisterError, Ring,
+    CqeShape, Kernel, RegisterError, Ring, SqeShape,
     register::buffers::{address, counted},
 };
 
@@ -22,7 +22,7 @@ pub const EMPTY_SLOT: RawFd = -1;
 /// In [`Ring::update_files`]: leaves the slot as it is.
 pub const SAME_SLOT: RawFd = -2;
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Registers a table of empty slots.
     ///
     /// # Errors

@@ -77,6 +77,24 @@ pub unsafe trait Kernel {
     /// Undoes [`register_ring`](Self::register_ring), on the same thread. Does nothing by default.
     fn unregister_ring(&mut self) {}
 
+    /// Closes the ring's descriptor, which is used through its registered twin only from now on.
+    ///
+    /// # Errors
+    /// EINVAL without such a twin, which is the default; EBADF if it is closed already.
+    fn close_ring_fd(&mut self) -> Result<(), Errno> {
+        Err(Errno(libc::EINVAL))
+    }
+
+    /// Maps the queues of the ring anew, after `IORING_REGISTER_RESIZE_RINGS` has moved them and
+    /// described them by `params`.
+    ///
+    /// # Errors
+    /// As mmap(2); ENOSYS where nothing can be resized, which is the default.
+    fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
+        let _ = params;
+        Err(Errno(libc::ENOSYS))
+    }
+
     /// Waits until the ring is readable (poll(2) on its descriptor): the timed wait of kernels
     /// without `EXT_ARG`.
     ///
@@ -264,6 +282,14 @@ unsafe impl Kernel for AnyKernel {
 
     fn unregister_ring(&mut self) {
         forward!(self.unregister_ring())
+    }
+
+    fn close_ring_fd(&mut self) -> Result<(), Errno> {
+        forward!(self.close_ring_fd())
+    }
+
+    fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
+        forward!(self.remap(params))
     }
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {

@@ -29,7 +29,10 @@ pub(crate) struct Wish {
     pub(crate) sqpoll: bool,
     pub(crate) sqpoll_cpu: bool,
     pub(crate) clamp: bool,
+    /// What no rung may have: masked, or not wanted.
     pub(crate) masked: SetupFlags,
+    /// What every rung must have: there is nothing to fall back to.
+    pub(crate) demanded: SetupFlags,
 }
 
 impl Wish {
@@ -83,7 +86,7 @@ impl Wish {
         if self.sqpoll && self.sqpoll_cpu {
             base |= SetupFlags::SQ_AFF;
         }
-        base.without(self.masked)
+        base.without(self.masked) | self.demanded
     }
 
     /// A style without its masked flags, or `None` if it is nothing without them.

@@ -74,16 +74,30 @@
 //! [`RegisterError`]: what no kernel takes is refused before it is asked, a registration that this
 //! kernel lacks is named with the version that has it, and memory that cannot be locked with the
 //! limit. What needs no ring is in [`ringless`].
+//! # Other rings
+//!
+//! [`Builder`] lists every choice with its setup flag. Choices that exclude one another are refused
+//! before the kernel is asked, by [`Conflict`], which names both. Entries of other sizes are other
+//! types of ring, so that none of them costs the ordinary one anything: `Ring<Sqe128, Cqe32>`, see
+//! [`SqeShape`] and [`CqeShape`]. A ring can live in memory of the application ([`Pages`]), be
+//! restricted ([`Restrictions`]), go on without a descriptor ([`Ring::close_fd`]), and change its
+//! size ([`Ring::resize`]).
+//!
+//! Methods of a ring answer the kernel's [`Errno`](abi::Errno); [`RingError`] says in words what it
+//! means and what to do.
 //!
 //! # The seam
 //!
 //! All of this talks to [`Kernel`], a trait of calls and memory. [`Real`] is the real one; others
 //! can be given to [`Builder::kernel`], and then the same queues run against them.
 
+#![deny(missing_debug_implementations)]
+
 mod address;
 mod buf_ring;
 mod builder;
 mod capabilities;
+mod conflict;
 mod cq;
 pub mod diagnose;
 mod enter;
@@ -93,11 +107,16 @@ mod ladder;
 mod memory;
 mod mmap;
 pub mod op;
+mod pages;
 mod real;
 mod register;
+mod resize;
+mod restrictions;
 mod ring;
+mod ring_error;
 pub mod ringless;
 mod setup_error;
+mod shape;
 pub mod since;
 mod sq;
 mod wait;
@@ -115,19 +134,26 @@ pub use address::SocketAddress;
 pub use buf_ring::{BufRing, BufRingSpec};
 pub use builder::Builder;
 pub use capabilities::{Capabilities, Mask, Missing, Unsupported, Version, What, Why};
-pub use cq::Completions;
+pub use conflict::Conflict;
+pub use cq::{Completions, Peeked};
 pub use files::{EMPTY_SLOT, SAME_SLOT};
 pub use kernel::{AnyKernel, Enter, Kernel};
 pub use ladder::TaskWork;
 pub use memory::RingMemory;
 pub use op::{Op, Target};
+pub use pages::{Pages, PagesError};
 pub use real::Real;
 pub use register::{
     BufferRange, BusyPoll, Clock, Filter, Personality, Refusal, RegisterError, RingFds, Tracking,
     WaitRegion, ZcrxIfq, ZcrxSpec,
 };
+pub use resize::ResizeError;
+pub use restrictions::Restrictions;
 pub use ring::{Ring, SqFull};
+pub use ring_error::RingError;
 pub use setup_error::{Cause, SetupError, Stage};
+pub use shape::{CqeMixed, CqeShape, SqeMixed, SqeShape};
+pub use sq::Reservation;
 pub use wait::{Wait, WaitError};
 
 pub use annulus_abi as abi;

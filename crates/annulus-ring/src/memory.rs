@@ -54,7 +54,8 @@ impl RingMemory {
     /// `params` where things are: for kernels that live in user space, and for tests.
     ///
     /// The masks and sizes are filled in; indices start at 0. The index array is there unless
-    /// `params.flags` contains [`SetupFlags::NO_SQARRAY`].
+    /// `params.flags` contains [`SetupFlags::NO_SQARRAY`], and entries are as large as
+    /// [`SetupFlags::SQE128`] and [`SetupFlags::CQE32`] say.
     ///
     /// # Panics
     /// If a size is zero or not a power of two.
@@ -87,9 +88,10 @@ impl RingMemory {
             cqes: 4 * LINE,
             ..CqOffsets::default()
         };
-        let cqe_bytes = params.cq_entries as usize * size_of::<Cqe>();
+        let cqe_bytes = params.cq_entries as usize * slot_bytes::<Cqe>(params, SetupFlags::CQE32);
         let sqes_at = cq_ring_at as usize + 4 * LINE as usize + cqe_bytes;
-        let bytes = sqes_at + params.sq_entries as usize * size_of::<Sqe>();
+        let sqe_bytes = slot_bytes::<Sqe>(params, SetupFlags::SQE128);
+        let bytes = sqes_at + params.sq_entries as usize * sqe_bytes;
 
         let allocation = Allocation::zeroed(bytes, LINE as usize);
         let sq_ring = allocation.start;
@@ -122,10 +124,14 @@ impl RingMemory {
         self.cq_ring
     }
 
-    /// The first submission entry.
+    /// The first submission entry (twice as large with [`SetupFlags::SQE128`]).
     #[must_use]
     pub fn sqes(&self) -> NonNull<Sqe> {
         self.sqes
+    }
+
+    pub(crate) fn set_fd(&mut self, fd: RawFd) {
+        self.fd = fd;
     }
 
     fn write_sizes(&self, params: &Params) {
@@ -148,6 +154,11 @@ impl core::fmt::Debug for RingMemory {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("RingMemory").field("fd", &self.fd).finish_non_exhaustive()
     }
+}
+
+/// Bytes of one place in a queue: those of a `T`, or twice as many if `doubled` was granted.
+pub(crate) fn slot_bytes<T>(params: &Params, doubled: SetupFlags) -> usize {
+    if params.flags.contains(doubled) { 2 * size_of::<T>() } else { size_of::<T>() }
 }
 
 /// Bytes of a cache line: words that different sides write are kept this far apart.

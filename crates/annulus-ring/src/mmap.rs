@@ -35,6 +35,13 @@ impl Mapping {
         Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0, bytes)
     }
 
+    /// Maps `bytes` of zeroed private memory of huge pages, of 2 MiB where there are several sizes;
+    /// `bytes` is a multiple of that.
+    pub(crate) fn huge(bytes: usize) -> Result<Self, Errno> {
+        let huge = libc::MAP_HUGETLB | libc::MAP_HUGE_2MB;
+        Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | huge, -1, 0, bytes)
+    }
+
     /// Where it starts.
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.start

@@ -21,7 +21,7 @@ use annulus_abi::{
     RingFdUpdate, SetupFlags, Sqe,
 };
 
-use crate::{Enter, Kernel, RingMemory, SocketAddress, mmap::Mapping};
+use crate::{Enter, Kernel, Pages, RingMemory, SocketAddress, memory::slot_bytes, mmap::Mapping};
 
 /// The real kernel, for one ring, on one thread: neither `Send` nor `Sync`.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Real {
     fd: Option<OwnedFd>,
     features: Features,
     registered: Option<Registered>,
+    /// For the next setup with `NO_MMAP`.
+    pages: Option<Pages>,
     /// What `enter` is called with: the descriptor, or the registered index and its flag.
     enter_fd: u32,
     enter_flags: EnterFlags,
@@ -54,6 +56,7 @@ impl Real {
             fd: None,
             features: Features::EMPTY,
             registered: None,
+            pages: None,
             enter_fd: u32::MAX,
             enter_flags: EnterFlags::EMPTY,
             register_fd: u32::MAX,
@@ -70,12 +73,27 @@ impl Real {
         self.register_bit = 0;
     }
 
-    fn plain_register(&self, op: RegisterOp, update: &mut RingFdUpdate) -> Result<u32, Errno> {
-        let fd = self.fd.as_ref().ok_or(Errno(libc::EBADF))?.as_raw_fd();
+    fn use_registered(&mut self, index: u32) {
+        self.enter_fd = index;
+        self.enter_flags = EnterFlags::REGISTERED_RING;
+        if self.features.contains(Features::REG_REG_RING) {
+            self.register_fd = index;
+            self.register_bit = RegisterOp::USE_REGISTERED_RING;
+        }
+        self.registered = Some(Registered { index, owner: process::id() });
+    }
+
+    /// The memory for a setup with `NO_MMAP`, which this kernel would otherwise allocate itself.
+    pub(crate) fn bring(&mut self, pages: Pages) {
+        self.pages = Some(pages);
+    }
+
+    fn ring_fds(&self, op: RegisterOp, update: &mut RingFdUpdate) -> Result<u32, Errno> {
         let update: *mut RingFdUpdate = update;
+        let arg = update.cast();
         // SAFETY: both ring-descriptor operations take an array of updates, here of one, and only
         // for the duration of the call.
-        unsafe { annulus_abi::register(fd as u32, op.0, update.cast(), 1) }
+        unsafe { annulus_abi::register(self.register_fd, op.0 | self.register_bit, arg, 1) }
     }
 }
 
@@ -94,21 +112,34 @@ impl Drop for Real {
 // SAFETY: the kernel maps the rings as it says, and keeps io_uring's protocol.
 unsafe impl Kernel for Real {
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
-        if self.fd.is_some() {
+        if self.fd.is_some() || self.registered.is_some() {
             return Err(Errno(libc::EBUSY));
         }
-        if params.flags.contains(SetupFlags::NO_MMAP) {
-            return Err(Errno(libc::EINVAL));
+        let lent = params.flags.contains(SetupFlags::NO_MMAP);
+        if lent {
+            let pages = self.pages.as_ref().ok_or(Errno(libc::EINVAL))?;
+            pages.place(entries, params).map_err(|_| Errno(libc::EFAULT))?;
         }
-        // SAFETY: without NO_MMAP the parameters hold no address.
-        let fd = unsafe { annulus_abi::setup(entries, params) }?;
-        // SAFETY: the kernel just made this descriptor, and nobody else knows it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let memory = map(&fd, params)?;
-        self.fd = Some(fd);
+        // SAFETY: with NO_MMAP the parameters hold the addresses of memory that is large enough and
+        // stays, as `RingMemory` keeps it; otherwise none.
+        let number = unsafe { annulus_abi::setup(entries, params) }?;
         self.features = params.features;
-        self.use_descriptor();
-        Ok(memory)
+        if params.flags.contains(SetupFlags::REGISTERED_FD_ONLY) {
+            self.use_registered(number as u32);
+        } else {
+            // SAFETY: the kernel just made this descriptor, and nobody else knows it.
+            self.fd = Some(unsafe { OwnedFd::from_raw_fd(number) });
+            self.use_descriptor();
+        }
+        let fd = self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let memory = match self.pages.take() {
+            Some(pages) if lent => Ok(pages.into_memory(fd, params)),
+            _ => self.map(params),
+        };
+        if memory.is_err() {
+            self.fd = None;
+        }
+        memory
     }
 
     #[inline]
@@ -136,14 +167,8 @@ unsafe impl Kernel for Real {
         }
         let fd = self.fd.as_ref().ok_or(Errno(libc::EBADF))?.as_raw_fd();
         let mut update = RingFdUpdate { offset: u32::MAX, resv: 0, data: fd as u64 };
-        self.plain_register(RegisterOp::RING_FDS, &mut update)?;
-        self.enter_fd = update.offset;
-        self.enter_flags = EnterFlags::REGISTERED_RING;
-        if self.features.contains(Features::REG_REG_RING) {
-            self.register_fd = update.offset;
-            self.register_bit = RegisterOp::USE_REGISTERED_RING;
-        }
-        self.registered = Some(Registered { index: update.offset, owner: process::id() });
+        self.ring_fds(RegisterOp::RING_FDS, &mut update)?;
+        self.use_registered(update.offset);
         Ok(())
     }
 
@@ -151,13 +176,29 @@ unsafe impl Kernel for Real {
         let Some(registered) = self.registered.take() else {
             return;
         };
-        self.use_descriptor();
+        // The index itself serves for its own removal, where it can: the descriptor may be closed.
         // A forked child has no table of its own: there is nothing to remove there.
         if registered.owner == process::id() {
             let mut update = RingFdUpdate { offset: registered.index, resv: 0, data: 0 };
-            let removed = self.plain_register(RegisterOp::UNREGISTER_RING_FDS, &mut update);
+            let removed = self.ring_fds(RegisterOp::UNREGISTER_RING_FDS, &mut update);
             debug_assert!(removed.is_ok(), "the registering thread removes its index");
         }
+        self.use_descriptor();
+    }
+
+    fn close_ring_fd(&mut self) -> Result<(), Errno> {
+        if self.fd.is_none() {
+            return Err(Errno(libc::EBADF));
+        }
+        if self.register_bit == 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        self.fd = None;
+        Ok(())
+    }
+
+    fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
+        self.map(params)
     }
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
@@ -301,25 +342,32 @@ fn check(result: i32) -> Result<i32, Errno> {
     if result < 0 { Err(Errno::last()) } else { Ok(result) }
 }
 
-/// Maps what `params` describe. One mapping holds both rings where the kernel says so (since 5.4).
-fn map(fd: &OwnedFd, params: &Params) -> Result<RingMemory, Errno> {
-    let array_entries =
-        if params.flags.contains(SetupFlags::NO_SQARRAY) { 0 } else { params.sq_entries as usize };
-    let sq_bytes = params.sq_off.array as usize + array_entries * size_of::<u32>();
-    let cq_bytes = params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Cqe>();
-    let sqes_bytes = params.sq_entries as usize * size_of::<Sqe>();
+impl Real {
+    /// Maps what `params` describe. One mapping holds both rings where the kernel says so (since
+    /// 5.4).
+    fn map(&self, params: &Params) -> Result<RingMemory, Errno> {
+        let fd = self.fd.as_ref().ok_or(Errno(libc::EBADF))?;
+        let no_array = params.flags.contains(SetupFlags::NO_SQARRAY);
+        let (sq_entries, cq_entries) = (params.sq_entries as usize, params.cq_entries as usize);
+        let array_bytes = if no_array { 0 } else { sq_entries * size_of::<u32>() };
+        let sq_bytes = params.sq_off.array as usize + array_bytes;
+        let cqe_bytes = slot_bytes::<Cqe>(params, SetupFlags::CQE32);
+        let cq_bytes = params.cq_off.cqes as usize + cq_entries * cqe_bytes;
+        let sqes_bytes = sq_entries * slot_bytes::<Sqe>(params, SetupFlags::SQE128);
 
-    let single = params.features.contains(Features::SINGLE_MMAP);
-    let ring_bytes = if single { sq_bytes.max(cq_bytes) } else { sq_bytes };
-    let rings = Mapping::of_ring(fd.as_fd(), MMAP_SQ_RING, ring_bytes)?;
-    let cq =
-        if single { None } else { Some(Mapping::of_ring(fd.as_fd(), MMAP_CQ_RING, cq_bytes)?) };
-    let sqes = Mapping::of_ring(fd.as_fd(), MMAP_SQES, sqes_bytes)?;
+        let single = params.features.contains(Features::SINGLE_MMAP);
+        let ring_bytes = if single { sq_bytes.max(cq_bytes) } else { sq_bytes };
+        let rings = Mapping::of_ring(fd.as_fd(), MMAP_SQ_RING, ring_bytes)?;
+        let cq =
+            if single { None } else { Some(Mapping::of_ring(fd.as_fd(), MMAP_CQ_RING, cq_bytes)?) };
+        let sqes = Mapping::of_ring(fd.as_fd(), MMAP_SQES, sqes_bytes)?;
 
-    let sq_start = rings.start();
-    let cq_start: NonNull<u8> = cq.as_ref().map_or(sq_start, Mapping::start);
-    let sqes_start = sqes.start().cast::<Sqe>();
-    let keep: Arc<dyn Any + Send + Sync> = Arc::new((rings, cq, sqes));
-    // SAFETY: the mappings are as large as the offsets reach, page-aligned, and owned by `keep`.
-    Ok(unsafe { RingMemory::new(fd.as_raw_fd(), sq_start, cq_start, sqes_start, keep) })
+        let sq_start = rings.start();
+        let cq_start: NonNull<u8> = cq.as_ref().map_or(sq_start, Mapping::start);
+        let sqes_start = sqes.start().cast::<Sqe>();
+        let keep: Arc<dyn Any + Send + Sync> = Arc::new((rings, cq, sqes));
+        // SAFETY: the mappings are as large as the offsets reach, page-aligned, and owned by
+        // `keep`.
+        Ok(unsafe { RingMemory::new(fd.as_raw_fd(), sq_start, cq_start, sqes_start, keep) })
+    }
 }

@@ -46,9 +46,9 @@ pub use region::WaitRegion;
 pub use ring_fds::RingFds;
 pub use zcrx::{ZcrxIfq, ZcrxSpec};
 
-use crate::{AnyKernel, Kernel, Ring};
+use crate::{AnyKernel, CqeShape, Kernel, Ring, SqeShape};
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// The kernel's list of operations (`IORING_REGISTER_PROBE`), whatever a mask hides.
     ///
     /// # Errors

@@ -11,11 +11,13 @@
 use core::marker::PhantomData;
 use std::{fmt, io, os::fd::RawFd, process};
 
-use annulus_abi::{Cqe, EnterFlags, Opcode, Params, SetupFlags, SqFlags, Sqe, SqeFlags};
+use annulus_abi::{
+    Cqe, EnterFlags, Errno, Opcode, Params, SetupFlags, SqFlags, Sqe, Sqe128, SqeFlags,
+};
 
 use crate::{
-    AnyKernel, Capabilities, Completions, Kernel, Mask, RingMemory, SetupError, cq::Cq, op::Op,
-    sq::Sq,
+    AnyKernel, Capabilities, Completions, CqeShape, Kernel, Mask, Peeked, Reservation, RingMemory,
+    SetupError, SqeMixed, SqeShape, cq::Cq, op::Op, sq::Sq,
 };
 
 /// One io_uring: a submission queue, a completion queue, and the kernel between them.
@@ -26,19 +28,26 @@ use crate::{
 /// Dropping it closes the ring, and that is *not* a barrier: requests in flight may still read and
 /// write their memory afterwards. Cancel and reap them first.
 ///
+/// `S` and `C` are the sizes of submissions and completions. Without them it is an ordinary ring,
+/// of 64 and 16 bytes; [`Builder::build_as`](crate::Builder::build_as) makes the others.
+///
 /// ```compile_fail
 /// fn send<T: Send>(_: T) {}
 /// send(annulus_ring::Ring::new(8).unwrap());
 /// ```
-pub struct Ring {
-    pub(crate) sq: Sq,
-    pub(crate) cq: Cq,
+pub struct Ring<S: SqeShape = Sqe, C: CqeShape = Cqe> {
+    pub(crate) sq: Sq<S>,
+    pub(crate) cq: Cq<C>,
     pub(crate) kernel: AnyKernel,
     /// Flags of every wait: `NO_IOWAIT` or nothing.
     pub(crate) wait_flags: EnterFlags,
     pub(crate) params: Params,
     capabilities: Capabilities,
+    /// After the kernel, so that the descriptor is closed when the memory goes.
     pub(crate) memory: RingMemory,
+    /// What the queues have become in the kernel's eyes, if they could not be mapped.
+    pub(crate) unmapped: Option<Params>,
+    pub(crate) restricted: Option<crate::Restrictions>,
     mask: Mask,
     enabled: bool,
     owner: u32,
@@ -71,11 +80,14 @@ impl Ring {
     pub fn new(entries: u32) -> Result<Self, SetupError> {
         Self::builder().entries(entries).build()
     }
+}
 
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// The ring in `memory`, not tested and not enabled.
     ///
     /// # Safety
-    /// * `kernel` made `memory` and described it by `params`; nobody else works on it.
+    /// * `kernel` made `memory` and described it by `params`, with the setup flags of `S` and `C`;
+    ///   nobody else works on it.
     pub(crate) unsafe fn new_in(
         kernel: AnyKernel,
         memory: RingMemory,
@@ -92,6 +104,8 @@ impl Ring {
             params,
             capabilities,
             memory,
+            unmapped: None,
+            restricted: None,
             mask: Mask::none(),
             enabled: false,
             owner: process::id(),
@@ -107,9 +121,48 @@ impl Ring {
     /// # Safety
     /// * What the caller makes of the entry describes memory that stays valid, and is accessed as
     ///   the operation allows, from the next `submit` until the entry's last completion.
+    #[doc(alias = "io_uring_get_sqe")]
     #[inline]
-    pub unsafe fn vacant(&mut self) -> Option<&mut Sqe> {
+    pub unsafe fn vacant(&mut self) -> Option<&mut S::Slot> {
         self.sq.vacant()
+    }
+
+    /// Reserves `count` entries next to each other, zeroed, to be filled one by one; they are
+    /// pushed all together or not at all.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use annulus_ring::{Ring, abi::SqeFlags};
+    ///
+    /// let mut ring = Ring::new(4)?;
+    /// // SAFETY: NOPs borrow no memory.
+    /// let mut chain = unsafe { ring.reserve(3) }?;
+    /// for index in 0..3 {
+    ///     chain.entry(index).user_data = u64::from(index);
+    /// }
+    /// chain.entry(0).flags = SqeFlags::IO_LINK;
+    /// chain.push();
+    /// assert_eq!(ring.submit_and_wait(3, None)?, 3);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SqFull`] if not all of them are free.
+    ///
+    /// # Safety
+    /// * As for [`vacant`](Self::vacant), of each entry.
+    pub unsafe fn reserve(&mut self, count: u32) -> Result<Reservation<'_, S>, SqFull> {
+        self.sq.reserve(count).ok_or(SqFull)
+    }
+
+    /// Shows all pushed entries to the kernel without entering it. Returns how many wait to be
+    /// consumed.
+    ///
+    /// Only a submission thread that is awake takes them then; else the next
+    /// [`submit`](Self::submit) does, which publishes by itself.
+    #[doc(alias = "io_uring_flush_sq")]
+    pub fn publish(&mut self) -> u32 {
+        self.sq.publish()
     }
 
     /// Pushes a copy of an entry.
@@ -120,7 +173,7 @@ impl Ring {
     /// # Safety
     /// * As for [`vacant`](Self::vacant).
     #[inline]
-    pub unsafe fn push_sqe(&mut self, sqe: &Sqe) -> Result<(), SqFull> {
+    pub unsafe fn push_sqe(&mut self, sqe: &S::Slot) -> Result<(), SqFull> {
         let vacant = self.sq.vacant().ok_or(SqFull)?;
         *vacant = *sqe;
         Ok(())
@@ -153,7 +206,7 @@ impl Ring {
         user_data: u64,
         flags: SqeFlags,
     ) -> Result<(), SqFull> {
-        let sqe = self.sq.vacant().ok_or(SqFull)?;
+        let sqe = S::sqe(self.sq.vacant().ok_or(SqFull)?);
         op.encode(sqe);
         sqe.user_data = user_data;
         sqe.flags |= flags;
@@ -161,6 +214,7 @@ impl Ring {
     }
 
     /// Entries that can be pushed before the queue is full.
+    #[doc(alias = "io_uring_sq_space_left")]
     #[must_use]
     pub fn sq_space_left(&self) -> u32 {
         self.sq.space_left()
@@ -176,6 +230,7 @@ impl Ring {
     }
 
     /// Entries pushed that the kernel has not consumed.
+    #[doc(alias = "io_uring_sq_ready")]
     #[must_use]
     pub fn sq_pending(&self) -> u32 {
         self.sq.pending()
@@ -191,7 +246,7 @@ impl Ring {
         if self.is_sqpoll() {
             return None;
         }
-        self.sq.unconsumed(nth).copied()
+        self.sq.unconsumed(nth).map(|slot| *S::sqe(slot))
     }
 
     /// Takes back the entry that [`unconsumed`](Self::unconsumed) gives: the kernel never hears of
@@ -200,7 +255,7 @@ impl Ring {
         if self.is_sqpoll() {
             return None;
         }
-        let place = self.sq.unconsumed(nth)?;
+        let place = S::sqe(self.sq.unconsumed(nth)?);
         Some(std::mem::replace(place, Sqe { opcode: Opcode::NOP, user_data, ..Sqe::default() }))
     }
 
@@ -214,7 +269,9 @@ impl Ring {
 
     // --- Completion ------------------------------------------------------------------------------
 
-    /// Completions that can be reaped now.
+    /// Completions that can be reaped now; of a ring with completions of mixed sizes, the slots
+    /// that they and fillers take.
+    #[doc(alias = "io_uring_cq_ready")]
     #[must_use]
     #[inline]
     pub fn cq_ready(&self) -> u32 {
@@ -222,13 +279,30 @@ impl Ring {
     }
 
     /// The oldest completion, which stays in the queue.
+    #[doc(alias = "io_uring_peek_cqe")]
     #[must_use]
-    pub fn peek(&self) -> Option<Cqe> {
+    pub fn peek(&self) -> Option<C> {
         self.cq.peek()
     }
 
+    /// The completions that are ready, oldest first, which stay in the queue.
+    #[doc(alias = "io_uring_peek_batch_cqe")]
+    #[doc(alias = "io_uring_for_each_cqe")]
+    #[must_use]
+    pub fn peeked(&self) -> Peeked<'_, C> {
+        self.cq.peeked()
+    }
+
+    /// Reaps the oldest `count` completions without a look at them, or all if they are fewer.
+    /// Returns how many they were.
+    #[doc(alias = "io_uring_cq_advance")]
+    #[doc(alias = "io_uring_cqe_seen")]
+    pub fn advance(&mut self, count: usize) -> usize {
+        self.cq.completions().take(count).count()
+    }
+
     /// Looks at what is ready now, to be reaped with [`next_seen`](Self::next_seen), and says how
-    /// many they are.
+    /// many slots that are, which is how many completions unless their sizes are mixed.
     #[inline]
     pub fn look(&mut self) -> u32 {
         self.cq.look()
@@ -238,24 +312,23 @@ impl Ring {
     /// that need the ring between one completion and the next. With the `None` after the last one,
     /// the slots go back to the kernel.
     #[inline]
-    pub fn next_seen(&mut self) -> Option<Cqe> {
+    pub fn next_seen(&mut self) -> Option<C> {
         self.cq.next_seen()
     }
 
     /// Reaps what is ready now, oldest first.
     #[inline]
-    pub fn completions(&mut self) -> Completions<'_> {
+    pub fn completions(&mut self) -> Completions<'_, C> {
         self.cq.completions()
     }
 
     /// Appends all completions that are ready now to `out`, and says how many they were: for
     /// callers that must have the ring back before they look at them.
     #[inline]
-    pub fn reap_into(&mut self, out: &mut Vec<Cqe>) -> usize {
-        let ready = self.cq.completions();
-        let count = ready.len();
-        out.extend(ready);
-        count
+    pub fn reap_into(&mut self, out: &mut Vec<C>) -> usize {
+        let before = out.len();
+        out.extend(self.cq.completions());
+        out.len() - before
     }
 
     /// Task work waits for the next enter (with `TASKRUN_FLAG`).
@@ -310,10 +383,29 @@ impl Ring {
         &self.params
     }
 
-    /// The ring's descriptor, for `MSG_RING`, poll(2) and the like.
+    /// The ring's descriptor, for `MSG_RING`, poll(2) and the like; -1 if it has none
+    /// ([`Builder::registered_fd_only`](crate::Builder::registered_fd_only)) or it was closed
+    /// ([`close_fd`](Self::close_fd)).
     #[must_use]
     pub fn fd(&self) -> RawFd {
         self.memory.fd()
+    }
+
+    /// Closes the descriptor of the ring, which goes on through its registered twin: one descriptor
+    /// less in the process's table, and none that could be closed by mistake.
+    ///
+    /// Afterwards nothing can poll the ring, send it messages, or resize it.
+    ///
+    /// # Errors
+    /// EINVAL if the ring has no registered twin
+    /// ([`Capabilities::registered_ring`](crate::Capabilities::registered_ring)) that registrations
+    /// can use as well ([`REG_REG_RING`](annulus_abi::Features::REG_REG_RING), 6.3), EBADF if it
+    /// was closed before.
+    #[doc(alias = "io_uring_close_ring_fd")]
+    pub fn close_fd(&mut self) -> Result<(), Errno> {
+        self.kernel.close_ring_fd()?;
+        self.memory.set_fd(-1);
+        Ok(())
     }
 
     /// Whether it takes submissions; see [`Builder::disabled`](crate::Builder::disabled).
@@ -347,10 +439,39 @@ impl Ring {
     pub(crate) fn capabilities_mut(&mut self) -> &mut Capabilities {
         &mut self.capabilities
     }
+
+    /// Goes on in the memory into which the kernel has moved the queues.
+    ///
+    /// # Safety
+    /// * `memory` is of this ring, `params` describe it, and all pending entries have room in it.
+    pub(crate) unsafe fn move_to(&mut self, memory: RingMemory, params: Params) {
+        // SAFETY: the caller says so; the former memory goes at the end of this function.
+        unsafe { self.sq.move_to(&memory, &params) };
+        // SAFETY: the caller says so.
+        unsafe { self.cq.move_to(&memory, &params) };
+        self.params = params;
+        self.memory = memory;
+    }
 }
 
-impl Drop for Ring {
-    /// Removes the registered descriptor; then the fields go: mappings first, the descriptor last.
+impl<C: CqeShape> Ring<SqeMixed, C> {
+    /// The two free places at the tail as one entry of 128 bytes, zeroed, to be filled in place; it
+    /// counts as pushed. `None` if there are no two.
+    ///
+    /// It must not wrap around the end of the queue, so a NOP that posts no completion fills the
+    /// last place, and is linked if the entry before it is.
+    ///
+    /// # Safety
+    /// * As for [`vacant`](Self::vacant); the opcode becomes one of 128 bytes.
+    #[doc(alias = "io_uring_get_sqe128")]
+    pub unsafe fn vacant_wide(&mut self) -> Option<&mut Sqe128> {
+        self.sq.vacant_wide()
+    }
+}
+
+impl<S: SqeShape, C: CqeShape> Drop for Ring<S, C> {
+    /// Removes the registered descriptor. Then the fields go: the descriptor, and after it the
+    /// memory.
     fn drop(&mut self) {
         if self.owner == process::id() {
             self.kernel.unregister_ring();
@@ -358,7 +479,7 @@ impl Drop for Ring {
     }
 }
 
-impl fmt::Debug for Ring {
+impl<S: SqeShape, C: CqeShape> fmt::Debug for Ring<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ring")
             .field("fd", &self.fd())

@@ -12,7 +12,10 @@ use std::io;
 
 use annulus_abi::{Errno, Params};
 
-use crate::diagnose::{self, Evidence};
+use crate::{
+    Conflict, PagesError,
+    diagnose::{self, Evidence},
+};
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +69,14 @@ pub enum Cause {
     Descriptors,
     /// The CPU that the submission thread was to be bound to is not there.
     Cpu,
+    /// The number of entries is none that the kernel allows.
+    Size,
+    /// The descriptor of the ring to attach to is not that of a ring.
+    Attach,
+    /// Choices that do not go together; the kernel was not asked.
+    Conflict(Conflict),
+    /// The memory that was brought for the ring cannot hold it; the kernel was not asked.
+    Pages(PagesError),
     /// Something else.
     Other(Errno),
 }
@@ -84,6 +95,10 @@ impl Cause {
             Self::PartialFilter => "PartialFilter",
             Self::Descriptors => "Descriptors",
             Self::Cpu => "Cpu",
+            Self::Size => "Size",
+            Self::Attach => "Attach",
+            Self::Conflict(_) => "Conflict",
+            Self::Pages(_) => "Pages",
             Self::Other(_) => "Other",
         }
     }
@@ -103,6 +118,10 @@ impl fmt::Display for Cause {
             Self::PartialFilter => "a seccomp filter lets only some of the io_uring calls pass",
             Self::Descriptors => "no file descriptor is left",
             Self::Cpu => "the CPU for the submission thread (SQPOLL) is not online",
+            Self::Size => "the kernel allows no ring of that size",
+            Self::Attach => "what the ring was to be attached to is no ring that can share",
+            Self::Conflict(conflict) => return conflict.fmt(f),
+            Self::Pages(error) => return error.fmt(f),
             Self::Other(errno) => return write!(f, "not a known refusal ({errno})"),
         })
     }
@@ -127,7 +146,19 @@ impl SetupError {
     /// A refusal that happened just now: reads the evidence from the system, and decides.
     #[must_use]
     pub fn new(stage: Stage, errno: Errno, asked: &Params) -> Self {
-        Self::with_evidence(stage, errno, asked, Evidence::gather())
+        let mut evidence = Evidence::gather();
+        evidence.note_attached(asked);
+        Self::with_evidence(stage, errno, asked, evidence)
+    }
+
+    /// A wish that cannot be granted, found before the kernel was asked.
+    pub(crate) fn unasked(cause: Cause, asked: &Params) -> Self {
+        let errno = match cause {
+            Cause::Pages(PagesError::NotMapped(errno)) => errno,
+            _ => Errno(libc::EINVAL),
+        };
+        let evidence = Evidence::default();
+        Self(Box::new(Refusal { stage: Stage::Setup, errno, asked: *asked, cause, evidence }))
     }
 
     /// A refusal with evidence that was gathered elsewhere, e.g. of another process or of a
@@ -183,6 +214,10 @@ impl SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Refusal { stage, errno, cause, .. } = &*self.0;
+        if matches!(cause, Cause::Conflict(_) | Cause::Pages(_)) {
+            write!(f, "no io_uring: {cause} (the kernel was not asked)\nremedy:")?;
+            return self.remedy().iter().try_for_each(|step| write!(f, "\n  - {step}"));
+        }
         writeln!(f, "no io_uring: {stage} failed: {errno}")?;
         writeln!(f, "cause: {cause}")?;
         write!(f, "evidence:")?;

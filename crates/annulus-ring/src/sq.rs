@@ -15,13 +15,16 @@
 
 use core::sync::atomic::Ordering;
 
-use annulus_abi::{Params, SetupFlags, SqFlags, Sqe};
+use annulus_abi::{Params, SetupFlags, SqFlags, Sqe, Sqe128, SqeFlags};
 
-use crate::memory::{RingMemory, Word};
-use crate::wakeup;
+use crate::{
+    memory::{RingMemory, Word},
+    shape::{Slots, SqeMixed, SqeShape},
+    wakeup,
+};
 
 /// The user side of a submission ring.
-pub(crate) struct Sq {
+pub(crate) struct Sq<S: SqeShape = Sqe> {
     /// The next entry to be pushed. Its low half is what the kernel sees; as a whole it never
     /// wraps.
     tail: u64,
@@ -30,7 +33,7 @@ pub(crate) struct Sq {
     head: u32,
     mask: u32,
     entries: u32,
-    sqes: *mut Sqe,
+    sqes: *mut S::Slot,
     shared_head: Word,
     shared_tail: Word,
     shared_flags: Word,
@@ -38,13 +41,13 @@ pub(crate) struct Sq {
     _memory: RingMemory,
 }
 
-impl Sq {
+impl<S: SqeShape> Sq<S> {
     /// The queue in `memory`, starting where its indices stand.
     ///
     /// Writes the identity into the index array once, where there is one.
     ///
     /// # Safety
-    /// * `params` describe `memory`, and no other `Sq` works on it.
+    /// * `params` describe `memory`, are of the shape `S`, and no other `Sq` works on it.
     pub(crate) unsafe fn new(memory: &RingMemory, params: &Params) -> Self {
         let ring = memory.sq_ring();
         let at = &params.sq_off;
@@ -71,7 +74,7 @@ impl Sq {
             head,
             mask: entries - 1,
             entries,
-            sqes: memory.sqes().as_ptr(),
+            sqes: memory.sqes().as_ptr().cast(),
             shared_head,
             shared_tail,
             shared_flags,
@@ -82,7 +85,7 @@ impl Sq {
 
     /// The free entry at the tail, zeroed; it counts as pushed. `None` if the queue is full.
     #[inline]
-    pub(crate) fn vacant(&mut self) -> Option<&mut Sqe> {
+    pub(crate) fn vacant(&mut self) -> Option<&mut S::Slot> {
         if self.backlog() == self.entries && self.is_full_still() {
             return None;
         }
@@ -90,11 +93,63 @@ impl Sq {
         // SAFETY: the masked index is within the `entries` entries.
         let sqe = unsafe { self.sqes.add(index) };
         // SAFETY: the slot lies outside head..tail, so the kernel does not touch it.
-        unsafe { sqe.write(Sqe::default()) };
+        unsafe { sqe.write(S::ZERO) };
         self.tail += 1;
         // SAFETY: initialised just now, and ours alone until the tail is published, which takes
         // `&mut self` and so ends this borrow.
         Some(unsafe { &mut *sqe })
+    }
+
+    /// The `count` entries at the tail, zeroed, not yet pushed. `None` if they are not all free.
+    pub(crate) fn reserve(&mut self, count: u32) -> Option<Reservation<'_, S>> {
+        self.refresh_head();
+        if self.entries - self.backlog() < count {
+            return None;
+        }
+        let reservation = Reservation { sq: self, count };
+        for index in 0..count {
+            // SAFETY: `index` is less than the count.
+            let slot = unsafe { reservation.slot(index) };
+            // SAFETY: the slot lies outside head..tail, so the kernel does not touch it.
+            unsafe { slot.write(S::ZERO) };
+        }
+        Some(reservation)
+    }
+
+    /// Goes on in other memory, into which the kernel has moved the queue, with the same indices.
+    ///
+    /// Pending entries are copied once more, because the kernel moves 64 bytes of each. The kernel
+    /// looks at entries only when it is entered: a ring that can be resized has no submission
+    /// thread.
+    ///
+    /// # Safety
+    /// * As for [`new`](Self::new); the former memory is still there.
+    /// * The new queue has room for all pending entries.
+    pub(crate) unsafe fn move_to(&mut self, memory: &RingMemory, params: &Params) {
+        self.refresh_head();
+        // SAFETY: the caller says so.
+        let mut new: Self = unsafe { Self::new(memory, params) };
+        for step in 0..self.backlog() {
+            let index = self.head.wrapping_add(step);
+            // SAFETY: the masked index is within the former entries.
+            let from = unsafe { self.sqes.add((index & self.mask) as usize) };
+            // SAFETY: the masked index is within the new entries.
+            let to = unsafe { new.sqes.add((index & new.mask) as usize) };
+            // SAFETY: an entry that was pushed, which nobody writes now.
+            let entry = unsafe { from.read() };
+            // SAFETY: an entry of the new queue, which the kernel does not look at yet.
+            unsafe { to.write(entry) };
+        }
+        new.tail = self.tail;
+        new.head = self.head;
+        new.publish();
+        *self = new;
+    }
+
+    /// Takes no more entries, because the kernel no longer looks at this memory.
+    pub(crate) fn close(&mut self) {
+        self.refresh_head();
+        self.entries = self.backlog();
     }
 
     /// Looks at the kernel's head again. Out of line: it happens once in a queue's length.
@@ -130,7 +185,7 @@ impl Sq {
 
     /// The entry that is `nth` of those that the kernel has not consumed. Not with a submission
     /// thread, which reads them at any time.
-    pub(crate) fn unconsumed(&mut self, nth: u32) -> Option<&mut Sqe> {
+    pub(crate) fn unconsumed(&mut self, nth: u32) -> Option<&mut S::Slot> {
         self.refresh_head();
         if nth >= self.backlog() {
             return None;
@@ -186,6 +241,104 @@ impl Sq {
     pub(crate) fn dropped(&self) -> u32 {
         // ORDERING: relaxed; a counter.
         self.shared_dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Sq<SqeMixed> {
+    /// The two free places at the tail, zeroed, as one entry of 128 bytes; it counts as pushed.
+    /// `None` if there are no two.
+    ///
+    /// An entry must not wrap around the end, so a NOP without a completion fills the last place.
+    /// It is linked if the entry before it is, else it would end that chain.
+    pub(crate) fn vacant_wide(&mut self) -> Option<&mut Sqe128> {
+        self.refresh_head();
+        if self.tail as u32 & self.mask == self.mask && self.backlog() < self.entries {
+            let filler = SqeFlags::CQE_SKIP_SUCCESS | self.link_at_tail();
+            self.vacant()?.flags = filler;
+        }
+        if self.entries - self.backlog() < 2 {
+            return None;
+        }
+        let index = (self.tail as u32 & self.mask) as usize;
+        // SAFETY: the masked index is within the entries, and so is the next one, because this one
+        // is not the last.
+        let sqe = unsafe { self.sqes.add(index) }.cast::<Sqe128>();
+        // SAFETY: both places lie outside head..tail, so the kernel does not touch them; an entry
+        // of 128 bytes has the alignment of one of 64.
+        unsafe { sqe.write(<Sqe128 as Slots>::ZERO) };
+        self.tail += 2;
+        // SAFETY: initialised just now, and ours alone until the tail is published, which takes
+        // `&mut self` and so ends this borrow.
+        Some(unsafe { &mut *sqe })
+    }
+
+    /// The links of the entry before the tail, if that can still be the middle of a chain: a chain
+    /// ends with its submission.
+    fn link_at_tail(&self) -> SqeFlags {
+        if self.unpublished() == 0 {
+            return SqeFlags::EMPTY;
+        }
+        let index = ((self.tail as u32).wrapping_sub(1) & self.mask) as usize;
+        // SAFETY: the masked index is within the entries.
+        let last = unsafe { self.sqes.add(index) };
+        // SAFETY: it was pushed, so it is initialised, and is not published, so nobody writes it.
+        let flags = unsafe { last.read() }.flags;
+        SqeFlags(flags.0 & (SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK).0)
+    }
+}
+
+/// Free entries next to each other at the tail of the queue, to be filled one by one and pushed all
+/// together, or not at all.
+///
+/// Dropping it gives them back; nothing was pushed.
+#[must_use = "entries that are not pushed are given back"]
+pub struct Reservation<'ring, S: SqeShape = Sqe> {
+    sq: &'ring mut Sq<S>,
+    count: u32,
+}
+
+impl<S: SqeShape> Reservation<'_, S> {
+    /// How many entries it holds.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// An entry, zeroed unless it was filled before.
+    ///
+    /// # Panics
+    /// If there are no more than `index`.
+    pub fn entry(&mut self, index: u32) -> &mut S::Slot {
+        assert!(index < self.count, "entry {index} of a reservation of {}", self.count);
+        // SAFETY: `index` is less than the count.
+        let slot = unsafe { self.slot(index) };
+        // SAFETY: initialised when it was reserved, and ours alone as long as `self` is borrowed.
+        unsafe { &mut *slot }
+    }
+
+    /// Pushes all of them, in their order. The kernel gets them with the next submit.
+    pub fn push(self) {
+        self.sq.tail += u64::from(self.count);
+    }
+
+    /// # Safety
+    /// * `index` is less than the count.
+    unsafe fn slot(&self, index: u32) -> *mut S::Slot {
+        let at = (self.sq.tail as u32).wrapping_add(index) & self.sq.mask;
+        // SAFETY: the masked index is within the entries.
+        unsafe { self.sq.sqes.add(at as usize) }
+    }
+}
+
+impl<S: SqeShape> core::fmt::Debug for Reservation<'_, S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Reservation").field("count", &self.count).finish_non_exhaustive()
     }
 }
 

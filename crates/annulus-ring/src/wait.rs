@@ -12,7 +12,7 @@ use std::io;
 
 use annulus_abi::{EnterFlags, Errno, GetEventsArg, Timespec};
 
-use crate::{Kernel, Ring, Version, WaitRegion};
+use crate::{CqeShape, Kernel, Ring, SqeShape, Version, WaitRegion};
 
 /// How to wait: for how many completions, how long, with which signals blocked.
 ///
@@ -153,7 +153,7 @@ impl From<WaitError> for io::Error {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Gives all pushed entries to the kernel and waits as described, in one call. Runs task work
     /// even if nothing is wanted.
     ///

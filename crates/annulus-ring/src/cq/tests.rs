@@ -5,6 +5,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use annulus_abi::CqeFlags;
 
 use super::*;
+use crate::shape::PUBLISH_EVERY;
+
+mod mixed;
 
 struct Bench {
     cq: Cq,

@@ -13,7 +13,9 @@
 //! | | else | `NotBuilt` |
 //! | ENOMEM | does RLIMIT_MEMLOCK bind this process? | `Memlock` |
 //! | EMFILE, ENFILE | – | `Descriptors` |
-//! | EINVAL | was the submission thread bound to a CPU that is not online? | `Cpu` |
+//! | EINVAL, ENXIO | was a descriptor to attach to named that is no ring's? | `Attach` |
+//! | EINVAL | is the number of entries none that a kernel allows? | `Size` |
+//! | | was the submission thread bound to a CPU that is not online? | `Cpu` |
 //! | | else | `TooOld` |
 //!
 //! Once setup has passed, a refusal of another call is a filter that knows only some of the three
@@ -38,6 +40,12 @@ pub fn cause(stage: Stage, errno: Errno, asked: &Params, evidence: &Evidence) ->
         (libc::EAGAIN, Stage::Map) => Cause::Memlock,
         (libc::ENOMEM, _) if memlock_binds(evidence) => Cause::Memlock,
         (libc::EMFILE | libc::ENFILE, _) => Cause::Descriptors,
+        (libc::ENXIO | libc::EBADF | libc::EINVAL, Stage::Setup)
+            if evidence.attaches_to_no_ring(asked) =>
+        {
+            Cause::Attach
+        }
+        (libc::EINVAL, Stage::Setup) if size_is_none(asked) => Cause::Size,
         (libc::EINVAL, Stage::Setup) if cpu_is_absent(asked, evidence) => Cause::Cpu,
         (libc::EINVAL, Stage::Setup | Stage::Register | Stage::Enter | Stage::Probe) => {
             Cause::TooOld
@@ -70,6 +78,16 @@ fn cpu_is_absent(asked: &Params, evidence: &Evidence) -> bool {
     asked.flags.contains(SetupFlags::SQ_AFF)
         && evidence.cpu_is_online(asked.sq_thread_cpu) == Some(false)
 }
+
+/// No entries at all, or more than are allowed and no wish to have them clamped.
+fn size_is_none(asked: &Params) -> bool {
+    let too_many = asked.sq_entries > MAX_ENTRIES || asked.cq_entries > MAX_CQ_ENTRIES;
+    asked.sq_entries == 0 || too_many && !asked.flags.contains(SetupFlags::CLAMP)
+}
+
+/// The limits of all kernels so far.
+const MAX_ENTRIES: u32 = 32768;
+const MAX_CQ_ENTRIES: u32 = 65536;
 
 fn absent(evidence: &Evidence) -> Cause {
     // Only a kernel with io_uring built in has the sysctl.

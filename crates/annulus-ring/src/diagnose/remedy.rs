@@ -25,6 +25,13 @@ pub fn remedy(cause: Cause, stage: Stage, asked: &Params, evidence: &Evidence) -
         Cause::TooOld => too_old(stage, asked),
         Cause::Descriptors => descriptors(),
         Cause::Cpu => cpu(asked, evidence),
+        Cause::Size => size(asked),
+        Cause::Attach => attach(asked, evidence),
+        Cause::Conflict(conflict) => vec![conflict.remedy()],
+        Cause::Pages(_) => {
+            steps(["Pages::needed_bytes says how much memory a ring needs; Pages::anonymous and \
+             Pages::huge bring it aligned"])
+        }
         Cause::Other(errno) => other(errno, stage, evidence),
     }
 }
@@ -152,6 +159,28 @@ fn cpu(asked: &Params, evidence: &Evidence) -> Vec<String> {
     ]
 }
 
+fn size(asked: &Params) -> Vec<String> {
+    vec![
+        format!(
+            "{} entries and {} completions were asked for: 1 to 32768 are allowed, and at most \
+             65536 completions",
+            asked.sq_entries, asked.cq_entries
+        ),
+        "or let the kernel take the nearest size that it allows: clamp(true)".to_owned(),
+    ]
+}
+
+fn attach(asked: &Params, evidence: &Evidence) -> Vec<String> {
+    vec![
+        format!(
+            "descriptor {} is {}: give the descriptor of a ring of this process that is open",
+            asked.wq_fd,
+            evidence.attached.as_deref().unwrap_or("closed")
+        ),
+        "build the first ring before the others, and keep it until they are built".to_owned(),
+    ]
+}
+
 fn too_old(stage: Stage, asked: &Params) -> Vec<String> {
     let mut all = Vec::new();
     let newer =
@@ -177,6 +206,13 @@ fn too_old(stage: Stage, asked: &Params) -> Vec<String> {
              process's cgroup (cpuset.cpus.effective)",
             asked.sq_thread_cpu
         ));
+    }
+    if stage == Stage::Setup && asked.flags.contains(SetupFlags::SQPOLL | SetupFlags::ATTACH_WQ) {
+        all.push(
+            "a submission thread can be shared only with a ring that has one: build the first \
+             ring with sqpoll as well"
+                .to_owned(),
+        );
     }
     if stage == Stage::Setup && newest.is_none() {
         all.push(

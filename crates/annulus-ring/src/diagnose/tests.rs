@@ -21,6 +21,7 @@ fn plain_user() -> Evidence {
         address_space: Some(Limit { soft: Limit::UNLIMITED, hard: Limit::UNLIMITED }),
         security_modules: Some(vec!["lockdown".to_owned(), "yama".to_owned()]),
         cpus_online: Some("0-1,4".to_owned()),
+        attached: None,
     }
 }
 
@@ -37,11 +38,11 @@ fn with_capability(bit: u32, evidence: Evidence) -> Evidence {
 }
 
 fn asked(flags: SetupFlags) -> Params {
-    Params { flags, ..Params::default() }
+    Params { sq_entries: 256, flags, ..Params::default() }
 }
 
 fn decide(stage: Stage, errno: i32, evidence: &Evidence) -> Cause {
-    cause(stage, Errno(errno), &Params::default(), evidence)
+    cause(stage, Errno(errno), &asked(SetupFlags::EMPTY), evidence)
 }
 
 fn check(stage: Stage, rows: &[(&str, i32, Evidence, Cause)]) {
@@ -286,4 +287,34 @@ fn a_submission_thread_on_a_cpu_that_is_not_there_is_said_to_be_just_that() {
     let absent = advice(Cause::Cpu, 7);
     assert!(absent.contains("CPU 7") && absent.contains("0-1,4"), "{absent}");
     assert!(advice(Cause::TooOld, 1).contains("cpuset.cpus.effective"));
+}
+
+#[test]
+fn a_size_that_no_kernel_allows_is_said_to_be_just_that() {
+    let decide = |asked: &Params| cause(Stage::Setup, Errno(libc::EINVAL), asked, &plain_user());
+    let sized = |sq_entries, cq_entries, flags| Params { sq_entries, cq_entries, ..asked(flags) };
+    for (sq, cq) in [(0, 0), (32769, 0), (64, 65537)] {
+        assert_eq!(decide(&sized(sq, cq, SetupFlags::CQSIZE)), Cause::Size, "{sq} {cq}");
+    }
+    assert_eq!(decide(&sized(32768, 65536, SetupFlags::CQSIZE)), Cause::TooOld);
+    assert_eq!(decide(&sized(1 << 20, 0, SetupFlags::CLAMP)), Cause::TooOld);
+    let advice = remedy(Cause::Size, Stage::Setup, &sized(0, 7, SetupFlags::EMPTY), &plain_user());
+    assert!(advice.join("\n").contains("0 entries and 7 completions"), "{advice:?}");
+}
+
+#[test]
+fn a_descriptor_to_attach_to_that_is_no_ring_is_named() {
+    let asked = Params { wq_fd: 17, ..asked(SetupFlags::ATTACH_WQ) };
+    for link in [None, Some("/dev/null"), Some("anon_inode:[eventfd]")] {
+        let evidence = Evidence { attached: link.map(str::to_owned), ..plain_user() };
+        for errno in [libc::EINVAL, libc::ENXIO, libc::EBADF].map(Errno) {
+            assert_eq!(cause(Stage::Setup, errno, &asked, &evidence), Cause::Attach);
+        }
+        let advice = remedy(Cause::Attach, Stage::Setup, &asked, &evidence).join("\n");
+        let named = format!("descriptor 17 is {}", link.unwrap_or("closed"));
+        assert!(advice.contains(&named), "{advice}");
+    }
+    let ring = Some("anon_inode:[io_uring]".to_owned());
+    let evidence = Evidence { attached: ring, ..plain_user() };
+    assert_eq!(cause(Stage::Setup, Errno(libc::EINVAL), &asked, &evidence), Cause::TooOld);
 }

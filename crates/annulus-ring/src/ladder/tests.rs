@@ -8,6 +8,7 @@ const WISH: Wish = Wish {
     sqpoll_cpu: false,
     clamp: true,
     masked: SetupFlags::EMPTY,
+    demanded: SetupFlags::EMPTY,
 };
 
 const PLAIN: SetupFlags = SetupFlags::CLAMP.union(SetupFlags::CQSIZE);
@@ -69,4 +70,14 @@ fn every_choice_ends_on_the_plain_rung() {
         assert_eq!(rungs.last(), Some(&PLAIN), "{task_work:?}");
         assert!(rungs[0].contains(SetupFlags::NO_SQARRAY), "{task_work:?}");
     }
+}
+
+#[test]
+fn what_is_demanded_is_on_every_rung() {
+    let demanded = SetupFlags::IOPOLL | SetupFlags::CQE32;
+    let rungs = Wish { demanded, ..WISH }.rungs();
+    assert_eq!(rungs.len(), WISH.rungs().len());
+    assert!(rungs.iter().all(|rung| rung.contains(demanded)));
+    let nothing_else = Wish { demanded, masked: SetupFlags(u32::MAX), ..WISH };
+    assert_eq!(nothing_else.rungs(), [demanded]);
 }

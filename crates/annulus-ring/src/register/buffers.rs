@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use annulus_abi::{CloneBuffers, CloneFlags, RegisterOp, ResourceRegister, ResourceUpdate};
 
 use super::{Refusal, RegisterError};
-use crate::Ring;
+use crate::{CqeShape, Ring, SqeShape};
 
 /// Which buffers to share. All of them into an empty ring by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,7 +30,7 @@ pub struct BufferRange {
     pub replace: bool,
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Registers a table of `slots` empty buffers, to be filled with
     /// [`update_buffers`](Self::update_buffers) (since 5.19).
     ///

@@ -6,7 +6,7 @@
 use annulus_abi::{ClockRegister, RegisterOp};
 
 use super::RegisterError;
-use crate::Ring;
+use crate::{CqeShape, Ring, SqeShape};
 
 /// A clock that the time limit of a wait can go by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -19,7 +19,7 @@ pub enum Clock {
     Boottime,
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Chooses the clock by which waits of this ring measure, absolute and relative ones
     /// (since 6.12).
     ///

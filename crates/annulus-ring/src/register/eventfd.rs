@@ -10,9 +10,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use annulus_abi::{CqFlags, Errno, RegisterOp};
 
-use crate::{Kernel, Ring, memory::Word};
+use crate::{CqeShape, Kernel, Ring, SqeShape, memory::Word};
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Signals an eventfd with each completion.
     ///
     /// # Errors

@@ -9,7 +9,7 @@
 use annulus_abi::{BpfCommand, BpfFilter, BpfFilterFlags, Opcode, RegisterOp};
 
 use super::{Refusal, RegisterError};
-use crate::Ring;
+use crate::{CqeShape, Ring, SqeShape};
 
 /// A program that sees each submission of one opcode, and returns 0 to deny it (EACCES).
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl Filter<'_> {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Filters what is submitted to this ring, for good (since 7.0). Several filters of an opcode
     /// must all agree.
     ///

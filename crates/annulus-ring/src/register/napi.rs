@@ -7,7 +7,7 @@
 use annulus_abi::{Napi, NapiOp, NapiTracking, RegisterOp};
 
 use super::RegisterError;
-use crate::Ring;
+use crate::{CqeShape, Ring, SqeShape};
 
 /// How to busy-poll.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,7 +60,7 @@ impl BusyPoll {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Busy-polls from now on (since 6.9) and returns the former settings.
     ///
     /// # Errors

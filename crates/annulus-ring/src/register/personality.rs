@@ -6,7 +6,7 @@
 use annulus_abi::{RegisterOp, Sqe};
 
 use super::RegisterError;
-use crate::Ring;
+use crate::{CqeShape, Ring, SqeShape};
 
 /// Credentials registered with a ring, named by a number of that ring.
 ///
@@ -41,7 +41,7 @@ impl Personality {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Registers the credentials that this thread has now (since 5.6).
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use annulus_abi::{
 
 use super::{Refusal, RegisterError};
 use crate::{
-    Ring, Wait,
+    CqeShape, Ring, SqeShape, Wait,
     mmap::Mapping,
     wait::{Limit, MASK_BYTES},
 };
@@ -105,7 +105,7 @@ impl core::fmt::Debug for WaitRegion {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Registers memory for so many waits (since 6.13), on a ring that was built
     /// [`disabled`](crate::Builder::disabled) and is not enabled yet. One a ring, for its life.
     ///

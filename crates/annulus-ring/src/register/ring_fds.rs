@@ -12,7 +12,7 @@ use std::{os::fd::RawFd, process};
 use annulus_abi::{Errno, RegisterOp, RingFdUpdate};
 
 use super::{Refusal, RegisterError};
-use crate::{Kernel, Ring, Why};
+use crate::{CqeShape, Kernel, Ring, SqeShape, Why};
 
 /// Rings registered with this thread; dropping it gives their places back.
 ///
@@ -102,7 +102,7 @@ impl Drop for RingFds {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Registers the ring's descriptor with this thread and uses the index from now on. A ring does
     /// so when it is enabled; this is for one that was given back or had found no place.
     ///

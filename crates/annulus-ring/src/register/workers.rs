@@ -6,9 +6,9 @@
 use annulus_abi::{Errno, RegisterOp};
 
 use super::{Refusal, RegisterError};
-use crate::{Kernel, Ring};
+use crate::{CqeShape, Kernel, Ring, SqeShape};
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Bounds the worker threads: `[bounded, unbounded]`, where 0 leaves one as it is. Returns the
     /// former bounds (since 5.15).
     ///

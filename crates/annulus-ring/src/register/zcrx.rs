@@ -15,7 +15,7 @@ use annulus_abi::{
 };
 
 use super::RegisterError;
-use crate::{Ring, mmap::Mapping};
+use crate::{CqeShape, Ring, SqeShape, mmap::Mapping};
 
 /// Which queue to take, and what it fills.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +78,7 @@ impl ZcrxIfq {
     }
 }
 
-impl Ring {
+impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Takes a receive queue of a network card (since 6.15). Needs CAP_NET_ADMIN, a ring with
     /// DEFER_TASKRUN and with CQE32 or CQE_MIXED, and a card that splits headers from data.
     ///

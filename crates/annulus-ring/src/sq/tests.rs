@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod wide;
+
 /// A queue whose indices stand at `start`, and the kernel's half of it.
 struct Bench {
     sq: Sq,

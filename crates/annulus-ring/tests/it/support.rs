@@ -95,6 +95,8 @@ pub struct Script {
     pub refuse_setup: Option<fn(u32, &Params) -> Option<Errno>>,
     /// This registration is refused.
     pub refuse_register: Option<(RegisterOp, Errno)>,
+    /// The next mappings after a resize end so.
+    pub remap_errors: VecDeque<Errno>,
     /// What setup was asked, in order.
     pub setups: Vec<(u32, Params)>,
     /// How often enter was called.
@@ -157,6 +159,15 @@ unsafe impl Kernel for Scripted {
 
     fn unregister_ring(&mut self) {
         self.real.unregister_ring();
+    }
+
+    fn close_ring_fd(&mut self) -> Result<(), Errno> {
+        self.real.close_ring_fd()
+    }
+
+    fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
+        let refused = self.script.borrow_mut().remap_errors.pop_front();
+        refused.map_or_else(|| self.real.remap(params), Err)
     }
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
