@@ -13,6 +13,7 @@ mod ops;
 mod queues;
 mod registered;
 mod registrations;
+mod setup;
 mod shared_buffers;
 mod sqpoll;
 mod support;
