@@ -13,7 +13,7 @@ use std::os::fd::RawFd;
 
 use annulus_abi::{Params, SetupFlags};
 
-use crate::{AnyKernel, Mask, Pages, Restrictions, Ring, TaskWork};
+use crate::{AnyKernel, Mask, Pages, Restrictions, Ring, SetupError, TaskWork};
 
 /// How a ring is to be made. [`Ring::builder`] gives one with good defaults.
 ///
@@ -62,6 +62,8 @@ pub struct Builder {
     restrictions: Option<Restrictions>,
     exact: Option<Params>,
     mask: Mask,
+    /// Flags that are not even tried, whatever the mask says.
+    withheld: SetupFlags,
     kernel: AnyKernel,
 }
 
@@ -92,6 +94,7 @@ impl Default for Builder {
             restrictions: None,
             exact: None,
             mask: Mask::none(),
+            withheld: SetupFlags::EMPTY,
             kernel: AnyKernel::default(),
         }
     }
@@ -306,6 +309,23 @@ impl Builder {
     pub fn kernel(mut self, kernel: impl Into<AnyKernel>) -> Self {
         self.kernel = kernel.into();
         self
+    }
+
+    /// Whether the kernel is another than the real one.
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self.kernel, AnyKernel::Dyn(_))
+    }
+
+    /// Whether a submission thread was asked for.
+    pub(crate) fn wants_sqpoll(&self) -> bool {
+        self.sqpoll.is_some()
+    }
+
+    /// Opens a ring that is bound to no thread, and without any of these flags.
+    pub(crate) fn build_unbound(mut self, withheld: SetupFlags) -> Result<Ring, SetupError> {
+        self.task_work = Some(TaskWork::Interrupt);
+        self.withheld = withheld;
+        self.build()
     }
 
     /// A flag was asked for, or turned off; the last word counts.

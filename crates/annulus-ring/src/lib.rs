@@ -74,6 +74,7 @@
 //! [`RegisterError`]: what no kernel takes is refused before it is asked, a registration that this
 //! kernel lacks is named with the version that has it, and memory that cannot be locked with the
 //! limit. What needs no ring is in [`ringless`].
+//!
 //! # Other rings
 //!
 //! [`Builder`] lists every choice with its setup flag. Choices that exclude one another are refused
@@ -85,6 +86,16 @@
 //!
 //! Methods of a ring answer the kernel's [`Errno`](abi::Errno); [`RingError`] says in words what it
 //! means and what to do.
+//!
+//! # Several threads
+//!
+//! A [`Ring`] stays on its thread. Where requests must cross threads, from the cheapest to the most
+//! convenient:
+//!
+//! | | who submits | who reaps | costs |
+//! |---|---|---|---|
+//! | [`with_capacity`], [`Builder::build_split`] | one thread | another | nothing but `DEFER_TASKRUN` |
+//! | [`SharedRing`] | any | any | a few locked instructions for each batch |
 //!
 //! # The seam
 //!
@@ -117,7 +128,13 @@ mod ring_error;
 pub mod ringless;
 mod setup_error;
 mod shape;
+// Public under loom, for the models in `tests/loom`.
+#[cfg(not(loom))]
+mod shared;
+#[cfg(loom)]
+pub mod shared;
 pub mod since;
+mod split;
 mod sq;
 mod wait;
 // Public under loom, for the models in `tests/loom.rs`.
@@ -125,6 +142,8 @@ mod wait;
 mod tail;
 #[cfg(loom)]
 pub mod tail;
+mod threads;
+// Public under loom, for the models in `tests/loom`.
 #[cfg(not(loom))]
 mod wakeup;
 #[cfg(loom)]
@@ -153,7 +172,10 @@ pub use ring::{Ring, SqFull};
 pub use ring_error::RingError;
 pub use setup_error::{Cause, SetupError, Stage};
 pub use shape::{CqeMixed, CqeShape, SqeMixed, SqeShape};
+pub use shared::{OpenChain, PushError, SharedRing, SubmitError, Submitter};
+pub use split::{CompletionQueue, SubmissionQueue, with_capacity};
 pub use sq::Reservation;
+pub use threads::ShareError;
 pub use wait::{Wait, WaitError};
 
 pub use annulus_abi as abi;

@@ -436,6 +436,10 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         &self.mask
     }
 
+    pub(crate) fn memory(&self) -> &RingMemory {
+        &self.memory
+    }
+
     pub(crate) fn capabilities_mut(&mut self) -> &mut Capabilities {
         &mut self.capabilities
     }

@@ -173,7 +173,7 @@ impl Builder {
             sqpoll: self.sqpoll.is_some(),
             sqpoll_cpu: self.sqpoll.is_some_and(|sqpoll| sqpoll.cpu.is_some()),
             clamp: self.clamp,
-            masked: self.mask.setup | self.unwanted,
+            masked: self.mask.setup | self.unwanted | self.withheld,
             demanded: self.demanded,
         };
         wish.rungs()

@@ -17,5 +17,6 @@ mod setup;
 mod shared_buffers;
 mod sqpoll;
 mod support;
+mod threads;
 mod waiting;
 mod waits;
