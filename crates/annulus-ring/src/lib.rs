@@ -2,7 +2,7 @@
 //! a kernel that can be swapped.
 //!
 //! Owns: everything between the kernel's ABI ([`annulus_abi`]) and a runtime. Does not own:
-//! futures, wakers, buffers, threads, or any policy of retrying.
+//! futures, wakers, buffers, threads (but those of a [`proactor`]), or any policy of retrying.
 //!
 //! A [`Ring`] is opened by a [`Builder`], which finds out what the kernel has and says so in
 //! [`Capabilities`]. Operations are pushed into the submission queue, given to the kernel with
@@ -96,6 +96,7 @@
 //! |---|---|---|---|
 //! | [`with_capacity`], [`Builder::build_split`] | one thread | another | nothing but `DEFER_TASKRUN` |
 //! | [`SharedRing`] | any | any | a few locked instructions for each batch |
+//! | [`proactor`] | its thread, for all | its threads | an allocation and two messages for each request; safe |
 //!
 //! # The seam
 //!
@@ -119,6 +120,8 @@ mod memory;
 mod mmap;
 pub mod op;
 mod pages;
+#[cfg(not(loom))]
+pub mod proactor;
 mod real;
 mod register;
 mod resize;

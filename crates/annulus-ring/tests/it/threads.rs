@@ -1,7 +1,8 @@
-//! Rings for several threads: in two halves, and shared.
+//! Rings for several threads: in two halves, shared, and behind a proactor.
 
 mod counting;
 mod limits;
+mod proactor;
 mod shared;
 mod split;
 
