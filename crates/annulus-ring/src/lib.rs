@@ -109,6 +109,7 @@ mod address;
 mod buf_ring;
 mod builder;
 mod capabilities;
+mod chain;
 mod conflict;
 mod cq;
 pub mod diagnose;
@@ -123,6 +124,7 @@ mod pages;
 #[cfg(not(loom))]
 pub mod proactor;
 mod real;
+mod refusal;
 mod register;
 mod resize;
 mod restrictions;
@@ -156,15 +158,17 @@ pub use address::SocketAddress;
 pub use buf_ring::{BufRing, BufRingSpec};
 pub use builder::Builder;
 pub use capabilities::{Capabilities, Mask, Missing, Unsupported, Version, What, Why};
+pub use chain::{Chain, ChainError};
 pub use conflict::Conflict;
 pub use cq::{Completions, Peeked};
 pub use files::{EMPTY_SLOT, SAME_SLOT};
 pub use kernel::{AnyKernel, Enter, Kernel};
 pub use ladder::TaskWork;
 pub use memory::RingMemory;
-pub use op::{Op, Target};
+pub use op::{Op, Target, WideOp};
 pub use pages::{Pages, PagesError};
 pub use real::Real;
+pub use refusal::{Inadmissible, OpConflict, Refused};
 pub use register::{
     BufferRange, BusyPoll, Clock, Filter, Personality, Refusal, RegisterError, RingFds, Tracking,
     WaitRegion, ZcrxIfq, ZcrxSpec,

@@ -14,21 +14,30 @@
 
 use std::{io, os::fd::RawFd};
 
-use annulus_abi::{Cqe, Errno, FILE_INDEX_ALLOC, Opcode, Sqe, SqeFlags};
+use annulus_abi::{Cqe, Errno, FILE_INDEX_ALLOC, Features, Opcode, Sqe, Sqe128, SqeFlags};
+
+use crate::{OpConflict, Version};
+
+// What can be said of any of them.
+mod flagged;
 
 // Nothing, and the end of other requests.
 mod cancel;
 mod cancel_fd;
 mod cancel_matching;
 mod nop;
+mod nop128;
+mod nop_with;
 
 // Bytes.
 mod pipe;
 mod read;
 mod read_fixed;
 mod read_multi;
+mod read_select;
 mod readv;
 mod readv_fixed;
+mod rw_with;
 mod splice;
 mod tee;
 mod write;
@@ -42,6 +51,7 @@ mod close_fixed;
 mod fadvise;
 mod fallocate;
 mod fsync;
+mod fsync_range;
 mod ftruncate;
 mod madvise;
 mod sync_file_range;
@@ -70,28 +80,45 @@ mod listen;
 mod set_socket_option;
 mod shutdown;
 mod socket;
+mod socket_input;
+mod socket_name;
+mod socket_output;
+mod tx_timestamps;
 
 // Messages.
+mod notify_as;
 mod recv;
+mod recv_fixed;
 mod recv_msg;
 mod recv_msg_multi;
+mod recv_msg_select;
 mod recv_multi;
+mod recv_multi_with;
+mod recv_select;
+mod recv_zc;
 mod send;
+mod send_fixed;
 mod send_msg;
 mod send_msg_zc;
+mod send_select;
 mod send_to;
 mod send_zc;
+mod sendv;
+mod sendv_zc;
 
 // Time and readiness.
 mod epoll_ctl;
 mod epoll_wait;
 mod link_timeout;
+mod link_timeout_ns;
 mod poll_add;
 mod poll_remove;
 mod poll_update;
 mod timeout;
+mod timeout_ns;
 mod timeout_remove;
 mod timeout_update;
+mod timeout_update_ns;
 
 // Processes.
 mod futex_wait;
@@ -101,12 +128,18 @@ mod waitid;
 
 // The ring itself, other rings, drivers.
 mod cmd;
+mod cmd128;
+mod cmd80;
+mod cmd_fixed;
+mod cmd_multi;
+mod discard;
 mod files_update;
 mod fixed_fd_install;
 mod msg_ring;
 mod msg_ring_fd;
 mod provide_buffers;
 mod remove_buffers;
+mod zone_reset_all;
 
 pub use accept::Accept;
 pub use accept_multi::AcceptMulti;
@@ -117,7 +150,12 @@ pub use cancel_matching::CancelMatching;
 pub use close::Close;
 pub use close_fixed::CloseFixed;
 pub use cmd::Cmd;
+pub use cmd_fixed::CmdFixed;
+pub use cmd_multi::CmdMulti;
+pub use cmd80::Cmd80;
+pub use cmd128::Cmd128;
 pub use connect::Connect;
+pub use discard::Discard;
 pub use epoll_ctl::EpollCtl;
 pub use epoll_wait::EpollWait;
 pub use fadvise::Fadvise;
@@ -125,8 +163,10 @@ pub use fallocate::Fallocate;
 pub use fgetxattr::Fgetxattr;
 pub use files_update::FilesUpdate;
 pub use fixed_fd_install::FixedFdInstall;
+pub use flagged::Flagged;
 pub use fsetxattr::Fsetxattr;
 pub use fsync::Fsync;
+pub use fsync_range::FsyncRange;
 pub use ftruncate::Ftruncate;
 pub use futex_wait::FutexWait;
 pub use futex_waitv::FutexWaitv;
@@ -134,6 +174,7 @@ pub use futex_wake::FutexWake;
 pub use get_socket_option::GetSocketOption;
 pub use getxattr::Getxattr;
 pub use link_timeout::{LinkTimeout, LinkTimeoutEnd};
+pub use link_timeout_ns::LinkTimeoutNs;
 pub use linkat::Linkat;
 pub use listen::Listen;
 pub use madvise::Madvise;
@@ -141,6 +182,9 @@ pub use mkdirat::Mkdirat;
 pub use msg_ring::MsgRing;
 pub use msg_ring_fd::MsgRingFd;
 pub use nop::Nop;
+pub use nop_with::NopWith;
+pub use nop128::Nop128;
+pub use notify_as::{NotifyAs, ZeroCopySend};
 pub use openat::Openat;
 pub use openat2::Openat2;
 pub use pipe::Pipe;
@@ -151,37 +195,55 @@ pub use provide_buffers::ProvideBuffers;
 pub use read::Read;
 pub use read_fixed::ReadFixed;
 pub use read_multi::ReadMulti;
+pub use read_select::ReadSelect;
 pub use readv::Readv;
 pub use readv_fixed::ReadvFixed;
 pub use recv::Recv;
+pub use recv_fixed::RecvFixed;
 pub use recv_msg::RecvMsg;
 pub use recv_msg_multi::{MessageParts, RecvMsgMulti};
+pub use recv_msg_select::RecvMsgSelect;
 pub use recv_multi::RecvMulti;
+pub use recv_multi_with::RecvMultiWith;
+pub use recv_select::RecvSelect;
+pub use recv_zc::RecvZc;
 pub use remove_buffers::RemoveBuffers;
 pub use renameat::Renameat;
+pub use rw_with::{ReadWrite, RwWith};
 pub use send::Send;
+pub use send_fixed::SendFixed;
 pub use send_msg::SendMsg;
 pub use send_msg_zc::SendMsgZc;
+pub use send_select::SendSelect;
 pub use send_to::SendTo;
 pub use send_zc::{SendZc, ZeroCopy};
+pub use sendv::Sendv;
+pub use sendv_zc::SendvZc;
 pub use set_socket_option::SetSocketOption;
 pub use setxattr::Setxattr;
 pub use shutdown::Shutdown;
 pub use socket::Socket;
+pub use socket_input::SocketInput;
+pub use socket_name::SocketName;
+pub use socket_output::SocketOutput;
 pub use splice::Splice;
 pub use statx::Statx;
 pub use symlinkat::Symlinkat;
 pub use sync_file_range::SyncFileRange;
 pub use tee::Tee;
 pub use timeout::{Timeout, TimeoutEnd};
+pub use timeout_ns::TimeoutNs;
 pub use timeout_remove::TimeoutRemove;
 pub use timeout_update::TimeoutUpdate;
+pub use timeout_update_ns::TimeoutUpdateNs;
+pub use tx_timestamps::{TxTimestamp, TxTimestamps};
 pub use unlinkat::Unlinkat;
 pub use waitid::Waitid;
 pub use write::Write;
 pub use write_fixed::WriteFixed;
 pub use writev::Writev;
 pub use writev_fixed::WritevFixed;
+pub use zone_reset_all::ZoneResetAll;
 
 /// A request that the kernel can carry out: how it is written down, and what its result means.
 ///
@@ -224,6 +286,74 @@ pub trait Op {
     /// The error that the kernel reports, as [`io::Error::raw_os_error`]; results that merely say
     /// how a request ended (a timeout that expired) are values, not errors.
     fn decode(cqe: &Cqe) -> io::Result<Self::Output>;
+
+    /// The first kernel that has this operation with these options. For people: kernels carry
+    /// features back, so nothing is decided by it.
+    ///
+    /// ```
+    /// use annulus_abi::CancelFlags;
+    /// use annulus_ring::{Target, op::{Cancel, CancelFd, Op}};
+    ///
+    /// assert_eq!(Cancel { user_data: 1, flags: CancelFlags::EMPTY }.since(), (5, 5));
+    /// let slot = CancelFd { target: Target::Fixed(1), flags: CancelFlags::EMPTY };
+    /// assert_eq!(slot.since(), (6, 0));
+    /// ```
+    fn since(&self) -> Version {
+        first_kernel(Self::OPCODE)
+    }
+
+    /// The features that these options depend on, where the kernel has a bit for them.
+    fn features(&self) -> Features {
+        Features::EMPTY
+    }
+
+    /// Looks whether the options go together, where the kernel would answer no more than `EINVAL`,
+    /// or do something else than was meant. It costs time and is never done unasked: see
+    /// [`Capabilities::admit`](crate::Capabilities::admit).
+    ///
+    /// # Errors
+    /// [`OpConflict`], which says what excludes what.
+    fn check(&self) -> Result<(), OpConflict> {
+        Ok(())
+    }
+
+    /// The same operation with flags of the submitter, or as somebody else: links, drain, a worker
+    /// at once, no completion on success, a personality.
+    fn flagged(self) -> Flagged<Self>
+    where
+        Self: Sized,
+    {
+        Flagged { op: self, flags: SqeFlags::EMPTY, personality: 0 }
+    }
+}
+
+/// A request that takes an entry of 128 bytes: of a ring with
+/// [`SetupFlags::SQE128`](annulus_abi::SetupFlags::SQE128), where every entry is that long, or with
+/// [`SetupFlags::SQE_MIXED`](annulus_abi::SetupFlags::SQE_MIXED), where those of
+/// [`Opcode::NOP128`] and [`Opcode::URING_CMD128`] are.
+///
+/// It is not an [`Op`], so that no entry of 64 bytes can be made of it by mistake.
+pub trait WideOp {
+    /// The opcode that `encode` writes.
+    const OPCODE: Opcode;
+
+    /// What one successful completion says.
+    type Output;
+
+    /// Writes the request into `sqe`, which arrives zeroed except for `user_data`; otherwise as
+    /// [`Op::encode`].
+    fn encode(&self, sqe: &mut Sqe128);
+
+    /// Reads one completion of this operation.
+    ///
+    /// # Errors
+    /// The error that the kernel reports, as [`io::Error::raw_os_error`].
+    fn decode(cqe: &Cqe) -> io::Result<Self::Output>;
+
+    /// As [`Op::since`].
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), (5, 19))
+    }
 }
 
 /// The file that an operation works on.
@@ -278,6 +408,21 @@ impl Place {
             Self::FixedAny => FILE_INDEX_ALLOC,
         };
     }
+
+    /// The first kernel that puts files there.
+    fn since(self) -> Version {
+        match self {
+            Self::Fd => (5, 1),
+            Self::Fixed(_) => (5, 15),
+            Self::FixedAny => (5, 19),
+        }
+    }
+
+    /// A slot and a flag that only a descriptor of the process can have.
+    fn check(self, op: Opcode, flags: i32, close_on_exec: i32) -> Result<(), OpConflict> {
+        let conflict = self != Self::Fd && flags & close_on_exec != 0;
+        OpConflict::if_any(op, &[(conflict, "a slot cannot be close-on-exec")])
+    }
 }
 
 /// What one receive into a provided buffer brought.
@@ -294,6 +439,32 @@ pub struct Received {
     pub buffer_more: bool,
     /// There was more to receive when this completed (`IORING_CQE_F_SOCK_NONEMPTY`); a hint.
     pub nonempty: bool,
+}
+
+/// What one send from a group of provided buffers took out of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// Bytes sent.
+    pub bytes: u32,
+    /// The provided buffer they came from; in a bundle the first of as many consecutive ones as
+    /// `bytes` were in. It belongs to the application from this completion on.
+    pub buffer: Option<u16>,
+    /// The rest of the buffer stays in the group (`IORING_CQE_F_BUF_MORE`; only in incremental
+    /// groups).
+    pub buffer_more: bool,
+}
+
+/// The first kernel with an opcode.
+fn first_kernel(opcode: Opcode) -> Version {
+    opcode.since().unwrap_or(OLDEST)
+}
+
+/// The first kernel with io_uring.
+const OLDEST: Version = (5, 1);
+
+/// The later of two kernels.
+fn later(one: Version, other: Version) -> Version {
+    one.max(other)
 }
 
 /// The value of a pointer as the kernel reads it. Its provenance is exposed: a kernel that lives in
@@ -331,6 +502,16 @@ fn received(cqe: &Cqe) -> io::Result<Received> {
         buffer: cqe.buffer_id(),
         buffer_more: cqe.flags.contains(CqeFlags::BUF_MORE),
         nonempty: cqe.flags.contains(CqeFlags::SOCK_NONEMPTY),
+    })
+}
+
+/// A result that is a number of bytes out of a buffer that the kernel chose.
+#[inline]
+fn sent(cqe: &Cqe) -> io::Result<Sent> {
+    received(cqe).map(|taken| Sent {
+        bytes: taken.bytes,
+        buffer: taken.buffer,
+        buffer_more: taken.buffer_more,
     })
 }
 

@@ -165,13 +165,14 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         self.sq.publish()
     }
 
-    /// Pushes a copy of an entry.
+    /// Pushes a copy of an entry, for what no typed operation says.
     ///
     /// # Errors
     /// [`SqFull`].
     ///
     /// # Safety
     /// * As for [`vacant`](Self::vacant).
+    #[doc(alias = "io_uring_prep_rw")]
     #[inline]
     pub unsafe fn push_sqe(&mut self, sqe: &S::Slot) -> Result<(), SqFull> {
         let vacant = self.sq.vacant().ok_or(SqFull)?;
@@ -186,6 +187,8 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     ///
     /// # Safety
     /// * As for [`vacant`](Self::vacant).
+    #[doc(alias = "io_uring_sqe_set_data64")]
+    #[doc(alias = "io_uring_sqe_set_data")]
     #[inline]
     pub unsafe fn push<O: Op>(&mut self, op: &O, user_data: u64) -> Result<(), SqFull> {
         // SAFETY: the caller's promise is passed on.
@@ -193,6 +196,9 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     }
 
     /// Pushes a typed operation with more flags: linked, drained, at once to a worker.
+    ///
+    /// [`Op::flagged`] says the same of an operation, with words and with a personality; for links
+    /// there is [`chain`](Self::chain).
     ///
     /// # Errors
     /// [`SqFull`].

@@ -342,5 +342,45 @@ impl<S: SqeShape> core::fmt::Debug for Reservation<'_, S> {
     }
 }
 
+/// Entries that are written before they are pushed: what a chain is made of.
+impl Sq {
+    /// Whether that many entries are free.
+    pub(crate) fn has_room(&mut self, count: u32) -> bool {
+        if self.entries - self.backlog() < count {
+            self.refresh_head();
+        }
+        self.entries - self.backlog() >= count
+    }
+
+    /// The entry `ahead` places behind the tail, as it is. It must be free, which
+    /// [`has_room`](Self::has_room) says, and does not count as pushed.
+    #[inline]
+    pub(crate) fn ahead(&mut self, ahead: u32) -> &mut Sqe {
+        assert!(self.backlog() + ahead < self.entries, "an entry that is not free was asked for");
+        let index = ((self.tail as u32).wrapping_add(ahead) & self.mask) as usize;
+        // SAFETY: the masked index is within the `entries` entries.
+        let sqe = unsafe { self.sqes.add(index) };
+        // SAFETY: the slot is mapped, zeroed by the kernel at first and written by this side alone
+        // since; it lies outside head..tail, so the kernel does not touch it, and publishing it
+        // takes `&mut self` and so ends this borrow.
+        unsafe { &mut *sqe }
+    }
+
+    /// As [`ahead`](Self::ahead), zeroed.
+    #[inline]
+    pub(crate) fn blank_ahead(&mut self, ahead: u32) -> &mut Sqe {
+        let sqe = self.ahead(ahead);
+        *sqe = Sqe::default();
+        sqe
+    }
+
+    /// Counts so many entries behind the tail, which were written ahead, as pushed.
+    #[inline]
+    pub(crate) fn advance(&mut self, count: u32) {
+        debug_assert!(self.backlog() + count <= self.entries, "more was written than was free");
+        self.tail += u64::from(count);
+    }
+}
+
 #[cfg(test)]
 mod tests;

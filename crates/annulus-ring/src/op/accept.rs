@@ -4,7 +4,8 @@ use std::{io, os::fd::RawFd};
 
 use annulus_abi::{AcceptFlags, Cqe, Opcode, Sqe};
 
-use super::{Op, Place, Target, address, descriptor};
+use super::{OLDEST, Op, Place, Target, address, descriptor, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Accepts one connection of a listening socket.
 ///
@@ -25,6 +26,8 @@ use super::{Op, Place, Target, address, descriptor};
 /// # Memory
 /// `addr` (as many bytes as `*addr_len` says) and `addr_len`, writable, until the completion.
 #[doc(alias = "IORING_OP_ACCEPT")]
+#[doc(alias = "io_uring_prep_accept")]
+#[doc(alias = "io_uring_prep_accept_direct")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accept {
     /// The listening socket.
@@ -59,6 +62,17 @@ impl Op for Accept {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<RawFd> {
         descriptor(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let flags = self.ioprio.since().unwrap_or(OLDEST);
+        later(later(first_kernel(Self::OPCODE), flags), self.place.since())
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let multi = self.ioprio.contains(AcceptFlags::MULTISHOT);
+        OpConflict::if_any(Self::OPCODE, &[(multi, "AcceptMulti is the form that goes on")])?;
+        self.place.check(Self::OPCODE, self.flags, libc::SOCK_CLOEXEC)
     }
 }
 

@@ -4,7 +4,8 @@ use std::{io, os::fd::RawFd};
 
 use annulus_abi::{AcceptFlags, Cqe, Opcode, Sqe};
 
-use super::{Op, Place, Target, descriptor};
+use super::{OLDEST, Op, Place, Target, descriptor, later};
+use crate::{OpConflict, Version};
 
 /// Accepts every connection of a listening socket, with one completion each.
 ///
@@ -27,6 +28,8 @@ use super::{Op, Place, Target, descriptor};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_ACCEPT")]
+#[doc(alias = "io_uring_prep_multishot_accept")]
+#[doc(alias = "io_uring_prep_multishot_accept_direct")]
 #[doc(alias = "IORING_ACCEPT_MULTISHOT")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AcceptMulti {
@@ -57,6 +60,17 @@ impl Op for AcceptMulti {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<RawFd> {
         descriptor(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let flags = self.ioprio.since().unwrap_or(OLDEST);
+        later(later((5, 19), flags), self.place.since())
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let one_slot = matches!(self.place, Place::Fixed(_));
+        OpConflict::if_any(Self::OPCODE, &[(one_slot, "one slot cannot take every connection")])?;
+        self.place.check(Self::OPCODE, self.flags, libc::SOCK_CLOEXEC)
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Op, Target, address, done};
 /// # Memory
 /// `addr` to `addr + addr_len`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_BIND")]
+#[doc(alias = "io_uring_prep_bind")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bind {
     /// The socket.

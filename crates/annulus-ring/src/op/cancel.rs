@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{CancelFlags, Cqe, Opcode, Sqe};
 
-use super::{Op, count};
+use super::{OLDEST, Op, count, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Asks the kernel to end the request that was submitted with `user_data`.
 ///
@@ -23,6 +24,8 @@ use super::{Op, count};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+#[doc(alias = "io_uring_prep_cancel")]
+#[doc(alias = "io_uring_prep_cancel64")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cancel {
     /// Of the request to end.
@@ -35,7 +38,7 @@ pub struct Cancel {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CancelOutcome {
     /// With [`CancelFlags::ALL`] or [`CancelFlags::ANY`]: so many requests were ended, perhaps
-    /// none. Without: 0, and the one that matched was ended.
+    /// none. Without: 0, and the one that matched was ended (1 for a wait on a futex or a child).
     Done(u32),
     /// Nothing matched: it has completed already, or never was.
     NotFound,
@@ -69,6 +72,18 @@ impl Op for Cancel {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<CancelOutcome> {
         CancelOutcome::decode(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.flags.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let keys = !self.flags.without(CancelFlags::ALL).is_empty();
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[(keys, "other keys are CancelFd's and CancelMatching's")],
+        )
     }
 }
 

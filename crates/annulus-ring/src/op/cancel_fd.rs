@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{CancelFlags, Cqe, Opcode, Sqe};
 
 use super::{CancelOutcome, Op, Target};
+use crate::{OpConflict, Version};
 
 /// Asks the kernel to end a request on a file, or with [`CancelFlags::ALL`] every one.
 ///
@@ -21,6 +22,7 @@ use super::{CancelOutcome, Op, Target};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+#[doc(alias = "io_uring_prep_cancel_fd")]
 #[doc(alias = "IORING_ASYNC_CANCEL_FD")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelFd {
@@ -53,6 +55,15 @@ impl Op for CancelFd {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<CancelOutcome> {
         CancelOutcome::decode(cqe)
+    }
+
+    fn since(&self) -> Version {
+        if matches!(self.target, Target::Fixed(_)) { (6, 0) } else { (5, 19) }
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let keys = !self.flags.without(CancelFlags::ALL).is_empty();
+        OpConflict::if_any(Self::OPCODE, &[(keys, "other keys are CancelMatching's")])
     }
 }
 

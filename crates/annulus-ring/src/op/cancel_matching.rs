@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{CancelFlags, Cqe, Opcode, Sqe};
 
-use super::{CancelFd, CancelOutcome, Op, Target};
+use super::{CancelFd, CancelOutcome, OLDEST, Op, Target, first_kernel, later};
+use crate::Version;
 
 /// Asks the kernel to end the requests that match every key that is given; with no key, all of this
 /// ring.
@@ -20,6 +21,7 @@ use super::{CancelFd, CancelOutcome, Op, Target};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+#[doc(alias = "io_uring_prep_cancel")]
 #[doc(alias = "IORING_ASYNC_CANCEL_ANY")]
 #[doc(alias = "IORING_ASYNC_CANCEL_OP")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +71,13 @@ impl Op for CancelMatching {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<CancelOutcome> {
         CancelOutcome::decode(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let mut sqe = Sqe::default();
+        self.encode(&mut sqe);
+        let flags = CancelFlags(sqe.op_flags).since().unwrap_or(OLDEST);
+        later(first_kernel(Self::OPCODE), flags)
     }
 }
 

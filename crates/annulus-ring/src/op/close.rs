@@ -21,6 +21,7 @@ use super::{Op, done};
 /// # Memory
 /// None. The descriptor's number must not be given up to anyone else before the completion.
 #[doc(alias = "IORING_OP_CLOSE")]
+#[doc(alias = "io_uring_prep_close")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Close {
     /// What to close.

@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, Place, done};
+use crate::Version;
 
 /// Closes a direct descriptor: empties its slot of the fixed-file table.
 ///
@@ -20,6 +21,7 @@ use super::{Op, Place, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_CLOSE")]
+#[doc(alias = "io_uring_prep_close_direct")]
 #[doc(alias = "close_direct")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CloseFixed {
@@ -40,6 +42,10 @@ impl Op for CloseFixed {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        (5, 15)
     }
 }
 

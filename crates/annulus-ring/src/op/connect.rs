@@ -22,6 +22,7 @@ use super::{Op, Target, address, done};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy it when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_CONNECT")]
+#[doc(alias = "io_uring_prep_connect")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Connect {
     /// The socket.

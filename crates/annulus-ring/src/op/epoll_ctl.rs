@@ -17,6 +17,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `event`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_EPOLL_CTL")]
+#[doc(alias = "io_uring_prep_epoll_ctl")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EpollCtl {
     /// The epoll set. Never a slot.

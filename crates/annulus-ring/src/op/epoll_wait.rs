@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, Target, address, count};
+use crate::OpConflict;
 
 /// Completes when something in an epoll set is ready, and writes what to `events`.
 ///
@@ -20,6 +21,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `events` to `events + count`, writable, until the completion.
 #[doc(alias = "IORING_OP_EPOLL_WAIT")]
+#[doc(alias = "io_uring_prep_epoll_wait")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EpollWait {
     /// The epoll set.
@@ -45,6 +47,10 @@ impl Op for EpollWait {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        OpConflict::if_any(Self::OPCODE, &[(self.count == 0, "there is no room for an event")])
     }
 }
 

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, Sqe};
 
-use super::{Op, Target, done};
+use super::{Op, Target, done, first_kernel};
+use crate::Version;
 
 /// Announces an access pattern for a range of a file.
 ///
@@ -19,6 +20,8 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_FADVISE")]
+#[doc(alias = "io_uring_prep_fadvise")]
+#[doc(alias = "io_uring_prep_fadvise64")]
 #[doc(alias = "posix_fadvise")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fadvise {
@@ -52,6 +55,10 @@ impl Op for Fadvise {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        if self.len > u64::from(u32::MAX) { (6, 11) } else { first_kernel(Self::OPCODE) }
     }
 }
 

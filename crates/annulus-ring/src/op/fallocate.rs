@@ -18,6 +18,7 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_FALLOCATE")]
+#[doc(alias = "io_uring_prep_fallocate")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fallocate {
     /// The file.

@@ -21,6 +21,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `name`, unchanged, and `value`, writable, until the completion.
 #[doc(alias = "IORING_OP_FGETXATTR")]
+#[doc(alias = "io_uring_prep_fgetxattr")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fgetxattr {
     /// The file.

@@ -2,9 +2,10 @@
 
 use std::{io, os::fd::RawFd};
 
-use annulus_abi::{Cqe, Opcode, Sqe};
+use annulus_abi::{Cqe, FILE_INDEX_ALLOC, Opcode, Sqe};
 
-use super::{Op, address, count};
+use super::{Op, address, count, first_kernel};
+use crate::Version;
 
 /// Puts descriptors into consecutive slots of the fixed-file table, −1 to empty one.
 ///
@@ -23,6 +24,7 @@ use super::{Op, address, count};
 /// `fds` to `fds + count`, until the completion: unchanged, or with `FILE_INDEX_ALLOC` writable.
 /// The descriptors may be closed after it: a slot holds the file itself.
 #[doc(alias = "IORING_OP_FILES_UPDATE")]
+#[doc(alias = "io_uring_prep_files_update")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FilesUpdate {
     /// The descriptors.
@@ -49,6 +51,10 @@ impl Op for FilesUpdate {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        if self.first == FILE_INDEX_ALLOC { (5, 19) } else { first_kernel(Self::OPCODE) }
     }
 }
 

@@ -19,6 +19,7 @@ use super::{Op, Target, descriptor};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_FIXED_FD_INSTALL")]
+#[doc(alias = "io_uring_prep_fixed_fd_install")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FixedFdInstall {
     /// The slot.

@@ -18,6 +18,7 @@ use super::{Op, Target, address, done};
 /// # Memory
 /// `name` and `value`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_FSETXATTR")]
+#[doc(alias = "io_uring_prep_fsetxattr")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fsetxattr {
     /// The file.

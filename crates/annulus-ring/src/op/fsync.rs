@@ -22,6 +22,7 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_FSYNC")]
+#[doc(alias = "io_uring_prep_fsync")]
 #[doc(alias = "fdatasync")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fsync {

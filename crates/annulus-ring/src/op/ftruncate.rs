@@ -18,6 +18,7 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_FTRUNCATE")]
+#[doc(alias = "io_uring_prep_ftruncate")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ftruncate {
     /// The file.

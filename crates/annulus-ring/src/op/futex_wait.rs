@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, address, done};
+use crate::OpConflict;
 
 /// Completes when a futex that holds `value` is woken.
 ///
@@ -17,6 +18,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `futex`, readable, until the completion; others may write to it.
 #[doc(alias = "IORING_OP_FUTEX_WAIT")]
+#[doc(alias = "io_uring_prep_futex_wait")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FutexWait {
     /// The futex: aligned to its size.
@@ -46,6 +48,13 @@ impl Op for FutexWait {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[(self.mask == 0, "a mask of 0 has nothing in common with any")],
+        )
     }
 }
 

@@ -5,6 +5,7 @@ use std::{ffi::c_void, io};
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, address, count};
+use crate::OpConflict;
 
 /// Completes when one of several futexes is woken.
 ///
@@ -19,6 +20,7 @@ use super::{Op, address, count};
 /// # Memory
 /// The futexes, readable, until the completion. The array, unchanged, until then too.
 #[doc(alias = "IORING_OP_FUTEX_WAITV")]
+#[doc(alias = "io_uring_prep_futex_waitv")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FutexWaitv {
     /// An array of `struct futex_waitv` (24 bytes each: value, address, flags, a reserved 0).
@@ -41,6 +43,10 @@ impl Op for FutexWaitv {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        OpConflict::if_any(Self::OPCODE, &[(self.count == 0, "there is no futex to wait on")])
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, address, count};
+use crate::OpConflict;
 
 /// Wakes at most `count` waiters of a futex, threads or requests.
 ///
@@ -19,6 +20,7 @@ use super::{Op, address, count};
 /// # Memory
 /// `futex`, until the completion; it is an address to the kernel and is not read.
 #[doc(alias = "IORING_OP_FUTEX_WAKE")]
+#[doc(alias = "io_uring_prep_futex_wake")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FutexWake {
     /// The futex: aligned to its size.
@@ -48,6 +50,13 @@ impl Op for FutexWake {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[(self.mask == 0, "a mask of 0 has nothing in common with any")],
+        )
     }
 }
 

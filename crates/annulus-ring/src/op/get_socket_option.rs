@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, Target, address, count};
+use crate::Version;
 
 /// Reads an option of a socket, which may be a direct descriptor.
 ///
@@ -21,6 +22,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `value` to `value + len`, writable, until the completion.
 #[doc(alias = "IORING_OP_URING_CMD")]
+#[doc(alias = "io_uring_prep_cmd_sock")]
 #[doc(alias = "SOCKET_URING_OP_GETSOCKOPT")]
 #[doc(alias = "getsockopt")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +59,10 @@ impl Op for GetSocketOption {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        (6, 7)
     }
 }
 

@@ -21,6 +21,7 @@ use super::{Op, address, count};
 /// # Memory
 /// `name`, `path`, unchanged, and `value`, writable, until the completion.
 #[doc(alias = "IORING_OP_GETXATTR")]
+#[doc(alias = "io_uring_prep_getxattr")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Getxattr {
     /// The path, ended by a zero byte; a symbolic link is followed.

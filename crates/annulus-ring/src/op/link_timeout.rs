@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, Sqe, TimeoutFlags, Timespec};
 
-use super::{Op, address, done};
+use super::{OLDEST, Op, address, done, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Cancels the request that was pushed just before it, with
 /// [`SqeFlags::IO_LINK`](annulus_abi::SqeFlags::IO_LINK), if that has not completed in time.
@@ -21,6 +22,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `spec`, unchanged, until it was submitted: the kernel copies it then.
 #[doc(alias = "IORING_OP_LINK_TIMEOUT")]
+#[doc(alias = "io_uring_prep_link_timeout")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LinkTimeout {
     /// How long, or with [`TimeoutFlags::ABS`] until when.
@@ -36,6 +38,22 @@ pub enum LinkTimeoutEnd {
     Expired,
     /// The request completed first, or its chain broke before it began.
     NotNeeded,
+}
+
+/// Flags of a time limit that exclude one another, or are not a time limit's.
+pub(super) fn check(flags: TimeoutFlags) -> Result<(), OpConflict> {
+    let has = |wanted| flags.contains(wanted);
+    OpConflict::if_any(
+        LinkTimeout::OPCODE,
+        &[
+            (has(TimeoutFlags::CLOCK_MASK), "one clock at most"),
+            (has(TimeoutFlags::MULTISHOT), "a limit is for one operation"),
+            (
+                flags.intersects(TimeoutFlags::UPDATE_MASK),
+                "TimeoutUpdate is the form that changes a limit",
+            ),
+        ],
+    )
 }
 
 impl Op for LinkTimeout {
@@ -58,6 +76,14 @@ impl Op for LinkTimeout {
             libc::ECANCELED | libc::ENOENT => Ok(LinkTimeoutEnd::NotNeeded),
             _ => done(cqe).map(|()| LinkTimeoutEnd::NotNeeded),
         }
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.flags.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        check(self.flags)
     }
 }
 

@@ -19,6 +19,8 @@ use super::{Op, address, done};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy them when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_LINKAT")]
+#[doc(alias = "io_uring_prep_link")]
+#[doc(alias = "io_uring_prep_linkat")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Linkat {
     /// The directory that a relative old path starts from, or `AT_FDCWD`. Never a slot.

@@ -17,6 +17,7 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_LISTEN")]
+#[doc(alias = "io_uring_prep_listen")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listen {
     /// The socket.

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, Sqe};
 
-use super::{Op, address, done};
+use super::{Op, address, done, first_kernel};
+use crate::Version;
 
 /// Announces how a range of memory will be used, or what may become of it.
 ///
@@ -19,6 +20,8 @@ use super::{Op, address, done};
 /// Some advice changes memory: after `MADV_DONTNEED` or `MADV_FREE` the range has lost what it
 /// held, so it must be the submitter's own, with nothing else in it, until the completion.
 #[doc(alias = "IORING_OP_MADVISE")]
+#[doc(alias = "io_uring_prep_madvise")]
+#[doc(alias = "io_uring_prep_madvise64")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Madvise {
     /// Where the range begins, at a page.
@@ -49,6 +52,10 @@ impl Op for Madvise {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        if self.len > u64::from(u32::MAX) { (6, 11) } else { first_kernel(Self::OPCODE) }
     }
 }
 

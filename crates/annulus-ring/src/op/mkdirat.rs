@@ -19,6 +19,8 @@ use super::{Op, address, done};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy it when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_MKDIRAT")]
+#[doc(alias = "io_uring_prep_mkdir")]
+#[doc(alias = "io_uring_prep_mkdirat")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mkdirat {
     /// The directory that a relative path starts from, or `AT_FDCWD`. Never a slot.

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, CqeFlags, MsgRingFlags, Opcode, Sqe};
 
-use super::{Op, Target, done};
+use super::{OLDEST, Op, Target, done, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Makes a completion appear on another ring, with `user_data` and `res` of one's choice.
 ///
@@ -22,6 +23,8 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_MSG_RING")]
+#[doc(alias = "io_uring_prep_msg_ring")]
+#[doc(alias = "io_uring_prep_msg_ring_cqe_flags")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MsgRing {
     /// The other ring (or this one).
@@ -57,6 +60,16 @@ impl Op for MsgRing {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let flags = if self.cqe_flags.is_some() { (6, 3) } else { OLDEST };
+        later(first_kernel(Self::OPCODE), flags)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let skip = self.flags.contains(MsgRingFlags::CQE_SKIP);
+        OpConflict::if_any(Self::OPCODE, &[(skip, "a message is nothing but its completion")])
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, MsgRingFlags, Opcode, Sqe};
 
 use super::{Op, Place, Target, count};
+use crate::{OpConflict, Version};
 
 /// Puts the file of a slot of this ring into a slot of another ring, and posts a completion there
 /// that says so (unless [`MsgRingFlags::CQE_SKIP`]).
@@ -23,6 +24,8 @@ use super::{Op, Place, Target, count};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_MSG_RING")]
+#[doc(alias = "io_uring_prep_msg_ring_fd")]
+#[doc(alias = "io_uring_prep_msg_ring_fd_alloc")]
 #[doc(alias = "IORING_MSG_SEND_FD")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MsgRingFd {
@@ -59,6 +62,15 @@ impl Op for MsgRingFd {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        (6, 0)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let nowhere = self.place == Place::Fd;
+        OpConflict::if_any(Self::OPCODE, &[(nowhere, "a direct descriptor goes to a slot")])
     }
 }
 

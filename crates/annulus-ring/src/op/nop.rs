@@ -20,6 +20,7 @@ use super::{Op, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_NOP")]
+#[doc(alias = "io_uring_prep_nop")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Nop;
 

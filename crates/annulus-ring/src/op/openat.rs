@@ -4,7 +4,8 @@ use std::{ffi::c_char, io, os::fd::RawFd};
 
 use annulus_abi::{Cqe, Opcode, Sqe};
 
-use super::{Op, Place, address, descriptor};
+use super::{Op, Place, address, descriptor, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Opens, and with `O_CREAT` creates, the file at `path`.
 ///
@@ -26,6 +27,10 @@ use super::{Op, Place, address, descriptor};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy it when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_OPENAT")]
+#[doc(alias = "io_uring_prep_open")]
+#[doc(alias = "io_uring_prep_open_direct")]
+#[doc(alias = "io_uring_prep_openat")]
+#[doc(alias = "io_uring_prep_openat_direct")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Openat {
     /// The directory that a relative path starts from, or `AT_FDCWD`. Never a slot.
@@ -57,6 +62,14 @@ impl Op for Openat {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<RawFd> {
         descriptor(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.place.since())
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        self.place.check(Self::OPCODE, self.flags, libc::O_CLOEXEC)
     }
 }
 

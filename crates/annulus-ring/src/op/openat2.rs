@@ -4,7 +4,8 @@ use std::{ffi::c_char, io, os::fd::RawFd};
 
 use annulus_abi::{Cqe, Opcode, Sqe};
 
-use super::{Op, Place, address, descriptor};
+use super::{Op, Place, address, descriptor, first_kernel, later};
+use crate::Version;
 
 /// Opens, and with `O_CREAT` creates, the file at `path`, resolving the path as `how` demands.
 ///
@@ -27,6 +28,8 @@ use super::{Op, Place, address, descriptor};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy both when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_OPENAT2")]
+#[doc(alias = "io_uring_prep_openat2")]
+#[doc(alias = "io_uring_prep_openat2_direct")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Openat2 {
     /// The directory that a relative path starts from, or `AT_FDCWD`. Never a slot.
@@ -56,6 +59,10 @@ impl Op for Openat2 {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<RawFd> {
         descriptor(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.place.since())
     }
 }
 

@@ -4,7 +4,8 @@ use std::{io, os::fd::RawFd};
 
 use annulus_abi::{Cqe, Opcode, Sqe};
 
-use super::{Op, Place, address, done};
+use super::{Op, Place, address, done, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Makes a pipe, and writes the numbers of its two ends, the one to read from first, to `ends`.
 ///
@@ -20,6 +21,8 @@ use super::{Op, Place, address, done};
 /// # Memory
 /// `ends`, writable, until the completion.
 #[doc(alias = "IORING_OP_PIPE")]
+#[doc(alias = "io_uring_prep_pipe")]
+#[doc(alias = "io_uring_prep_pipe_direct")]
 #[doc(alias = "pipe2")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pipe {
@@ -46,6 +49,14 @@ impl Op for Pipe {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.place.since())
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        self.place.check(Self::OPCODE, self.flags, libc::O_CLOEXEC)
     }
 }
 

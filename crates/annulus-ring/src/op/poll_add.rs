@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, PollFlags, Sqe};
 
-use super::{Op, Target, count};
+use super::{OLDEST, Op, Target, count, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Completes when a file is ready for one of `events`.
 ///
@@ -25,6 +26,9 @@ use super::{Op, Target, count};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_POLL_ADD")]
+#[doc(alias = "io_uring_prep_poll_add")]
+#[doc(alias = "io_uring_prep_poll_multishot")]
+#[doc(alias = "io_uring_prep_poll_mask")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PollAdd {
     /// The file.
@@ -50,6 +54,16 @@ impl Op for PollAdd {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.flags.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let update = self.flags.intersects(PollFlags::UPDATE_EVENTS | PollFlags::UPDATE_USER_DATA);
+        let reason = (update, "PollUpdate is the form that changes a poll");
+        OpConflict::if_any(Self::OPCODE, &[reason])
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Op, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_POLL_REMOVE")]
+#[doc(alias = "io_uring_prep_poll_remove")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PollRemove {
     /// Of the poll to remove.

@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, PollFlags, Sqe};
 
 use super::{Op, done};
+use crate::{OpConflict, Version};
 
 /// Changes the events or the user data of the [`PollAdd`](super::PollAdd) that was submitted with
 /// `user_data`, and looks anew whether it is ready.
@@ -19,6 +20,7 @@ use super::{Op, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_POLL_REMOVE")]
+#[doc(alias = "io_uring_prep_poll_update")]
 #[doc(alias = "IORING_POLL_UPDATE_EVENTS")]
 #[doc(alias = "IORING_POLL_UPDATE_USER_DATA")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +63,15 @@ impl Op for PollUpdate {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        (5, 13)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let nothing = self.events.is_none() && self.new_user_data.is_none();
+        OpConflict::if_any(Self::OPCODE, &[(nothing, "an update of nothing would remove the poll")])
     }
 }
 

@@ -21,6 +21,7 @@ use super::{Op, address, done};
 /// All `count * len` bytes at `addr`, writable and the kernel's, until each buffer came back in a
 /// completion or [`RemoveBuffers`](super::RemoveBuffers) completed.
 #[doc(alias = "IORING_OP_PROVIDE_BUFFERS")]
+#[doc(alias = "io_uring_prep_provide_buffers")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProvideBuffers {
     /// Where the first buffer begins.

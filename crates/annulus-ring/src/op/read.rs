@@ -24,6 +24,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `addr` to `addr + len`, writable, until the completion.
 #[doc(alias = "IORING_OP_READ")]
+#[doc(alias = "io_uring_prep_read")]
 #[doc(alias = "pread")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Read {

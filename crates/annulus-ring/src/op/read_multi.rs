@@ -23,6 +23,7 @@ use super::{Op, Received, Target, received};
 /// # Memory
 /// All buffers of the group, as their [`BufRing`](crate::BufRing) demands.
 #[doc(alias = "IORING_OP_READ_MULTISHOT")]
+#[doc(alias = "io_uring_prep_read_multishot")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadMulti {
     /// The file.

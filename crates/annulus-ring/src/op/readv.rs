@@ -23,6 +23,8 @@ use super::{Op, Target, address, count};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy the array when they take
 /// the entry; never the pieces.)
 #[doc(alias = "IORING_OP_READV")]
+#[doc(alias = "io_uring_prep_readv")]
+#[doc(alias = "io_uring_prep_readv2")]
 #[doc(alias = "preadv2")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Readv {

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe};
 
-use super::{Op, Target, address, count};
+use super::{OLDEST, Op, Target, address, count, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Receives at most `len` bytes into the memory at `addr`.
 ///
@@ -24,6 +25,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `addr` to `addr + len`, writable, until the completion.
 #[doc(alias = "IORING_OP_RECV")]
+#[doc(alias = "io_uring_prep_recv")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recv {
     /// The socket.
@@ -55,6 +57,25 @@ impl Op for Recv {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let flags = self.ioprio.since().unwrap_or(OLDEST);
+        later(first_kernel(Self::OPCODE), flags)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let multi = self.ioprio.contains(RecvSendFlags::RECV_MULTISHOT);
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        let fixed = self.ioprio.contains(RecvSendFlags::FIXED_BUF);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (multi, "RecvMulti is the form that goes on"),
+                (bundle, "a bundle is of provided buffers: RecvSelect"),
+                (fixed, "RecvFixed is the form with a registered buffer"),
+            ],
+        )
     }
 }
 

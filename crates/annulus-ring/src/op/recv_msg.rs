@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe};
 
-use super::{Op, Target, address, count};
+use super::{OLDEST, Op, Target, address, count, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Receives into what `msg` describes: pieces, room for an address, room for control data.
 ///
@@ -21,6 +22,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `msg` and all that it points at, writable, until the completion.
 #[doc(alias = "IORING_OP_RECVMSG")]
+#[doc(alias = "io_uring_prep_recvmsg")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecvMsg {
     /// The socket.
@@ -50,6 +52,25 @@ impl Op for RecvMsg {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let flags = self.ioprio.since().unwrap_or(OLDEST);
+        later(first_kernel(Self::OPCODE), flags)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let multi = self.ioprio.contains(RecvSendFlags::RECV_MULTISHOT);
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        let fixed = self.ioprio.contains(RecvSendFlags::FIXED_BUF);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (multi, "RecvMsgMulti is the form that goes on"),
+                (bundle, "a message is no bundle"),
+                (fixed, "a message has no registered buffer"),
+            ],
+        )
     }
 }
 

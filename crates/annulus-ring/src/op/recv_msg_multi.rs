@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe, SqeFlags};
 
-use super::{Op, Received, Target, address, received};
+use super::{OLDEST, Op, Received, Target, address, later, received};
+use crate::{OpConflict, Version};
 
 /// Receives every message that arrives on a socket, each into a buffer of group `bgid` that the
 /// kernel chooses.
@@ -30,6 +31,7 @@ use super::{Op, Received, Target, address, received};
 /// `msg`, unchanged, until the last completion; all buffers of the group, as their
 /// [`BufRing`](crate::BufRing) demands.
 #[doc(alias = "IORING_OP_RECVMSG")]
+#[doc(alias = "io_uring_prep_recvmsg_multishot")]
 #[doc(alias = "IORING_RECV_MULTISHOT")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecvMsgMulti {
@@ -102,6 +104,19 @@ impl Op for RecvMsgMulti {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<Received> {
         received(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later((6, 0), self.ioprio.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        let wait_all = self.flags & libc::MSG_WAITALL != 0;
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[(bundle, "a message is no bundle"), (wait_all, "what goes on does not wait for all")],
+        )
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe, SqeFlags};
+use annulus_abi::{Cqe, Features, Opcode, RecvSendFlags, Sqe, SqeFlags};
 
-use super::{Op, Received, Target, received};
+use super::{OLDEST, Op, Received, Target, later, received};
+use crate::Version;
 
 /// Receives whatever arrives on a socket, each time into a buffer of group `bgid` that the kernel
 /// chooses.
@@ -27,6 +28,7 @@ use super::{Op, Received, Target, received};
 /// # Memory
 /// All buffers of the group, as their [`BufRing`](crate::BufRing) demands.
 #[doc(alias = "IORING_OP_RECV")]
+#[doc(alias = "io_uring_prep_recv_multishot")]
 #[doc(alias = "IORING_RECV_MULTISHOT")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecvMulti {
@@ -58,6 +60,16 @@ impl Op for RecvMulti {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<Received> {
         received(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let cap = if self.cap_bytes == 0 { (6, 0) } else { (6, 17) };
+        later(cap, self.ioprio.since().unwrap_or(OLDEST))
+    }
+
+    fn features(&self) -> Features {
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        if bundle { Features::RECVSEND_BUNDLE } else { Features::EMPTY }
     }
 }
 

@@ -20,6 +20,7 @@ use super::{Op, count};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_REMOVE_BUFFERS")]
+#[doc(alias = "io_uring_prep_remove_buffers")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RemoveBuffers {
     /// How many at most.

@@ -20,6 +20,8 @@ use super::{Op, address, done};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy them when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_RENAMEAT")]
+#[doc(alias = "io_uring_prep_rename")]
+#[doc(alias = "io_uring_prep_renameat")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Renameat {
     /// The directory that a relative old path starts from, or `AT_FDCWD`. Never a slot.

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe};
 
-use super::{Op, Target, address, count};
+use super::{OLDEST, Op, Target, address, count, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Sends the message that `msg` describes: pieces, an address, control data.
 ///
@@ -24,6 +25,7 @@ use super::{Op, Target, address, count};
 /// copy `msg`, the name and the array of pieces when they take the entry; the pieces and the
 /// control data they never copy early.)
 #[doc(alias = "IORING_OP_SENDMSG")]
+#[doc(alias = "io_uring_prep_sendmsg")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SendMsg {
     /// The socket.
@@ -53,6 +55,25 @@ impl Op for SendMsg {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let flags = self.ioprio.since().unwrap_or(OLDEST);
+        later(first_kernel(Self::OPCODE), flags)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let multi = self.ioprio.contains(RecvSendFlags::RECV_MULTISHOT);
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        let vectorized = self.ioprio.contains(RecvSendFlags::SEND_VECTORIZED);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (multi, "a send does not go on"),
+                (bundle, "a message is no bundle"),
+                (vectorized, "a message has its pieces already"),
+            ],
+        )
     }
 }
 

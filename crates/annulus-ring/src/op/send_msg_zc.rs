@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe};
 
-use super::{Op, Target, ZeroCopy, address};
+use super::{OLDEST, Op, Target, ZeroCopy, address, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Sends the message that `msg` describes straight from its pieces.
 ///
@@ -25,6 +26,8 @@ use super::{Op, Target, ZeroCopy, address};
 /// [`CqeFlags::MORE`](annulus_abi::CqeFlags::MORE); `msg` and all else that it points at until the
 /// first.
 #[doc(alias = "IORING_OP_SENDMSG_ZC")]
+#[doc(alias = "io_uring_prep_sendmsg_zc")]
+#[doc(alias = "io_uring_prep_sendmsg_zc_fixed")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SendMsgZc {
     /// The socket.
@@ -58,6 +61,24 @@ impl Op for SendMsgZc {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<ZeroCopy> {
         ZeroCopy::decode(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let fixed = self.ioprio.contains(RecvSendFlags::FIXED_BUF);
+        let flags = if fixed { (6, 15) } else { self.ioprio.since().unwrap_or(OLDEST) };
+        later(first_kernel(Self::OPCODE), flags)
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let unsaid = self.buf_index != 0 && !self.ioprio.contains(RecvSendFlags::FIXED_BUF);
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (unsaid, "a registered buffer is said with FIXED_BUF"),
+                (bundle, "a message is no bundle"),
+            ],
+        )
     }
 }
 

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, RecvSendFlags, Sqe};
 
-use super::{Op, Target, address, count};
+use super::{OLDEST, Op, Target, address, count, later};
+use crate::{OpConflict, Version};
 
 /// Sends at most `len` bytes from the memory at `addr` to the address `dest`.
 ///
@@ -20,6 +21,8 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `addr` to `addr + len` and `dest` to `dest + dest_len`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_SEND")]
+#[doc(alias = "io_uring_prep_sendto")]
+#[doc(alias = "io_uring_prep_send_set_addr")]
 #[doc(alias = "sendto")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SendTo {
@@ -58,6 +61,24 @@ impl Op for SendTo {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<u32> {
         count(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later((6, 1), self.ioprio.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let multi = self.ioprio.contains(RecvSendFlags::RECV_MULTISHOT);
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        let fixed = self.ioprio.contains(RecvSendFlags::FIXED_BUF);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (multi, "a send does not go on"),
+                (bundle, "a bundle is of provided buffers: SendSelect"),
+                (fixed, "SendFixed is the form with a registered buffer"),
+            ],
+        )
     }
 }
 

@@ -4,14 +4,16 @@ use std::io;
 
 use annulus_abi::{Cqe, CqeFlags, Opcode, RecvSendFlags, Sqe};
 
-use super::{Op, Target, address, count};
+use super::{OLDEST, Op, Target, address, count, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Sends at most `len` bytes straight from the memory at `addr`.
 ///
 /// There are two completions. The first says how many bytes were sent; if it carries
 /// [`CqeFlags::MORE`](annulus_abi::CqeFlags::MORE), *whatever its result*, a second one follows
 /// that says that the memory is free again, perhaps long after: when the peer has acknowledged. The
-/// output tells them apart: [`ZeroCopy`].
+/// output tells them apart: [`ZeroCopy`]. To give the second one a user data of its own there is
+/// [`NotifyAs`](super::NotifyAs).
 ///
 /// Pinning pages and the second completion cost more than copying a few KiB does; a loopback device
 /// always copies.
@@ -28,14 +30,18 @@ use super::{Op, Target, address, count};
 /// `addr` to `addr + len`, unchanged, until the completion without
 /// [`CqeFlags::MORE`](annulus_abi::CqeFlags::MORE); `dest` until the first.
 #[doc(alias = "IORING_OP_SEND_ZC")]
+#[doc(alias = "io_uring_prep_send_zc")]
+#[doc(alias = "io_uring_prep_send_zc_fixed")]
+#[doc(alias = "io_uring_prep_send_set_addr")]
 #[doc(alias = "zerocopy")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SendZc {
     /// The socket.
     pub target: Target,
-    /// Where the bytes come from.
+    /// Where the bytes come from; an array of `iovec` with [`RecvSendFlags::SEND_VECTORIZED`], of
+    /// which [`SendvZc`](super::SendvZc) is the typed form.
     pub addr: *const u8,
-    /// How many bytes at most.
+    /// How many bytes at most; with [`RecvSendFlags::SEND_VECTORIZED`] how many pieces.
     pub len: u32,
     /// `MSG_*`: `MSG_NOSIGNAL`, `MSG_WAITALL`, `MSG_MORE`, …
     pub flags: i32,
@@ -101,6 +107,24 @@ impl Op for SendZc {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<ZeroCopy> {
         ZeroCopy::decode(cqe)
+    }
+
+    fn since(&self) -> Version {
+        let both = RecvSendFlags::FIXED_BUF | RecvSendFlags::SEND_VECTORIZED;
+        let flags = self.ioprio.since().unwrap_or(OLDEST);
+        if self.ioprio.contains(both) { (7, 1) } else { later(first_kernel(Self::OPCODE), flags) }
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let unsaid = self.buf_index != 0 && !self.ioprio.contains(RecvSendFlags::FIXED_BUF);
+        let bundle = self.ioprio.contains(RecvSendFlags::BUNDLE);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (unsaid, "a registered buffer is said with FIXED_BUF"),
+                (bundle, "zero-copy sends have no provided buffers"),
+            ],
+        )
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use annulus_abi::{Cqe, Opcode, Sqe};
 
 use super::{Op, Target, address, done};
+use crate::Version;
 
 /// Sets an option of a socket, which may be a direct descriptor.
 ///
@@ -18,6 +19,7 @@ use super::{Op, Target, address, done};
 /// # Memory
 /// `value` to `value + len`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_URING_CMD")]
+#[doc(alias = "io_uring_prep_cmd_sock")]
 #[doc(alias = "SOCKET_URING_OP_SETSOCKOPT")]
 #[doc(alias = "setsockopt")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +56,10 @@ impl Op for SetSocketOption {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        (6, 7)
     }
 }
 

@@ -17,6 +17,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `name`, `path` and `value`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_SETXATTR")]
+#[doc(alias = "io_uring_prep_setxattr")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Setxattr {
     /// The path, ended by a zero byte; a symbolic link is followed.

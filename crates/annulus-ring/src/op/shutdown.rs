@@ -17,6 +17,7 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_SHUTDOWN")]
+#[doc(alias = "io_uring_prep_shutdown")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shutdown {
     /// The socket.

@@ -4,7 +4,8 @@ use std::{io, os::fd::RawFd};
 
 use annulus_abi::{Cqe, Opcode, Sqe};
 
-use super::{Op, Place, descriptor};
+use super::{Op, Place, descriptor, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Makes a socket.
 ///
@@ -21,6 +22,9 @@ use super::{Op, Place, descriptor};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_SOCKET")]
+#[doc(alias = "io_uring_prep_socket")]
+#[doc(alias = "io_uring_prep_socket_direct")]
+#[doc(alias = "io_uring_prep_socket_direct_alloc")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Socket {
     /// `AF_*`.
@@ -49,6 +53,14 @@ impl Op for Socket {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<RawFd> {
         descriptor(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.place.since())
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        self.place.check(Self::OPCODE, self.kind, libc::SOCK_CLOEXEC)
     }
 }
 

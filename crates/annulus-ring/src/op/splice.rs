@@ -22,6 +22,7 @@ use super::{Op, Target, count};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_SPLICE")]
+#[doc(alias = "io_uring_prep_splice")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Splice {
     /// Where the bytes come from.

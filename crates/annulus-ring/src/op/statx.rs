@@ -19,6 +19,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `path`, unchanged, and `buffer`, writable, until the completion.
 #[doc(alias = "IORING_OP_STATX")]
+#[doc(alias = "io_uring_prep_statx")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Statx {
     /// The directory that a relative path starts from, `AT_FDCWD`, or with `AT_EMPTY_PATH` the file

@@ -19,6 +19,8 @@ use super::{Op, address, done};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy them when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_SYMLINKAT")]
+#[doc(alias = "io_uring_prep_symlink")]
+#[doc(alias = "io_uring_prep_symlinkat")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Symlinkat {
     /// What the link says, ended by a zero byte.

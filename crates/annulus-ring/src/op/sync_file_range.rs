@@ -20,6 +20,7 @@ use super::{Op, Target, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_SYNC_FILE_RANGE")]
+#[doc(alias = "io_uring_prep_sync_file_range")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SyncFileRange {
     /// The file.

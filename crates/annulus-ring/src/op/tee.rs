@@ -20,6 +20,7 @@ use super::{Op, Target, count, splice::encode_source};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_TEE")]
+#[doc(alias = "io_uring_prep_tee")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tee {
     /// The pipe that is read.

@@ -33,6 +33,26 @@ pub(super) fn decoded_with<O: Op>(res: i32, flags: CqeFlags) -> Result<O::Output
     O::decode(&cqe).map_err(|error| Errno(error.raw_os_error().unwrap()))
 }
 
+/// The entry of 128 bytes that `op` is written as, with the promises of [`WideOp::encode`] checked.
+pub(super) fn encoded_wide<O: WideOp>(op: &O) -> Sqe128 {
+    const MARK: u64 = 0x5afe_0000_0000_0002;
+    let marked = Sqe { user_data: MARK, flags: SqeFlags::IO_LINK, ..Sqe::default() };
+    let mut sqe = Sqe128 { sqe: marked, cmd_rest: [0; 64] };
+    op.encode(&mut sqe);
+    assert_eq!(sqe.sqe.user_data, MARK, "user_data belongs to the submitter");
+    assert_eq!(sqe.sqe.opcode, O::OPCODE);
+    assert!(sqe.sqe.flags.contains(SqeFlags::IO_LINK), "flags of the submitter stay");
+    sqe.sqe.user_data = 0;
+    sqe.sqe.flags = sqe.sqe.flags.without(SqeFlags::IO_LINK);
+    sqe
+}
+
+/// What a completion with `res` means to `O`, errors as their number.
+pub(super) fn decoded_wide<O: WideOp>(res: i32) -> Result<O::Output, Errno> {
+    let cqe = Cqe { user_data: 7, res, flags: CqeFlags::EMPTY };
+    O::decode(&cqe).map_err(|error| Errno(error.raw_os_error().unwrap()))
+}
+
 /// A pointer that is only a number.
 pub(super) fn pointer<T>(address: usize) -> *mut T {
     ptr::without_provenance_mut(address)

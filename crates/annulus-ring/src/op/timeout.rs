@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, Sqe, TimeoutFlags, Timespec};
 
-use super::{Op, address, done};
+use super::{OLDEST, Op, address, done, first_kernel, later};
+use crate::{OpConflict, Version};
 
 /// Completes after a time, or after `count` other completions, whichever is first.
 ///
@@ -24,6 +25,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `spec`, unchanged, until the kernel has taken the entry: it copies it then, in a chain too.
 #[doc(alias = "IORING_OP_TIMEOUT")]
+#[doc(alias = "io_uring_prep_timeout")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeout {
     /// How long, or with [`TimeoutFlags::ABS`] until when.
@@ -43,6 +45,22 @@ pub enum TimeoutEnd {
     Expired,
     /// So many completions were there first.
     Counted,
+}
+
+/// Flags of a timeout that exclude one another, or are not a timeout's.
+pub(super) fn check(flags: TimeoutFlags) -> Result<(), OpConflict> {
+    let has = |wanted| flags.contains(wanted);
+    OpConflict::if_any(
+        Timeout::OPCODE,
+        &[
+            (has(TimeoutFlags::CLOCK_MASK), "one clock at most"),
+            (has(TimeoutFlags::MULTISHOT | TimeoutFlags::ABS), "what goes on has no absolute time"),
+            (
+                flags.intersects(TimeoutFlags::UPDATE_MASK),
+                "TimeoutUpdate is the form that changes a timeout",
+            ),
+        ],
+    )
 }
 
 impl Op for Timeout {
@@ -65,6 +83,14 @@ impl Op for Timeout {
             return Ok(TimeoutEnd::Expired);
         }
         done(cqe).map(|()| TimeoutEnd::Counted)
+    }
+
+    fn since(&self) -> Version {
+        later(first_kernel(Self::OPCODE), self.flags.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        check(self.flags)
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Op, done};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_TIMEOUT_REMOVE")]
+#[doc(alias = "io_uring_prep_timeout_remove")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TimeoutRemove {
     /// Of the timeout to remove.

@@ -4,7 +4,8 @@ use std::io;
 
 use annulus_abi::{Cqe, Opcode, Sqe, TimeoutFlags, Timespec};
 
-use super::{Op, address, done};
+use super::{OLDEST, Op, address, done, later};
+use crate::{OpConflict, Version};
 
 /// Gives the [`Timeout`](super::Timeout) that was submitted with `user_data` another time.
 ///
@@ -19,6 +20,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `spec`, unchanged, until it was submitted: the kernel copies it then.
 #[doc(alias = "IORING_OP_TIMEOUT_REMOVE")]
+#[doc(alias = "io_uring_prep_timeout_update")]
 #[doc(alias = "IORING_TIMEOUT_UPDATE")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TimeoutUpdate {
@@ -47,6 +49,22 @@ impl Op for TimeoutUpdate {
     #[inline]
     fn decode(cqe: &Cqe) -> io::Result<()> {
         done(cqe)
+    }
+
+    fn since(&self) -> Version {
+        later((5, 11), self.flags.since().unwrap_or(OLDEST))
+    }
+
+    fn check(&self) -> Result<(), OpConflict> {
+        let clock = self.flags.intersects(TimeoutFlags::CLOCK_MASK);
+        let multi = self.flags.contains(TimeoutFlags::MULTISHOT);
+        OpConflict::if_any(
+            Self::OPCODE,
+            &[
+                (clock, "a timeout keeps the clock that it was armed with"),
+                (multi, "a timeout goes on or not as it was armed"),
+            ],
+        )
     }
 }
 

@@ -20,6 +20,8 @@ use super::{Op, address, done};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy it when they take the
 /// entry.)
 #[doc(alias = "IORING_OP_UNLINKAT")]
+#[doc(alias = "io_uring_prep_unlink")]
+#[doc(alias = "io_uring_prep_unlinkat")]
 #[doc(alias = "rmdir")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unlinkat {

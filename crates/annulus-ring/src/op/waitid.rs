@@ -18,6 +18,7 @@ use super::{Op, address, done};
 /// # Memory
 /// `info`, writable, until the completion.
 #[doc(alias = "IORING_OP_WAITID")]
+#[doc(alias = "io_uring_prep_waitid")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waitid {
     /// `P_PID`, `P_PIDFD`, `P_PGID` or `P_ALL`.

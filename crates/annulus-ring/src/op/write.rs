@@ -23,6 +23,7 @@ use super::{Op, Target, address, count};
 /// # Memory
 /// `addr` to `addr + len`, unchanged, until the completion.
 #[doc(alias = "IORING_OP_WRITE")]
+#[doc(alias = "io_uring_prep_write")]
 #[doc(alias = "pwrite")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Write {

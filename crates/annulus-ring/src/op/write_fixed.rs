@@ -22,6 +22,7 @@ use super::{Op, Target, address, count};
 /// `addr` to `addr + len`, unchanged, until the completion. A buffer that is unregistered meanwhile
 /// stays pinned until then, and must stay what it is.
 #[doc(alias = "IORING_OP_WRITE_FIXED")]
+#[doc(alias = "io_uring_prep_write_fixed")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WriteFixed {
     /// The file.

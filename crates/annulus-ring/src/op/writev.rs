@@ -23,6 +23,8 @@ use super::{Op, Target, address, count};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy the array when they take
 /// the entry; never the pieces.)
 #[doc(alias = "IORING_OP_WRITEV")]
+#[doc(alias = "io_uring_prep_writev")]
+#[doc(alias = "io_uring_prep_writev2")]
 #[doc(alias = "pwritev2")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Writev {

@@ -22,6 +22,7 @@ use super::{Op, Target, address, count};
 /// [`Features::SUBMIT_STABLE`](annulus_abi::Features::SUBMIT_STABLE) copy the array when they take
 /// the entry; never the pieces.)
 #[doc(alias = "IORING_OP_WRITEV_FIXED")]
+#[doc(alias = "io_uring_prep_writev_fixed")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WritevFixed {
     /// The file.
