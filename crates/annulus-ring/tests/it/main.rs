@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 mod buffers;
+mod differential;
 mod faults;
 mod files;
 mod fork;
