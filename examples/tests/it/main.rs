@@ -8,4 +8,5 @@ mod example;
 mod files;
 mod http;
 mod once;
+mod rings;
 mod servers;
