@@ -1,5 +1,5 @@
 //! The project's own checks and reports, as ordinary Rust: `cargo xtask tidy`, `cargo xtask
-//! unsafe`.
+//! abi`, `cargo xtask unsafe`.
 //!
 //! Owns: the rules of the house that a compiler cannot check, each with its remedy. Does not own:
 //! what rustc, clippy, rustfmt and rustdoc check already. `cargo test` runs every rule on the real
@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod abi;
 mod checks;
 mod finding;
 mod inventory;
@@ -25,6 +26,8 @@ use tree::Tree;
 
 const HELP: &str = "\
 cargo xtask tidy      check the rules of the house; every finding has a place and a remedy
+cargo xtask abi       compare every constant and layout with C headers and other crates;
+                      --header PATH adds a header
 cargo xtask unsafe    print the inventory of unsafe code
 cargo xtask wrap      wrap comments that are too wide";
 
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         "tidy" => tidy,
         "unsafe" => inventory,
         "wrap" => wrap,
+        "abi" => return abi(),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
@@ -64,6 +68,13 @@ fn tidy(tree: &Tree) -> ExitCode {
         println!("tidy: {} files, {} to mend", tree.files().len(), findings.len());
         ExitCode::FAILURE
     }
+}
+
+fn abi() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(2).collect();
+    let (text, passed) = abi::report(&arguments);
+    print!("{text}");
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn inventory(tree: &Tree) -> ExitCode {

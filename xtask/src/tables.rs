@@ -48,7 +48,7 @@ pub const LAYERS: &[Layer] = &[
     layer("annulus-bench", &["annulus-ring", "annulus"]),
     layer("annulus-cli", EVERYTHING),
     layer("annulus-examples", EVERYTHING),
-    layer("xtask", &[]).only(&[]),
+    layer("xtask", &["annulus-abi"]).only(&[]),
 ];
 
 const RUNTIME_USES: &[&str] = &[

@@ -1,5 +1,4 @@
 //! Integration tests of the ABI: against the C header of this machine, and against its kernel.
 
-mod header;
-mod layout;
+mod compare;
 mod syscalls;

@@ -9,7 +9,7 @@ use annulus_abi::{
     setup,
 };
 
-use crate::header::say;
+use crate::compare::say;
 
 /// A ring's descriptor, closed when dropped.
 struct Ring(i32);
