@@ -1,5 +1,5 @@
 //! The project's own checks and reports, as ordinary Rust: `cargo xtask tidy`, `cargo xtask
-//! abi`, `cargo xtask unsafe`.
+//! coverage`, `cargo xtask abi`, `cargo xtask unsafe`.
 //!
 //! Owns: the rules of the house that a compiler cannot check, each with its remedy. Does not own:
 //! what rustc, clippy, rustfmt and rustdoc check already. `cargo test` runs every rule on the real
@@ -12,6 +12,7 @@
 
 mod abi;
 mod checks;
+mod coverage;
 mod finding;
 mod inventory;
 mod manifest;
@@ -28,6 +29,7 @@ const HELP: &str = "\
 cargo xtask tidy      check the rules of the house; every finding has a place and a remedy
 cargo xtask abi       compare every constant and layout with C headers and other crates;
                       --header PATH adds a header
+cargo xtask coverage  where each opcode, register operation and flag is; what is missing fails
 cargo xtask unsafe    print the inventory of unsafe code
 cargo xtask wrap      wrap comments that are too wide";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "tidy" => tidy,
         "unsafe" => inventory,
         "wrap" => wrap,
+        "coverage" => coverage,
         "abi" => return abi(),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
@@ -73,6 +76,12 @@ fn tidy(tree: &Tree) -> ExitCode {
 fn abi() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
     let (text, passed) = abi::report(&arguments);
+    print!("{text}");
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn coverage(tree: &Tree) -> ExitCode {
+    let (text, passed) = coverage::report(tree);
     print!("{text}");
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -46,6 +46,8 @@ pub struct Cqe {
     /// | the target of MSG_RING | [`Sqe::off`](crate::Sqe::off) of the sender |
     /// | a resource with a tag, when the kernel drops it | the tag |
     /// | a zero-copy send's notification | the send's user data, or its `addr3` (7.1) |
+    #[doc(alias = "io_uring_cqe_get_data")]
+    #[doc(alias = "io_uring_cqe_get_data64")]
     pub user_data: u64,
 
     /// The result (`res`, bytes 8–11): what the system call would have returned, or `-errno`.

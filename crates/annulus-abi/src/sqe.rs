@@ -242,6 +242,8 @@ pub struct Sqe {
 
     /// Returned unchanged in [`Cqe::user_data`](crate::Cqe::user_data) (`user_data`, bytes 32–39).
     /// Never looked at, except to match it in ASYNC_CANCEL, POLL_REMOVE and TIMEOUT_REMOVE.
+    #[doc(alias = "io_uring_sqe_set_data")]
+    #[doc(alias = "io_uring_sqe_set_data64")]
     pub user_data: u64,
 
     /// Index of a registered buffer, or a buffer group (`buf_index`, union of `buf_group`; bytes
@@ -312,6 +314,8 @@ pub struct Sqe {
 impl Sqe {
     /// An entry of which only the opcode is set.
     #[must_use]
+    #[doc(alias = "io_uring_prep_rw")]
+    #[doc(alias = "io_uring_initialize_sqe")]
     pub const fn new(opcode: Opcode) -> Self {
         Self {
             opcode,

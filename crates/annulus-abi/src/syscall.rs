@@ -21,6 +21,7 @@ use crate::{EnterFlags, Errno, Params};
 /// # Safety
 /// * With [`SetupFlags::NO_MMAP`](crate::SetupFlags::NO_MMAP) the addresses in `params` are valid
 ///   for the ring's life; otherwise none is needed.
+#[doc(alias = "io_uring_setup")]
 pub unsafe fn setup(entries: u32, params: &mut Params) -> Result<i32, Errno> {
     let params: *mut Params = params;
     // SAFETY: `params` is a valid, exclusive pointer for the duration of the call; the caller
@@ -40,6 +41,8 @@ pub unsafe fn setup(entries: u32, params: &mut Params) -> Result<i32, Errno> {
 /// # Safety
 /// * All entries up to the published tail describe memory that stays valid until their completion.
 /// * `arg` is null, or points to what `flags` say (`arg_bytes` long).
+#[doc(alias = "io_uring_enter")]
+#[doc(alias = "io_uring_enter2")]
 #[inline]
 pub unsafe fn enter(
     fd: u32,
@@ -128,6 +131,7 @@ unsafe fn enter_call(
 ///
 /// # Safety
 /// * `arg` points to what `op` says, `nr` elements long, and stays valid as long as `op` demands.
+#[doc(alias = "io_uring_register")]
 pub unsafe fn register(fd: u32, op: u32, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
     // SAFETY: the caller answers for `arg`.
     let result = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, op, arg, nr) };

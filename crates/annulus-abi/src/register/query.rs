@@ -49,6 +49,7 @@ pub struct Probe {
 
 impl Probe {
     /// Whether the kernel said that it has `op`.
+    #[doc(alias = "io_uring_opcode_supported")]
     #[must_use]
     pub fn supports(&self, op: Opcode) -> bool {
         self.ops[..usize::from(self.ops_len)]

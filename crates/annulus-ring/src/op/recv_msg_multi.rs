@@ -52,10 +52,15 @@ pub struct RecvMsgMulti {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MessageParts<'a> {
     /// The peer's address, as many bytes as there was room for.
+    #[doc(alias = "io_uring_recvmsg_name")]
     pub name: &'a [u8],
     /// The control data, a sequence of `cmsghdr`.
+    #[doc(alias = "io_uring_recvmsg_cmsg_firsthdr")]
+    #[doc(alias = "io_uring_recvmsg_cmsg_nexthdr")]
     pub control: &'a [u8],
     /// The message, as many bytes as there was room for.
+    #[doc(alias = "io_uring_recvmsg_payload")]
+    #[doc(alias = "io_uring_recvmsg_payload_length")]
     pub payload: &'a [u8],
     /// `msg_flags`: `MSG_TRUNC`, `MSG_CTRUNC`, …
     pub flags: u32,
@@ -66,6 +71,7 @@ impl<'a> MessageParts<'a> {
     /// `control_bytes` are the lengths that the request asked for. `None` if they do not fit
     /// together.
     #[must_use]
+    #[doc(alias = "io_uring_recvmsg_validate")]
     pub fn parse(bytes: &'a [u8], name_bytes: usize, control_bytes: usize) -> Option<Self> {
         const HEADER_BYTES: usize = 16;
         let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;

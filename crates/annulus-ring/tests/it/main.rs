@@ -11,6 +11,7 @@ mod groups;
 mod hazards;
 mod ladder;
 mod ops;
+mod promises;
 mod queues;
 mod registered;
 mod registrations;

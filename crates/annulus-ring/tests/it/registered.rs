@@ -32,6 +32,7 @@ fn a_full_table_is_reported_and_the_ring_works_without() {
     });
 }
 
+// IORING_ENTER_REGISTERED_RING, with each call of a ring that has a place.
 #[test]
 fn a_dropped_ring_gives_its_place_back() {
     alone(|| {

@@ -12,6 +12,7 @@ fn ring(entries: u32) -> Ring {
     ring
 }
 
+// IORING_SQ_NEED_WAKEUP says that the thread sleeps.
 #[test]
 fn requests_complete_whether_the_thread_is_awake_or_asleep() {
     let mut ring = ring(4);

@@ -83,6 +83,7 @@ fn a_submit_runs_task_work_that_waits() {
     }
 }
 
+// IORING_ENTER_NO_IOWAIT, with each wait.
 #[test]
 fn a_wait_can_stay_out_of_the_io_wait_statistics() {
     let mut ring = Ring::builder().no_iowait(true).build().unwrap();
