@@ -1,5 +1,5 @@
 //! The project's own checks and reports, as ordinary Rust: `cargo xtask tidy`, `cargo xtask
-//! coverage`, `cargo xtask abi`, `cargo xtask unsafe`.
+//! coverage`, `cargo xtask abi`, `cargo xtask asan`, `cargo xtask unsafe`.
 //!
 //! Owns: the rules of the house that a compiler cannot check, each with its remedy. Does not own:
 //! what rustc, clippy, rustfmt and rustdoc check already. `cargo test` runs every rule on the real
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod asan;
 mod checks;
 mod coverage;
 mod finding;
@@ -29,6 +30,7 @@ const HELP: &str = "\
 cargo xtask tidy      check the rules of the house; every finding has a place and a remedy
 cargo xtask abi       compare every constant and layout with C headers and other crates;
                       --header PATH adds a header
+cargo xtask asan      run the suites that AddressSanitizer can say something about under it
 cargo xtask coverage  where each opcode, register operation and flag is; what is missing fails
 cargo xtask unsafe    print the inventory of unsafe code
 cargo xtask wrap      wrap comments that are too wide";
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "wrap" => wrap,
         "coverage" => coverage,
         "abi" => return abi(),
+        "asan" => return asan::run(),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

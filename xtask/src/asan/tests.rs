@@ -1,0 +1,21 @@
+//! What is read off the toolchain.
+
+use super::{has_runtime, host};
+
+#[test]
+fn the_host_is_read_from_the_version() {
+    let version = "rustc 1.95.0\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n";
+    assert_eq!(host(version), Some("x86_64-unknown-linux-gnu"));
+    assert_eq!(host("rustc 1.95.0\n"), None);
+}
+
+#[test]
+fn a_toolchain_without_the_runtime_is_seen() {
+    let directory = std::env::temp_dir().join(format!("annulus-asan-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    assert!(!has_runtime(&directory));
+    std::fs::write(directory.join("librustc-nightly_rt.asan.a"), "").unwrap();
+    assert!(has_runtime(&directory));
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert!(!has_runtime(&directory));
+}
