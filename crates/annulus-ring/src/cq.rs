@@ -14,7 +14,7 @@ use annulus_abi::{Cqe, Cqe32, Params};
 
 use crate::{
     memory::{RingMemory, Word},
-    shape::CqeShape,
+    shape::{CqeShape, PUBLISH_EVERY},
 };
 
 /// The user side of a completion ring.
@@ -117,7 +117,10 @@ impl<C: CqeShape> Cq<C> {
     #[inline]
     pub(crate) fn completions(&mut self) -> Completions<'_, C> {
         self.look();
-        Completions { cq: self }
+        let (head, mask, slots) = (self.head, self.mask, self.slots);
+        let ready = self.seen.wrapping_sub(head);
+        let until_pause = ready.min(PUBLISH_EVERY);
+        Completions { head, until_pause, behind: ready - until_pause, mask, slots, cq: self }
     }
 
     /// Completions that were lost; stays 0 where the kernel never drops (since 5.5).
@@ -147,6 +150,14 @@ impl<C: CqeShape> Cq<C> {
 /// Each is copied out and counts as reaped. The slots go back to the kernel when the iterator is
 /// dropped, and after each 256 of a longer batch. What is not taken stays in the queue.
 pub struct Completions<'ring, C: CqeShape = Cqe> {
+    // What each step needs lies here, not behind the reference, so that a loop keeps it in registers.
+    head: u32,
+    /// Slots that are read before there is anything else to do.
+    until_pause: u32,
+    /// Slots behind those.
+    behind: u32,
+    mask: u32,
+    slots: *const C::Slot,
     cq: &'ring mut Cq<C>,
 }
 
@@ -155,12 +166,32 @@ impl<C: CqeShape> Iterator for Completions<'_, C> {
 
     #[inline]
     fn next(&mut self) -> Option<C> {
-        self.cq.next_seen()
+        if self.until_pause == 0 {
+            if self.behind == 0 {
+                return None;
+            }
+            self.cq.publish();
+            self.until_pause = self.behind.min(PUBLISH_EVERY);
+            self.behind -= self.until_pause;
+        }
+        // SAFETY: `head` is before `seen`, a tail that was acquired.
+        let (cqe, steps) = unsafe { C::first(self.slots, self.mask, self.head, self.cq.seen) };
+        if steps <= self.until_pause {
+            self.until_pause -= steps;
+        } else {
+            // What takes two slots, or a filler before it, lies across a pause.
+            self.behind -= steps - self.until_pause;
+            self.until_pause = 0;
+        }
+        self.head = self.head.wrapping_add(steps);
+        // At once, so that a batch that is forgotten gives nothing twice.
+        self.cq.head = self.head;
+        cqe
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.cq.seen.wrapping_sub(self.cq.head) as usize;
+        let left = (self.until_pause + self.behind) as usize;
         (if C::UNIFORM { left } else { 0 }, Some(left))
     }
 }

@@ -13,7 +13,7 @@
 //!   free  |  the kernel's entries     |  pushed     |  free
 //! ```
 
-use core::sync::atomic::Ordering;
+use core::{ptr::NonNull, sync::atomic::Ordering};
 
 use annulus_abi::{Params, SetupFlags, SqFlags, Sqe, Sqe128, SqeFlags};
 
@@ -25,15 +25,21 @@ use crate::{
 
 /// The user side of a submission ring.
 pub(crate) struct Sq<S: SqeShape = Sqe> {
-    /// The next entry to be pushed. Its low half is what the kernel sees; as a whole it never
-    /// wraps.
-    tail: u64,
+    /// Where the next entry is pushed: the tail, as a place. Pushing costs least this way; the index
+    /// is worked out once a batch.
+    next: NonNull<S::Slot>,
+    /// Where pushing must stop to look: at the end of the entries, or where the queue was full when
+    /// the head was last looked at for room.
+    stop: NonNull<S::Slot>,
+    /// The index of the first place in this lap. The low half of an index is what the kernel sees;
+    /// as a whole it never wraps.
+    lap: u64,
     /// The kernel's head as last seen: it only ever moves on, so an old value errs on the side of
     /// full.
     head: u32,
     mask: u32,
     entries: u32,
-    sqes: *mut S::Slot,
+    sqes: NonNull<S::Slot>,
     shared_head: Word,
     shared_tail: Word,
     shared_flags: Word,
@@ -69,12 +75,17 @@ impl<S: SqeShape> Sq<S> {
         let tail = shared_tail.load(Ordering::Relaxed);
         // ORDERING: relaxed; as above, nothing has been submitted yet.
         let head = shared_head.load(Ordering::Relaxed);
+        let (sqes, mask) = (memory.sqes().cast(), entries - 1);
+        // SAFETY: the masked index is within the entries.
+        let next = unsafe { sqes.add((tail & mask) as usize) };
         Self {
-            tail: u64::from(tail),
+            next,
+            stop: next,
+            lap: u64::from(tail & !mask),
             head,
-            mask: entries - 1,
+            mask,
             entries,
-            sqes: memory.sqes().as_ptr().cast(),
+            sqes,
             shared_head,
             shared_tail,
             shared_flags,
@@ -86,18 +97,17 @@ impl<S: SqeShape> Sq<S> {
     /// The free entry at the tail, zeroed; it counts as pushed. `None` if the queue is full.
     #[inline]
     pub(crate) fn vacant(&mut self) -> Option<&mut S::Slot> {
-        if self.backlog() == self.entries && self.is_full_still() {
+        if self.next == self.stop && !self.find_room() {
             return None;
         }
-        let index = (self.tail as u32 & self.mask) as usize;
-        // SAFETY: the masked index is within the `entries` entries.
-        let sqe = unsafe { self.sqes.add(index) };
+        let mut sqe = self.next;
+        // SAFETY: `next` is before `stop`, which is at most the end of the entries.
+        self.next = unsafe { sqe.add(1) };
         // SAFETY: the slot lies outside head..tail, so the kernel does not touch it.
         unsafe { sqe.write(S::ZERO) };
-        self.tail += 1;
         // SAFETY: initialised just now, and ours alone until the tail is published, which takes
         // `&mut self` and so ends this borrow.
-        Some(unsafe { &mut *sqe })
+        Some(unsafe { sqe.as_mut() })
     }
 
     /// The `count` entries at the tail, zeroed, not yet pushed. `None` if they are not all free.
@@ -140,8 +150,8 @@ impl<S: SqeShape> Sq<S> {
             // SAFETY: an entry of the new queue, which the kernel does not look at yet.
             unsafe { to.write(entry) };
         }
-        new.tail = self.tail;
         new.head = self.head;
+        new.set_tail(self.tail());
         new.publish();
         *self = new;
     }
@@ -150,19 +160,36 @@ impl<S: SqeShape> Sq<S> {
     pub(crate) fn close(&mut self) {
         self.refresh_head();
         self.entries = self.backlog();
+        self.stop = self.next;
     }
 
-    /// Looks at the kernel's head again. Out of line: it happens once in a queue's length.
+    /// At a stop: looks at the kernel's head again, goes on at the first place after the last, and
+    /// sets the next stop. Out of line: it happens once in a queue's length.
     #[cold]
-    fn is_full_still(&mut self) -> bool {
+    fn find_room(&mut self) -> bool {
         self.refresh_head();
-        self.backlog() == self.entries
+        let free = self.entries - self.backlog();
+        self.set_tail(self.tail());
+        let run = free.min(self.mask + 1 - (self.tail() as u32 & self.mask));
+        // SAFETY: at most the end of the entries.
+        self.stop = unsafe { self.next.add(run as usize) };
+        free > 0
+    }
+
+    /// Goes on with another tail. The next push looks for room.
+    fn set_tail(&mut self, tail: u64) {
+        let at = tail as u32 & self.mask;
+        self.lap = tail - u64::from(at);
+        // SAFETY: the masked index is within the entries.
+        self.next = unsafe { self.sqes.add(at as usize) };
+        self.stop = self.next;
     }
 
     /// The index of the next entry to be pushed, which never wraps.
     #[inline]
     pub(crate) fn tail(&self) -> u64 {
-        self.tail
+        let bytes = self.next.as_ptr().addr() - self.sqes.as_ptr().addr();
+        self.lap + (bytes / size_of::<S::Slot>()) as u64
     }
 
     /// Room for that many entries.
@@ -173,14 +200,14 @@ impl<S: SqeShape> Sq<S> {
     /// As [`pending`](Self::pending), as far as the kernel's head was seen.
     #[inline]
     pub(crate) fn backlog(&self) -> u32 {
-        (self.tail as u32).wrapping_sub(self.head)
+        (self.tail() as u32).wrapping_sub(self.head)
     }
 
     /// Entries pushed that the kernel has not consumed.
     pub(crate) fn pending(&self) -> u32 {
         // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries.
         let head = self.shared_head.load(Ordering::Acquire);
-        (self.tail as u32).wrapping_sub(head)
+        (self.tail() as u32).wrapping_sub(head)
     }
 
     /// The entry that is `nth` of those that the kernel has not consumed. Not with a submission
@@ -192,17 +219,17 @@ impl<S: SqeShape> Sq<S> {
         }
         let index = (self.head.wrapping_add(nth) & self.mask) as usize;
         // SAFETY: the masked index is within the `entries` entries.
-        let sqe = unsafe { self.sqes.add(index) };
+        let mut sqe = unsafe { self.sqes.add(index) };
         // SAFETY: initialised when it was pushed, and the kernel reads it in calls of this thread
         // alone, which take `&mut self`.
-        Some(unsafe { &mut *sqe })
+        Some(unsafe { sqe.as_mut() })
     }
 
     /// Gives all pushed entries to the kernel. Returns how many wait to be consumed, as far as was
     /// seen: only a submission thread consumes between two calls of the kernel.
     #[inline]
     pub(crate) fn publish(&mut self) -> u32 {
-        wakeup::publish(&*self.shared_tail, self.tail as u32);
+        wakeup::publish(&*self.shared_tail, self.tail() as u32);
         self.backlog()
     }
 
@@ -210,7 +237,7 @@ impl<S: SqeShape> Sq<S> {
     pub(crate) fn unpublished(&self) -> u32 {
         // ORDERING: relaxed; only this side writes the tail.
         let published = self.shared_tail.load(Ordering::Relaxed);
-        (self.tail as u32).wrapping_sub(published)
+        (self.tail() as u32).wrapping_sub(published)
     }
 
     /// Looks at the kernel's head and says by how much it moved since last time.
@@ -252,24 +279,24 @@ impl Sq<SqeMixed> {
     /// It is linked if the entry before it is, else it would end that chain.
     pub(crate) fn vacant_wide(&mut self) -> Option<&mut Sqe128> {
         self.refresh_head();
-        if self.tail as u32 & self.mask == self.mask && self.backlog() < self.entries {
+        if self.tail() as u32 & self.mask == self.mask && self.backlog() < self.entries {
             let filler = SqeFlags::CQE_SKIP_SUCCESS | self.link_at_tail();
             self.vacant()?.flags = filler;
         }
         if self.entries - self.backlog() < 2 {
             return None;
         }
-        let index = (self.tail as u32 & self.mask) as usize;
+        let index = (self.tail() as u32 & self.mask) as usize;
         // SAFETY: the masked index is within the entries, and so is the next one, because this one
         // is not the last.
-        let sqe = unsafe { self.sqes.add(index) }.cast::<Sqe128>();
-        // SAFETY: both places lie outside head..tail, so the kernel does not touch them; an entry
-        // of 128 bytes has the alignment of one of 64.
+        let mut sqe = unsafe { self.sqes.add(index) }.cast::<Sqe128>();
+        // SAFETY: both places lie outside head..tail, so the kernel does not touch them; an entry of
+        // 128 bytes has the alignment of one of 64.
         unsafe { sqe.write(<Sqe128 as Slots>::ZERO) };
-        self.tail += 2;
+        self.set_tail(self.tail() + 2);
         // SAFETY: initialised just now, and ours alone until the tail is published, which takes
         // `&mut self` and so ends this borrow.
-        Some(unsafe { &mut *sqe })
+        Some(unsafe { sqe.as_mut() })
     }
 
     /// The links of the entry before the tail, if that can still be the middle of a chain: a chain
@@ -278,7 +305,7 @@ impl Sq<SqeMixed> {
         if self.unpublished() == 0 {
             return SqeFlags::EMPTY;
         }
-        let index = ((self.tail as u32).wrapping_sub(1) & self.mask) as usize;
+        let index = ((self.tail() as u32).wrapping_sub(1) & self.mask) as usize;
         // SAFETY: the masked index is within the entries.
         let last = unsafe { self.sqes.add(index) };
         // SAFETY: it was pushed, so it is initialised, and is not published, so nobody writes it.
@@ -317,20 +344,20 @@ impl<S: SqeShape> Reservation<'_, S> {
     pub fn entry(&mut self, index: u32) -> &mut S::Slot {
         assert!(index < self.count, "entry {index} of a reservation of {}", self.count);
         // SAFETY: `index` is less than the count.
-        let slot = unsafe { self.slot(index) };
+        let mut slot = unsafe { self.slot(index) };
         // SAFETY: initialised when it was reserved, and ours alone as long as `self` is borrowed.
-        unsafe { &mut *slot }
+        unsafe { slot.as_mut() }
     }
 
     /// Pushes all of them, in their order. The kernel gets them with the next submit.
     pub fn push(self) {
-        self.sq.tail += u64::from(self.count);
+        self.sq.set_tail(self.sq.tail() + u64::from(self.count));
     }
 
     /// # Safety
     /// * `index` is less than the count.
-    unsafe fn slot(&self, index: u32) -> *mut S::Slot {
-        let at = (self.sq.tail as u32).wrapping_add(index) & self.sq.mask;
+    unsafe fn slot(&self, index: u32) -> NonNull<S::Slot> {
+        let at = (self.sq.tail() as u32).wrapping_add(index) & self.sq.mask;
         // SAFETY: the masked index is within the entries.
         unsafe { self.sq.sqes.add(at as usize) }
     }
@@ -357,13 +384,13 @@ impl Sq {
     #[inline]
     pub(crate) fn ahead(&mut self, ahead: u32) -> &mut Sqe {
         assert!(self.backlog() + ahead < self.entries, "an entry that is not free was asked for");
-        let index = ((self.tail as u32).wrapping_add(ahead) & self.mask) as usize;
+        let index = ((self.tail() as u32).wrapping_add(ahead) & self.mask) as usize;
         // SAFETY: the masked index is within the `entries` entries.
-        let sqe = unsafe { self.sqes.add(index) };
+        let mut sqe = unsafe { self.sqes.add(index) };
         // SAFETY: the slot is mapped, zeroed by the kernel at first and written by this side alone
         // since; it lies outside head..tail, so the kernel does not touch it, and publishing it
         // takes `&mut self` and so ends this borrow.
-        unsafe { &mut *sqe }
+        unsafe { sqe.as_mut() }
     }
 
     /// As [`ahead`](Self::ahead), zeroed.
@@ -378,7 +405,7 @@ impl Sq {
     #[inline]
     pub(crate) fn advance(&mut self, count: u32) {
         debug_assert!(self.backlog() + count <= self.entries, "more was written than was free");
-        self.tail += u64::from(count);
+        self.set_tail(self.tail() + u64::from(count));
     }
 }
 
