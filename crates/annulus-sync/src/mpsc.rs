@@ -222,6 +222,12 @@ impl<T> Receiver<T> {
 
     /// As [`recv`](Self::recv), to be called from a future's `poll`.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match self.shared.pop() {
+            Ok(value) => return Poll::Ready(Some(value)),
+            Err(TryRecvError::Closed) => return Poll::Ready(None),
+            Err(TryRecvError::Empty) => {}
+        }
+        // User code, perhaps, which may even send: so the queue is looked at again.
         let waker = cx.waker().clone();
         match self.shared.pop() {
             Ok(value) => Poll::Ready(Some(value)),

@@ -123,8 +123,13 @@ impl Semaphore {
 
     /// Adds permits, and serves those that wait.
     pub fn add_permits(&self, permits: usize) {
-        self.state.borrow_mut().permits += permits;
-        self.serve_all();
+        let mut state = self.state.borrow_mut();
+        state.permits += permits;
+        let served = state.queue.is_empty();
+        drop(state);
+        if !served {
+            self.serve_all();
+        }
     }
 
     /// Ends the waiting of everybody, now and later, with [`Closed`]. Permits that are out stay so.
@@ -175,10 +180,18 @@ impl<'a> Future for Acquire<'a> {
     type Output = Result<Permit<'a>, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Cloned before and dropped after the borrow: both may be user code.
+        let this = &mut *self;
+        if this.ticket.is_none() {
+            match this.semaphore.state.borrow_mut().take(this.wanted) {
+                Ok(()) => return Poll::Ready(Ok(this.permit())),
+                Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
+                Err(TryAcquireError::NoPermits) => {}
+            }
+        }
+        // Cloned before and dropped after the borrow: both may be user code, which may even give
+        // permits back, so they are asked for again.
         let waker = cx.waker().clone();
         let displaced;
-        let this = &mut *self;
         let mut state = this.semaphore.state.borrow_mut();
         if let Some(ticket) = this.ticket {
             let closed = state.closed;
@@ -208,7 +221,13 @@ impl<'a> Future for Acquire<'a> {
                 }
             }
         }
-        Poll::Ready(Ok(Permit { semaphore: this.semaphore, permits: this.wanted }))
+        Poll::Ready(Ok(this.permit()))
+    }
+}
+
+impl<'a> Acquire<'a> {
+    fn permit(&self) -> Permit<'a> {
+        Permit { semaphore: self.semaphore, permits: self.wanted }
     }
 }
 
