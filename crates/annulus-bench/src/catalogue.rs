@@ -10,6 +10,8 @@ pub enum Kind {
     Alone,
     /// The program is a server; a load in another process, on another CPU, measures latency.
     Server,
+    /// The program is a server, and what decides is its memory for each connection.
+    Memory,
 }
 
 /// One table: the same work, done by each program.
@@ -33,6 +35,8 @@ pub struct Workload {
     pub tasks: u32,
     /// Bytes of a message or of a block.
     pub bytes: usize,
+    /// Requests that a connection has outstanding.
+    pub depth: u32,
 }
 
 const fn alone(name: &'static str, family: &'static str, group: &'static str) -> Workload {
@@ -46,6 +50,7 @@ const fn alone(name: &'static str, family: &'static str, group: &'static str) ->
         load: "load",
         tasks: 1,
         bytes: 64,
+        depth: 1,
     }
 }
 
@@ -74,6 +79,21 @@ impl Workload {
     const fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
+    }
+
+    const fn depth(mut self, depth: u32) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether there is another process that asks.
+    pub fn is_served(&self) -> bool {
+        self.kind != Kind::Alone
     }
 }
 
@@ -130,17 +150,63 @@ pub const WORKLOADS: &[Workload] = &[
     server("echo-8000", "echo", "net")
         .titled("TCP echo of 64 B, 8000 connections", "request")
         .tasks(8000),
+    server("echo-4k-1", "echo", "net")
+        .titled("TCP echo of 4 KiB, 1 connection", "request")
+        .bytes(4096),
     server("echo-4k", "echo", "net")
         .titled("TCP echo of 4 KiB, 64 connections", "request")
         .tasks(64)
         .bytes(4096),
+    server("echo-4k-1000", "echo", "net")
+        .titled("TCP echo of 4 KiB, 1000 connections", "request")
+        .tasks(1000)
+        .bytes(4096),
+    server("echo-4k-8000", "echo", "net")
+        .titled("TCP echo of 4 KiB, 8000 connections", "request")
+        .tasks(8000)
+        .bytes(4096),
+    server("echo-64k-1", "echo", "net")
+        .titled("TCP echo of 64 KiB, 1 connection", "request")
+        .bytes(65536),
     server("echo-64k", "echo", "net")
         .titled("TCP echo of 64 KiB, 64 connections", "request")
         .tasks(64)
         .bytes(65536),
+    server("echo-64k-1000", "echo", "net")
+        .titled("TCP echo of 64 KiB, 1000 connections", "request")
+        .tasks(1000)
+        .bytes(65536),
+    server("echo-64k-8000", "echo", "net")
+        .titled("TCP echo of 64 KiB, 8000 connections", "request")
+        .tasks(8000)
+        .bytes(65536),
+    server("pipeline-1", "echo", "net")
+        .titled("16 requests of 64 B outstanding, 1 connection", "request")
+        .depth(16),
+    server("pipeline-64", "echo", "net")
+        .titled("16 requests of 64 B outstanding, 64 connections", "request")
+        .tasks(64)
+        .depth(16),
+    server("unix-1", "unix", "net").titled("Unix-socket echo of 64 B, 1 connection", "request"),
+    server("unix-64", "unix", "net")
+        .titled("Unix-socket echo of 64 B, 64 connections", "request")
+        .tasks(64),
     server("connect", "echo", "net")
         .titled("connect, echo 64 B, close; one connection at a time", "connection")
         .load("connect"),
+    server("requests-100", "echo", "net")
+        .titled("100 times connect, echo 64 B, close; one after the other", "100 requests")
+        .load("requests")
+        .tasks(100),
+    server("requests-1000", "echo", "net")
+        .titled("1000 times connect, echo 64 B, close; all at once", "1000 requests")
+        .load("storm")
+        .tasks(1000),
+    server("idle-9000", "echo", "net")
+        .titled("memory of 9000 idle connections that have spoken", "connection")
+        .load("idle")
+        .tasks(9000)
+        .kind(Kind::Memory),
 ];
 
 #[cfg(test)]

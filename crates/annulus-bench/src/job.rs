@@ -4,12 +4,11 @@
 //! depend on nothing that is not measured.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::meter::Meter;
-use crate::sys;
+use crate::{Address, sys};
 
 /// What a program is asked for. Every field has a default.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,6 +19,8 @@ pub struct Job {
     pub tasks: u32,
     /// Bytes of a message or of a block.
     pub bytes: usize,
+    /// Requests that a connection has outstanding.
+    pub depth: u32,
     /// How long to measure.
     pub window: Duration,
     /// So many operations instead, and no clock: for counting instructions.
@@ -35,7 +36,7 @@ pub struct Job {
     /// A directory in which files may be made.
     pub directory: PathBuf,
     /// The server that a load asks.
-    pub address: SocketAddr,
+    pub address: Address,
 }
 
 impl Default for Job {
@@ -44,6 +45,7 @@ impl Default for Job {
             workload: String::new(),
             tasks: 1,
             bytes: 64,
+            depth: 1,
             window: Duration::from_secs(1),
             ops: None,
             variant: String::new(),
@@ -51,7 +53,7 @@ impl Default for Job {
             other_cpu: None,
             file: PathBuf::from("/dev/null"),
             directory: PathBuf::from("/nonexistent"),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: Address::default(),
         }
     }
 }
@@ -78,6 +80,7 @@ impl Job {
             "workload" => value.clone_into(&mut self.workload),
             "tasks" => self.tasks = value.parse().ok()?,
             "bytes" => self.bytes = value.parse().ok()?,
+            "depth" => self.depth = value.parse().ok()?,
             "seconds" => self.window = Duration::try_from_secs_f64(value.parse().ok()?).ok()?,
             "ops" => self.ops = Some(value.parse().ok()?),
             "variant" => value.clone_into(&mut self.variant),
@@ -97,6 +100,7 @@ impl Job {
             format!("--workload={}", self.workload),
             format!("--tasks={}", self.tasks),
             format!("--bytes={}", self.bytes),
+            format!("--depth={}", self.depth),
             format!("--seconds={}", self.window.as_secs_f64()),
             format!("--variant={}", self.variant),
             format!("--file={}", self.file.display()),
@@ -147,6 +151,7 @@ mod tests {
             workload: "read".to_owned(),
             tasks: 32,
             bytes: 4096,
+            depth: 16,
             window: Duration::from_millis(1500),
             ops: Some(7),
             variant: "registered".to_owned(),

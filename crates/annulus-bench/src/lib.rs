@@ -11,7 +11,7 @@
 //! | `job` | what a program is asked for |
 //! | `meter`, `shares` | when it is warm, when it has run long enough, what it took |
 //! | `ball`, `timers`, `pages`, `scratch` | what workloads work on |
-//! | `server` | what a measured server says and hears |
+//! | `server`, `address` | what a measured server says and hears, and where |
 //! | `stats`, `table` | what a few rounds say, and how it is shown |
 //! | `sys` | CPU time, pinning, memory |
 //!
@@ -20,6 +20,7 @@
 
 #![deny(unsafe_code)]
 
+mod address;
 mod ball;
 mod catalogue;
 #[cfg(feature = "driver")]
@@ -40,13 +41,14 @@ pub mod sys;
 pub mod table;
 pub mod timers;
 
+pub use address::Address;
 pub use ball::{Ball, yield_now};
 pub use catalogue::{GROUPS, Kind, WORKLOADS, Workload};
 pub use job::Job;
 pub use meter::{Latency, Meter, Sample, Stopwatch};
 pub use program::{Run, main, main_of};
 pub use scratch::Scratch;
-pub use server::serve;
+pub use server::{serve, serve_unix, serve_unix_at};
 pub use shares::{Share, Shares};
 
 /// Room of the channels that numbers go through.

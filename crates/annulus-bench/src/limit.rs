@@ -9,7 +9,7 @@
 //! | `read` | reads, of a plain file into plain buffers or of a registered one into registered ones |
 //! | `cross` | a ball between two threads with a ring each |
 //! | `echo` | multishot accept, multishot receive, one send in flight per connection |
-//! | `load`, `connect` | the other sides of `echo` |
+//! | `load`, `connect`, `storm`, `idle` | the other sides of `echo` |
 //! | `pool` | provided buffers |
 //!
 //! Invariant: these processes end by returning an error or by the end of the process, so memory
@@ -20,10 +20,12 @@
 mod connect;
 mod cross;
 mod echo;
+mod idle;
 mod load;
 mod nop;
 mod pool;
 mod read;
+mod storm;
 
 use std::io;
 
@@ -33,11 +35,22 @@ use annulus_ring::{Op, Ring};
 use crate::Run;
 
 /// The workloads that the limit takes part in.
-pub const PROGRAMS: &[(&str, Run)] =
-    &[("cross", cross::run), ("nop", nop::run), ("read", read::run), ("echo", echo::run)];
+pub const PROGRAMS: &[(&str, Run)] = &[
+    ("cross", cross::run),
+    ("nop", nop::run),
+    ("read", read::run),
+    ("echo", echo::run),
+    ("unix", echo::run_unix),
+];
 
 /// The other side of servers.
-pub const LOADS: &[(&str, Run)] = &[("load", load::run), ("connect", connect::run)];
+pub const LOADS: &[(&str, Run)] = &[
+    ("load", load::run),
+    ("connect", connect::run),
+    ("requests", connect::run),
+    ("storm", storm::run),
+    ("idle", idle::run),
+];
 
 /// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
 #[inline]

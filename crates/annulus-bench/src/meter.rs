@@ -25,6 +25,8 @@ pub struct Sample {
     pub latency: Option<Latency>,
     /// What memory grew by, in a server whose connections have all spoken.
     pub resident_bytes: Option<u64>,
+    /// What memory was before, in a server that one connection has spoken with.
+    pub base_bytes: Option<u64>,
 }
 
 /// Of single operations.
@@ -50,6 +52,7 @@ impl Sample {
             fields.push(format!("\"p50_ns\":{p50_ns},\"p99_ns\":{p99_ns},\"p999_ns\":{p999_ns}"));
         }
         fields.extend(self.resident_bytes.map(|bytes| format!("\"resident_bytes\":{bytes}")));
+        fields.extend(self.base_bytes.map(|bytes| format!("\"base_bytes\":{bytes}")));
         format!("{{{}}}", fields.join(","))
     }
 }
@@ -151,6 +154,7 @@ impl Meter {
 }
 
 /// CPU time of the stretches between `start` and `stop`: for phases that alternate with others.
+/// Under callgrind, their instructions alone are collected.
 #[derive(Debug, Default)]
 pub struct Stopwatch {
     since: Option<(u64, Instant)>,
@@ -160,7 +164,9 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// Begins a stretch.
     pub fn start(&mut self) {
-        self.since = Some((sys::cpu_time_ns(), Instant::now()));
+        if self.since.replace((sys::cpu_time_ns(), Instant::now())).is_none() {
+            sys::toggle_counting();
+        }
     }
 
     /// Ends a stretch in which so many operations were done.
@@ -169,6 +175,7 @@ impl Stopwatch {
             self.sample.ops += ops;
             self.sample.cpu_ns += sys::cpu_time_ns() - cpu_ns;
             self.sample.wall_ns += since.elapsed().as_nanos() as u64;
+            sys::toggle_counting();
         }
     }
 
@@ -227,8 +234,13 @@ mod tests {
         let latency = Latency { p50_ns: 4, p99_ns: 5, p999_ns: 6 };
         let sample = Sample { ops: 1, cpu_ns: 2, wall_ns: 3, ..Sample::default() };
         assert_eq!(sample.to_json(), r#"{"ops":1,"cpu_ns":2,"wall_ns":3}"#);
-        let sample = Sample { latency: Some(latency), resident_bytes: Some(7), ..sample };
-        let more = r#","p50_ns":4,"p99_ns":5,"p999_ns":6,"resident_bytes":7}"#;
+        let sample = Sample {
+            latency: Some(latency),
+            resident_bytes: Some(7),
+            base_bytes: Some(8),
+            ..sample
+        };
+        let more = r#","p50_ns":4,"p99_ns":5,"p999_ns":6,"resident_bytes":7,"base_bytes":8}"#;
         assert_eq!(sample.to_json(), format!(r#"{{"ops":1,"cpu_ns":2,"wall_ns":3{more}"#));
     }
 }

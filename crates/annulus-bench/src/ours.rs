@@ -11,6 +11,7 @@ mod nop;
 mod read;
 mod spawn;
 mod timer;
+mod unix;
 mod wake;
 mod yields;
 
@@ -37,6 +38,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("cat", cat::run),
     ("copy", copy::run),
     ("echo", echo::run),
+    ("unix", unix::run),
 ];
 
 /// Runs as many tasks as the job has to their end, and says what they took together.

@@ -2,14 +2,16 @@
 //!
 //! | says | hears |
 //! |---|---|
-//! | `{"listening":"ADDRESS"}` | |
+//! | `{"listening":"ADDRESS"}`, or `{"listening":"unix:PATH"}` | |
 //! | `{"cpu_ns":N,"resident_bytes":N}` | a line |
 //! | | the end of its input: it ends |
 
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
-use crate::{Sample, sys};
+use crate::{Address, Job, Sample, sys};
 
 /// Binds a socket on loopback, tells the driver where, and answers it from a thread of its own. The
 /// runtime takes it from here.
@@ -22,11 +24,47 @@ pub fn serve(run: impl FnOnce(TcpListener) -> io::Result<()>) -> io::Result<Samp
     sys::raise_descriptor_limit()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     sys::listen_long(&listener)?;
-    let address = listener.local_addr()?;
-    std::thread::Builder::new().name("answers".to_owned()).spawn(answer)?;
-    say(&format!("{{\"listening\":\"{address}\"}}"))?;
+    announce(&Address::Tcp(listener.local_addr()?))?;
     run(listener)?;
     Err(io::Error::other("the server ended by itself"))
+}
+
+/// As [`serve`], with a Unix stream socket at a path in the job's directory, which whoever asked
+/// for the server removes.
+///
+/// # Errors
+/// As there.
+pub fn serve_unix(
+    job: &Job,
+    run: impl FnOnce(UnixListener) -> io::Result<()>,
+) -> io::Result<Sample> {
+    sys::raise_descriptor_limit()?;
+    let path = socket_path(job);
+    let listener = UnixListener::bind(&path)?;
+    announce(&Address::Unix(path))?;
+    run(listener)?;
+    Err(io::Error::other("the server ended by itself"))
+}
+
+/// As [`serve_unix`], for runtimes that make their listener themselves: at this path, soon.
+///
+/// # Errors
+/// As there.
+pub fn serve_unix_at(job: &Job, run: impl FnOnce(PathBuf) -> io::Result<()>) -> io::Result<Sample> {
+    sys::raise_descriptor_limit()?;
+    let path = socket_path(job);
+    announce(&Address::Unix(path.clone()))?;
+    run(path)?;
+    Err(io::Error::other("the server ended by itself"))
+}
+
+fn socket_path(job: &Job) -> PathBuf {
+    job.directory.join(format!("annulus-bench-{}.sock", std::process::id()))
+}
+
+fn announce(address: &Address) -> io::Result<()> {
+    std::thread::Builder::new().name("answers".to_owned()).spawn(answer)?;
+    say(&format!("{{\"listening\":\"{address}\"}}"))
 }
 
 /// Gives CPU time and memory of this process for each line of input; ends it with its input.

@@ -89,7 +89,9 @@ where
             watch.stop(count.into());
             timers.clear();
         } else {
-            watch.start();
+            if phase == Phase::Insert {
+                watch.start();
+            }
             arm(&mut timers, count, || far(&mut random), &sleep).await?;
             if phase == Phase::Insert {
                 watch.stop(count.into());

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::program::OURS;
 use super::report;
 use super::rounds::{Measured, Results};
-use crate::stats;
+use crate::{Kind, stats};
 
 const WIDTH: f64 = 720.0;
 const LABEL: f64 = 110.0;
@@ -38,8 +38,8 @@ fn draw(measured: &Measured) -> String {
     let bars: Vec<(&str, f64, f64)> = report::ranked(measured)
         .into_iter()
         .map(|row| {
-            let cpu = report::cpu_ns(row);
-            (row.peer.as_str(), stats::median(&cpu), stats::spread(&cpu))
+            let figures = report::figures(measured, row);
+            (row.peer.as_str(), stats::median(&figures), stats::spread(&figures))
         })
         .collect();
     let ours = bars.iter().find(|(peer, ..)| *peer == OURS).map(|(_, cpu, _)| *cpu);
@@ -72,7 +72,7 @@ fn draw(measured: &Measured) -> String {
             );
         }
         let x = LABEL + length + 6.0;
-        let (text, spread) = (figure(cpu), spread * 100.0);
+        let (text, spread) = (figure(measured.workload.kind, cpu), spread * 100.0);
         let faint = format!(r#"<tspan class="faint"> ±{spread:.0} %</tspan>"#);
         let _ = writeln!(svg, r#"<text x="{x:.1}" y="{middle:.1}">{text}{faint}</text>"#);
     }
@@ -81,6 +81,10 @@ fn draw(measured: &Measured) -> String {
 
 fn head(measured: &Measured, height: f64) -> String {
     let (title, operation) = (measured.workload.title, measured.workload.operation);
+    let what = match measured.workload.kind {
+        Kind::Memory => "Memory",
+        Kind::Alone | Kind::Server => "CPU time",
+    };
     let size = format!(r#"viewBox="0 0 {WIDTH} {height:.0}" width="{WIDTH}" height="{height:.0}""#);
     format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">
@@ -98,18 +102,19 @@ fn head(measured: &Measured, height: f64) -> String {
   }}
 </style>
 <text class="title" x="12" y="22">{title}</text>
-<text class="faint" x="12" y="42">CPU time for each {operation}, shorter is better</text>
+<text class="faint" x="12" y="42">{what} for each {operation}, shorter is better</text>
 "#
     )
 }
 
-/// A time, in the unit that suits it.
-fn figure(ns: f64) -> String {
-    match ns {
-        _ if ns < 10.0 => format!("{ns:.1} ns"),
-        _ if ns < 1000.0 => format!("{ns:.0} ns"),
-        _ if ns < 10_000.0 => format!("{:.2} µs", ns / 1e3),
-        _ => format!("{:.1} µs", ns / 1e3),
+/// A time, in the unit that suits it, or memory.
+fn figure(kind: Kind, value: f64) -> String {
+    match value {
+        bytes if kind == Kind::Memory => format!("{:.2} KiB", bytes / 1024.0),
+        ns if ns < 10.0 => format!("{ns:.1} ns"),
+        ns if ns < 1000.0 => format!("{ns:.0} ns"),
+        ns if ns < 10_000.0 => format!("{:.2} µs", ns / 1e3),
+        ns => format!("{:.1} µs", ns / 1e3),
     }
 }
 
@@ -137,7 +142,8 @@ mod tests {
 
     #[test]
     fn times_have_the_unit_that_suits_them() {
-        let figures = [5.25, 525.0, 5250.0, 52500.0].map(figure);
+        let figures = [5.25, 525.0, 5250.0, 52500.0].map(|ns| figure(Kind::Server, ns));
         assert_eq!(figures, ["5.2 ns", "525 ns", "5.25 µs", "52.5 µs"]);
+        assert_eq!(figure(Kind::Memory, 1536.0), "1.50 KiB");
     }
 }

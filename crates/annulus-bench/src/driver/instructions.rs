@@ -1,28 +1,49 @@
 //! User-space instructions per operation, with callgrind.
 //!
 //! Owns: running a program twice, with one and with two lots of operations; the difference leaves
-//! out what starting takes. Repeatable, unlike any time.
+//! out what starting takes. Phases that alternate with others tell callgrind themselves what is to
+//! be collected, and run once. Repeatable, unlike any time.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::process::Process;
 use super::program::Program;
-use crate::{Job, Kind, Workload};
+use super::rounds::{Served, greet};
+use crate::{Address, Job, Kind, Workload};
 
-/// Operations of one lot.
-const LOT: u64 = 20_000;
-/// Requests of one lot.
+/// Operations of one lot: many, because starting some runtimes takes millions of instructions, and
+/// not always the same number of them.
+const LOT: u64 = 200_000;
+/// The same of operations that move much or wait for another thread.
+const LOT_OF_LONG: u64 = 20_000;
+/// Requests of one lot, and twice as many as there are connections if that is more.
 const REQUESTS: u64 = 4_000;
+/// Timers at once: a tenth of those that are measured, as callgrind takes its time.
+const TIMERS: u64 = 100_000;
 
 /// Whether valgrind is installed.
 pub fn is_possible() -> bool {
     std::process::Command::new("valgrind").arg("--version").output().is_ok()
 }
 
-/// Whether they can be told apart from those of other phases.
+/// Whether there is an operation to count them for.
 pub fn are_countable(workload: &Workload) -> bool {
-    workload.group != "time"
+    workload.kind != Kind::Memory
+}
+
+/// Operations of one lot.
+fn lot(workload: &Workload) -> u64 {
+    match workload.load {
+        _ if workload.kind == Kind::Alone
+            && (workload.bytes > 4096 || workload.family == "cross") =>
+        {
+            LOT_OF_LONG
+        }
+        _ if workload.kind == Kind::Alone => LOT,
+        "requests" | "storm" => REQUESTS / u64::from(workload.tasks),
+        _ => REQUESTS.max(2 * u64::from(workload.tasks)),
+    }
 }
 
 /// Counts them.
@@ -30,32 +51,64 @@ pub fn are_countable(workload: &Workload) -> bool {
 /// # Errors
 /// The program fails; valgrind does not say a count.
 pub fn count(program: &Program, load: &Program, workload: &Workload, job: &Job) -> io::Result<f64> {
-    let lot = if workload.kind == Kind::Server { REQUESTS } else { LOT };
-    let mut counts = [0; 2];
-    for (count, ops) in counts.iter_mut().zip([lot, 2 * lot]) {
-        let job = Job { ops: Some(ops), ..job.clone() };
-        let mut process = Process::start(&under_valgrind(program), &job)?;
-        if workload.kind == Kind::Server {
-            let address = process.address()?;
-            let asking =
-                Job { workload: workload.load.to_owned(), cpu: job.other_cpu, address, ..job };
-            let mut load = Process::start(load, &asking)?;
-            load.hear_field("ready")?;
-            load.nudge()?;
-            load.sample()?;
-        } else {
-            process.sample()?;
-        }
-        let text = process.last_words()?;
-        *count = collected(&text)
-            .ok_or_else(|| io::Error::other(format!("valgrind has not said a count: {text}")))?;
+    if workload.group == "time" {
+        let job = Job { ops: Some(TIMERS), ..job.clone() };
+        let (collected, ops) = run(&under_valgrind(program, true), load, workload, job)?;
+        return Ok(collected as f64 / ops as f64);
     }
-    Ok((counts[1] as f64 - counts[0] as f64) / lot as f64)
+    let program = under_valgrind(program, false);
+    let once = |ops| run(&program, load, workload, Job { ops: Some(ops), ..job.clone() });
+    let (few, few_ops) = once(lot(workload))?;
+    let (many, many_ops) = once(2 * lot(workload))?;
+    per_operation((few, few_ops), (many, many_ops))
 }
 
-fn under_valgrind(program: &Program) -> Program {
+/// The difference of two runs, each with its instructions and its operations.
+fn per_operation(few: (u64, u64), many: (u64, u64)) -> io::Result<f64> {
+    if many.1 <= few.1 || many.0 <= few.0 {
+        let message = format!(
+            "{} instructions for {} operations, but {} for {}",
+            few.0, few.1, many.0, many.1
+        );
+        return Err(io::Error::other(message));
+    }
+    Ok((many.0 - few.0) as f64 / (many.1 - few.1) as f64)
+}
+
+/// Runs a program once: what callgrind has collected, and for how many operations.
+fn run(program: &Program, load: &Program, workload: &Workload, job: Job) -> io::Result<(u64, u64)> {
+    let mut process = Process::start(program, &job)?;
+    let sample = if workload.is_served() {
+        let address = Served(process.address()?);
+        if let Address::Tcp(address) = address.0 {
+            greet(address, job.bytes)?;
+        }
+        let asking = Job {
+            workload: workload.load.to_owned(),
+            cpu: job.other_cpu,
+            address: address.0.clone(),
+            ..job
+        };
+        let mut load = Process::start(load, &asking)?;
+        load.hear_field("ready")?;
+        load.nudge()?;
+        load.sample()?
+    } else {
+        process.sample()?
+    };
+    let text = process.last_words()?;
+    let collected = collected(&text)
+        .ok_or_else(|| io::Error::other(format!("valgrind has not said a count: {text}")))?;
+    Ok((collected, sample.ops))
+}
+
+/// The program under callgrind, which collects all of it, or what it says itself.
+fn under_valgrind(program: &Program, phases: bool) -> Program {
     let mut before: Vec<String> =
         ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(str::to_owned).to_vec();
+    if phases {
+        before.push("--collect-atstart=no".to_owned());
+    }
     before.push(program.path.display().to_string());
     before.extend(program.before.iter().cloned());
     Program { path: PathBuf::from("valgrind"), before, ..program.clone() }
@@ -70,6 +123,32 @@ fn collected(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn workload(name: &str) -> &'static Workload {
+        crate::WORKLOADS.iter().find(|workload| workload.name == name).unwrap()
+    }
+
+    /// With fewer, two runs of different lots would do the same number of operations.
+    #[test]
+    fn a_lot_is_more_than_what_is_asked_at_first() {
+        for workload in crate::WORKLOADS.iter().filter(|workload| are_countable(workload)) {
+            let at_first = match workload.load {
+                "load" if workload.is_served() => workload.tasks * workload.depth,
+                _ => 1,
+            };
+            assert!(lot(workload) > u64::from(at_first), "{}", workload.name);
+        }
+        assert!(!are_countable(workload("idle-9000")));
+    }
+
+    #[test]
+    fn what_two_runs_do_not_tell_apart_is_said() {
+        assert_eq!(per_operation((100, 10), (180, 20)).unwrap(), 8.0);
+        for many in [(100, 20), (180, 10)] {
+            let error = per_operation((100, 10), many).unwrap_err().to_string();
+            assert!(error.contains("100 instructions for 10 operations"), "{error}");
+        }
+    }
 
     #[test]
     fn the_count_is_found_in_what_callgrind_prints() {

@@ -45,6 +45,9 @@ fn keep_instructions(old: &[Row], new: &mut [Row]) {
     for row in new.iter_mut().filter(|row| row.instructions.is_none() && !row.again) {
         let counted = old.iter().find(|old| old.peer == row.peer && !old.again);
         row.instructions = counted.and_then(|old| old.instructions);
+        if row.uncounted.is_none() {
+            row.uncounted = counted.and_then(|old| old.uncounted.clone());
+        }
     }
 }
 
@@ -68,6 +71,7 @@ fn table(measured: &Measured) -> Value {
             "version": row.version,
             "again": row.again,
             "instructions": row.instructions,
+            "uncounted": row.uncounted,
             "samples": samples,
         })
     });
@@ -114,6 +118,7 @@ fn parse_table(value: &Value) -> Option<Measured> {
             version: text(value, "version")?,
             again: value.get("again")?.as_bool()?,
             instructions: value.get("instructions").and_then(Value::as_f64),
+            uncounted: text(value, "uncounted"),
             samples: value.get("samples")?.as_array()?.iter().filter_map(process::sample).collect(),
         })
     };
@@ -150,6 +155,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             again: true,
             instructions: Some(1.5),
+            uncounted: Some("not today".to_owned()),
             samples: vec![sample],
         };
         let results = Results {

@@ -4,13 +4,12 @@
 //! this is dropped.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
 use super::program::Program;
-use crate::{Job, Latency, Sample};
+use crate::{Address, Job, Latency, Sample};
 
 pub struct Process {
     child: Child,
@@ -63,7 +62,7 @@ impl Process {
     }
 
     /// Hears where a server listens.
-    pub fn address(&mut self) -> io::Result<SocketAddr> {
+    pub fn address(&mut self) -> io::Result<Address> {
         let listening = self.hear_field("listening")?;
         let address = listening.as_str().and_then(|text| text.parse().ok());
         address.ok_or_else(|| io::Error::other(format!("no address: {listening}")))
@@ -125,6 +124,7 @@ pub fn sample(said: &Value) -> Option<Sample> {
         wall_ns: number("wall_ns")?,
         latency,
         resident_bytes: number("resident_bytes"),
+        base_bytes: number("base_bytes"),
     })
 }
 
@@ -144,7 +144,12 @@ mod tests {
     fn a_sample_survives_the_way_through_a_line() {
         let latency = Latency { p50_ns: 4, p99_ns: 5, p999_ns: 6 };
         let plain = Sample { ops: 1, cpu_ns: 2, wall_ns: 3, ..Sample::default() };
-        let whole = Sample { latency: Some(latency), resident_bytes: Some(7), ..plain };
+        let whole = Sample {
+            latency: Some(latency),
+            resident_bytes: Some(7),
+            base_bytes: Some(8),
+            ..plain
+        };
         for one in [plain, whole] {
             let said = serde_json::from_str(&one.to_json()).unwrap();
             assert_eq!(sample(&said), Some(one));

@@ -9,9 +9,18 @@ use super::rounds::{Measured, Results, Row};
 use crate::table::Table;
 use crate::{Kind, Latency, Sample, stats};
 
-/// The CPU time of each round's operations.
-pub fn cpu_ns(row: &Row) -> Vec<f64> {
-    each(row, |sample| sample.cpu_ns as f64 / sample.ops as f64)
+/// What decides, of each round: the CPU time of an operation, in nanoseconds, or the memory of a
+/// connection, in bytes.
+pub fn figures(measured: &Measured, row: &Row) -> Vec<f64> {
+    match measured.workload.kind {
+        Kind::Memory => bytes_per_connection(measured, row),
+        Kind::Alone | Kind::Server => each(row, |sample| sample.cpu_ns as f64 / sample.ops as f64),
+    }
+}
+
+fn bytes_per_connection(measured: &Measured, row: &Row) -> Vec<f64> {
+    let connections = f64::from(measured.workload.tasks);
+    each(row, |sample| sample.resident_bytes.unwrap_or(0) as f64 / connections)
 }
 
 fn each(row: &Row, figure: impl Fn(&Sample) -> f64) -> Vec<f64> {
@@ -25,7 +34,7 @@ pub enum Verdict {
     None,
     /// Inside the noise.
     Same,
-    /// So many times the CPU time that ours takes.
+    /// So many times the CPU time or memory that ours takes.
     Times(f64),
 }
 
@@ -35,7 +44,7 @@ pub fn band(measured: &Measured) -> f64 {
         return 0.0;
     };
     let once = measured.rows.iter().find(|row| !row.again && row.peer == again.peer);
-    once.map_or(0.0, |once| stats::band(&cpu_ns(once), &cpu_ns(again)))
+    once.map_or(0.0, |once| stats::band(&figures(measured, once), &figures(measured, again)))
 }
 
 /// How a row of a workload compares with ours.
@@ -44,7 +53,7 @@ pub fn verdict(measured: &Measured, row: &Row) -> Verdict {
     let Some(ours) = ours.filter(|_| row.peer != OURS) else {
         return Verdict::None;
     };
-    let (theirs, ours) = (cpu_ns(row), cpu_ns(ours));
+    let (theirs, ours) = (figures(measured, row), figures(measured, ours));
     let ratio = stats::ratio(&theirs, &ours);
     if stats::is_same(ratio, band(measured).max(stats::scatter(&theirs, &ours))) {
         return Verdict::Same;
@@ -52,10 +61,11 @@ pub fn verdict(measured: &Measured, row: &Row) -> Verdict {
     Verdict::Times(ratio)
 }
 
-/// The rows by CPU time, the best first, without the repetition.
+/// The rows by what decides, the best first, without the repetition.
 pub fn ranked(measured: &Measured) -> Vec<&Row> {
     let mut rows: Vec<&Row> = measured.rows.iter().filter(|row| !row.again).collect();
-    rows.sort_by(|a, b| stats::median(&cpu_ns(a)).total_cmp(&stats::median(&cpu_ns(b))));
+    let median = |row: &Row| stats::median(&figures(measured, row));
+    rows.sort_by(|a, b| median(a).total_cmp(&median(b)));
     rows
 }
 
@@ -65,70 +75,118 @@ const CROWD: u32 = 1000;
 /// The table of a workload.
 pub fn table(measured: &Measured) -> Table {
     let workload = &measured.workload;
-    let served = workload.kind == Kind::Server;
-    let mut head = vec!["", "CPU ns", "spread", "per second", "to annulus"];
-    let counted = measured.rows.iter().any(|row| row.instructions.is_some());
-    if counted {
-        head.push("instructions");
-    }
-    if served {
-        head.extend(["p50 µs", "p99 µs", "p99.9 µs"]);
-    }
-    let crowded = served && workload.tasks >= CROWD;
-    if crowded {
-        head.push("KiB/connection");
-    }
+    let columns = columns(measured);
+    let head = columns.iter().map(|column| column.head(workload.kind)).collect();
     let rows = ranked(measured)
         .into_iter()
-        .map(|row| {
-            let mut cells = cells(measured, row);
-            if counted {
-                cells.push(row.instructions.map_or_else(|| "?".to_owned(), |n| format!("{n:.0}")));
-            }
-            if served {
-                cells.extend(latencies(row));
-            }
-            if crowded {
-                let bytes = each(row, |sample| sample.resident_bytes.unwrap_or(0) as f64);
-                let each = stats::median(&bytes) / f64::from(workload.tasks) / 1024.0;
-                cells.push(format!("{each:.1}"));
-            }
-            cells
-        })
-        .collect();
+        .map(|row| columns.iter().map(|column| column.cell(measured, row)).collect::<Vec<_>>());
     let (band, operation) = (percent(band(measured)), workload.operation);
     let again = measured.rows.iter().find(|row| row.again).map_or(OURS, |row| &row.peer);
     let mut notes = vec![format!("noise band, {again} against itself: {band}")];
+    notes.extend(measured.rows.iter().filter_map(|row| {
+        let why = row.uncounted.as_ref().filter(|_| row.instructions.is_none())?;
+        Some(format!("instructions not counted: {}: {why}", row.peer))
+    }));
     notes.extend(measured.skipped.iter().map(|(peer, why)| format!("skipped: {peer}: {why}")));
     let title = format!("{}: {}, for each {operation}", workload.name, workload.title);
-    Table { title, head, rows, notes }
+    Table { title, head, rows: rows.collect(), notes }
 }
 
-fn cells(measured: &Measured, row: &Row) -> Vec<String> {
-    let cpu = cpu_ns(row);
-    let rate = each(row, |sample| sample.ops as f64 * 1e9 / sample.wall_ns as f64);
-    let verdict = match verdict(measured, row) {
-        Verdict::None => String::new(),
-        Verdict::Same => "same".to_owned(),
-        Verdict::Times(ratio) => format!("{ratio:.2} ×"),
-    };
-    vec![
-        row.peer.clone(),
-        number(stats::median(&cpu)),
-        percent(stats::spread(&cpu)),
-        format!("{:.0}", stats::median(&rate)),
-        verdict,
-    ]
+/// What a table can show.
+#[derive(Clone, Copy)]
+enum Column {
+    Peer,
+    Figure,
+    Spread,
+    Rate,
+    Ratio,
+    Instructions,
+    P50,
+    P99,
+    P999,
+    Connection,
+    Base,
 }
 
-fn latencies(row: &Row) -> [String; 3] {
-    let micros = |figure: fn(&Latency) -> u64| {
-        let each = each(row, |sample| {
-            sample.latency.as_ref().map_or(f64::NAN, |latency| figure(latency) as f64 / 1e3)
-        });
-        format!("{:.1}", stats::median(&each))
-    };
-    [micros(|l| l.p50_ns), micros(|l| l.p99_ns), micros(|l| l.p999_ns)]
+/// The columns that a workload has.
+fn columns(measured: &Measured) -> Vec<Column> {
+    use Column::*;
+    let workload = &measured.workload;
+    if workload.kind == Kind::Memory {
+        return vec![Peer, Figure, Spread, Ratio, Base];
+    }
+    let mut columns = vec![Peer, Figure, Spread, Rate, Ratio];
+    if measured.rows.iter().any(|row| row.instructions.is_some() || row.uncounted.is_some()) {
+        columns.push(Instructions);
+    }
+    if workload.kind == Kind::Server {
+        columns.extend([P50, P99, P999]);
+        if workload.load == "load" && workload.tasks >= CROWD {
+            columns.push(Connection);
+        }
+    }
+    columns
+}
+
+impl Column {
+    fn head(self, kind: Kind) -> &'static str {
+        match self {
+            Self::Peer => "",
+            Self::Figure if kind == Kind::Memory => "KiB/connection",
+            Self::Figure => "CPU ns",
+            Self::Spread => "spread",
+            Self::Rate => "per second",
+            Self::Ratio => "to annulus",
+            Self::Instructions => "instructions",
+            Self::P50 => "p50 µs",
+            Self::P99 => "p99 µs",
+            Self::P999 => "p99.9 µs",
+            Self::Connection => "KiB/connection",
+            Self::Base => "base MiB",
+        }
+    }
+
+    fn cell(self, measured: &Measured, row: &Row) -> String {
+        let deciding = figures(measured, row);
+        let middle = stats::median(&deciding);
+        match self {
+            Self::Peer => row.peer.clone(),
+            Self::Figure if measured.workload.kind == Kind::Memory => kib(middle),
+            Self::Figure => number(middle),
+            Self::Spread => percent(stats::spread(&deciding)),
+            Self::Rate => {
+                let rate = each(row, |sample| sample.ops as f64 * 1e9 / sample.wall_ns as f64);
+                format!("{:.0}", stats::median(&rate))
+            }
+            Self::Ratio => match verdict(measured, row) {
+                Verdict::None => String::new(),
+                Verdict::Same => "same".to_owned(),
+                Verdict::Times(ratio) => format!("{ratio:.2} ×"),
+            },
+            Self::Instructions => {
+                row.instructions.map_or_else(|| "?".to_owned(), |count| format!("{count:.0}"))
+            }
+            Self::P50 => latency(row, |latency| latency.p50_ns),
+            Self::P99 => latency(row, |latency| latency.p99_ns),
+            Self::P999 => latency(row, |latency| latency.p999_ns),
+            Self::Connection => kib(stats::median(&bytes_per_connection(measured, row))),
+            Self::Base => {
+                let base = each(row, |sample| sample.base_bytes.unwrap_or(0) as f64);
+                format!("{:.1}", stats::median(&base) / f64::from(1 << 20))
+            }
+        }
+    }
+}
+
+fn latency(row: &Row, figure: fn(&Latency) -> u64) -> String {
+    let each = each(row, |sample| {
+        sample.latency.as_ref().map_or(f64::NAN, |latency| figure(latency) as f64 / 1e3)
+    });
+    format!("{:.1}", stats::median(&each))
+}
+
+fn kib(bytes: f64) -> String {
+    format!("{:.2}", bytes / 1024.0)
 }
 
 /// Three digits or more.
@@ -159,7 +217,7 @@ pub fn losses(results: &Results) -> String {
     if text.is_empty() {
         return "\nannulus is behind nobody\n".to_owned();
     }
-    format!("\nannulus is behind (CPU time, to annulus):\n{text}")
+    format!("\nannulus is behind (CPU time, or memory, to annulus):\n{text}")
 }
 
 #[cfg(test)]

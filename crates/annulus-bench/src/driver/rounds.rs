@@ -4,9 +4,10 @@
 //! of each round is a new process, so that where it happens to lie in memory is part of the noise
 //! that is seen. A program that fails is left out of the rest of its workload.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,7 +16,7 @@ use super::process::Process;
 use super::program::{OURS, Program};
 use super::{Options, instructions, json, report};
 use crate::pages::Pages;
-use crate::{Job, Kind, Sample, Workload, sys};
+use crate::{Address, Job, Kind, Sample, Workload, sys};
 
 /// How long, how often, where.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ pub struct Row {
     pub samples: Vec<Sample>,
     /// User-space instructions per operation, where they were counted.
     pub instructions: Option<f64>,
+    /// Why they could not be counted, where that was tried.
+    pub uncounted: Option<String>,
 }
 
 /// Measures, and prints each table as soon as it is there.
@@ -181,7 +184,10 @@ impl Session<'_> {
             for (index, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.again) {
                 bar.set_message(format!("{}: {}, instructions", workload.name, row.peer));
                 let (program, job) = (entrants[index].0, self.job(workload, entrants[index].0));
-                row.instructions = instructions::count(program, self.load, workload, &job).ok();
+                match instructions::count(program, self.load, workload, &job) {
+                    Ok(count) => row.instructions = Some(count),
+                    Err(error) => row.uncounted = Some(error.to_string()),
+                }
             }
         }
         let mut skipped = Vec::new();
@@ -201,6 +207,7 @@ impl Session<'_> {
             workload: workload.family.to_owned(),
             tasks: workload.tasks,
             bytes: workload.bytes,
+            depth: workload.depth,
             window: self.plan.window,
             variant: program.variant.clone(),
             cpu: Some(self.plan.measured),
@@ -215,22 +222,27 @@ impl Session<'_> {
         let job = self.job(workload, program);
         match workload.kind {
             Kind::Alone => Process::start(program, &job)?.sample(),
-            Kind::Server => self.served(workload, program, job),
+            Kind::Server | Kind::Memory => self.served(workload, program, job),
         }
     }
 
-    /// The server is idle when its CPU time is read, before and after.
+    /// The server is idle when its CPU time is read, before and after. Its memory is read when it
+    /// has spoken with one connection, so that what it makes for all of them is not counted as
+    /// theirs.
     fn served(&self, workload: &Workload, program: &Program, job: Job) -> io::Result<Sample> {
         let mut server = Process::start(program, &job)?;
-        let address = server.address()?;
+        let address = Served(server.address()?);
+        if let Address::Tcp(address) = address.0 {
+            greet(address, job.bytes)?;
+        }
         let asking = Job {
             workload: workload.load.to_owned(),
             cpu: job.other_cpu,
             variant: String::new(),
-            address,
+            address: address.0.clone(),
             ..job
         };
-        let (_, empty_bytes) = server.cost()?;
+        let (_, base_bytes) = server.cost()?;
         let mut load = Process::start(self.load, &asking)?;
         load.hear_field("ready")?;
         let (before_ns, _) = server.cost()?;
@@ -238,7 +250,77 @@ impl Session<'_> {
         let sample = load.sample()?;
         // The connections are still there.
         let (after_ns, bytes) = server.cost()?;
-        let resident_bytes = Some(bytes.saturating_sub(empty_bytes));
-        Ok(Sample { cpu_ns: after_ns - before_ns, resident_bytes, ..sample })
+        let resident_bytes = Some(bytes.saturating_sub(base_bytes));
+        let (cpu_ns, base_bytes) = (after_ns - before_ns, Some(base_bytes));
+        Ok(Sample { cpu_ns, resident_bytes, base_bytes, ..sample })
+    }
+}
+
+/// Where a server listens; a path is removed in the end.
+pub struct Served(pub Address);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// How long the first answer of a server may take, under Valgrind as well.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Speaks once with a server, over a connection of its own.
+pub fn greet(address: SocketAddr, bytes: usize) -> io::Result<()> {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    let since = Instant::now();
+    loop {
+        match speak(address, bytes.min(4096)) {
+            // Not every server has its listener from the start, and one that makes it itself closes
+            // another one first.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof
+                ) && since.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            spoken => return spoken,
+        }
+    }
+}
+
+fn speak(address: SocketAddr, bytes: usize) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let (request, mut answer) = (vec![0xa5; bytes], vec![0; bytes]);
+    stream.write_all(&request)?;
+    stream.read_exact(&mut answer)?;
+    if answer == request { Ok(()) } else { Err(crate::wrong("other bytes came back")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_late_is_greeted_and_one_that_says_something_else_is_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = std::thread::spawn(move || {
+            let mut request = [0; 64];
+            // The first has nobody behind it.
+            drop(listener.accept().unwrap());
+            for spoil in [0, 1] {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut request).unwrap();
+                request[63] ^= spoil;
+                stream.write_all(&request).unwrap();
+            }
+        });
+        greet(address, 64).unwrap();
+        assert_eq!(greet(address, 64).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        answers.join().unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP echo server on the bare ring.
+//! An echo server on the bare ring, over TCP and over Unix sockets.
 //!
 //! ```text
 //!   accept (multishot, direct) ──> receive (multishot, provided buffers)
@@ -18,12 +18,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use annulus_ring::abi::{AcceptFlags, Cqe, Errno, RecvSendFlags, SqeFlags, TimeoutFlags, Timespec};
 use annulus_ring::op::{AcceptMulti, CloseFixed, Place, RecvMulti, Send, Timeout};
-use annulus_ring::{Kernel, Op, Ring, Target};
+use annulus_ring::{Op, Ring, Target};
 
 use crate::{Job, Sample};
 
@@ -43,13 +43,15 @@ pub struct Waiting {
 /// # Errors
 /// A ring is refused, or fails.
 pub fn run(job: &Job) -> io::Result<Sample> {
-    let waiting = Waiting::of(&job.variant);
-    crate::serve(|listener| {
-        let mut server = Server::new(&listener, job, waiting)?;
-        loop {
-            server.turn()?;
-        }
-    })
+    crate::serve(|listener| Server::new(listener.as_raw_fd(), job)?.run())
+}
+
+/// The same over Unix sockets.
+///
+/// # Errors
+/// As there.
+pub fn run_unix(job: &Job) -> io::Result<Sample> {
+    crate::serve_unix(job, |listener| Server::new(listener.as_raw_fd(), job)?.run())
 }
 
 impl Waiting {
@@ -78,7 +80,7 @@ fn user_data(kind: u64, slot: u32) -> u64 {
 
 struct Server {
     ring: Ring,
-    listener: i32,
+    listener: RawFd,
     pool: Pool,
     /// By direct descriptor.
     connections: Vec<Connection>,
@@ -98,20 +100,18 @@ struct Connection {
 }
 
 impl Server {
-    fn new(listener: &std::net::TcpListener, job: &Job, waiting: Waiting) -> io::Result<Self> {
+    fn new(listener: RawFd, job: &Job) -> io::Result<Self> {
         let connections = job.tasks;
+        let waiting = Waiting::of(&job.variant);
         let mut ring = Ring::builder().entries(256).cq_entries(8192).build()?;
-        let slots = connections + 64;
+        // Those that come may be there before those that go are gone.
+        let slots = 2 * connections + 64;
         ring.register_files_sparse(slots)?;
-        let fd = listener.as_raw_fd();
-        let yes = 1i32.to_ne_bytes();
-        ring.kernel().set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &yes)?;
-        ring.kernel().listen(fd, 4096)?;
         let buffers = (2 * connections).next_power_of_two().clamp(64, 16384);
-        let pool = Pool::register(&mut ring, buffers as u16, job.bytes)?;
+        let pool = Pool::register(&mut ring, buffers as u16, job.bytes * job.depth as usize)?;
         let mut server = Self {
             ring,
-            listener: fd,
+            listener,
             pool,
             connections: (0..slots).map(|_| Connection::default()).collect(),
             starved: Vec::new(),
@@ -123,6 +123,12 @@ impl Server {
             server.start_ticking()?;
         }
         Ok(server)
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        loop {
+            self.turn()?;
+        }
     }
 
     /// Submits, waits, and works off what has completed.

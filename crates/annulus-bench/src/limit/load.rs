@@ -1,13 +1,20 @@
-//! The load: connections that each have one request outstanding, and compare the answer.
+//! The load: connections that each have a few requests outstanding, and compare the answers.
 //!
 //! Owns: the other side of an echo server, on the bare ring so that it is not what is slow.
 //! Invariants: when a window ends every request has been answered, so CPU time that is read before
 //! and after it belongs to its requests and to nothing else; the bytes of a request change only
 //! after its answer.
+//!
+//! ```text
+//!   of each connection:  [ request ][ request ][ request ]…   as many places as may be outstanding
+//!                             ^ answered: compared up to here
+//!                                        ^ asked: sent up to here; then the first place again
+//! ```
 
 use std::io::{self, BufRead as _};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::net::TcpStream;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use annulus_ring::abi::{Cqe, Errno, RecvSendFlags, SqeFlags};
@@ -16,11 +23,12 @@ use annulus_ring::{Ring, Target};
 use hdrhistogram::Histogram;
 
 use super::pool::{BGID, Pool};
-use crate::{Job, Latency, Sample, sys};
+use crate::{Address, Job, Latency, Sample, sys};
 
 /// A server that answers nobody for so long is given up.
 const PATIENCE_NS: u64 = 5_000_000_000;
-const PATIENCE_MESSAGE: &str = "the server has not answered for 5 seconds";
+/// One that runs under Valgrind has longer.
+const PATIENCE_COUNTED_NS: u64 = 60_000_000_000;
 const RECV: u64 = 0;
 const SEND: u64 = 1;
 
@@ -30,7 +38,7 @@ const SEND: u64 = 1;
 /// Those of [`Load`].
 pub fn run(job: &Job) -> io::Result<Sample> {
     sys::raise_descriptor_limit()?;
-    let mut load = Load::connect(job.address, job.tasks, job.bytes.max(8))?;
+    let mut load = Load::connect(job)?;
     if job.ops.is_none() {
         load.run(job.window / 10, u64::MAX)?;
     }
@@ -44,11 +52,12 @@ pub fn run(job: &Job) -> io::Result<Sample> {
 }
 
 /// Connects, and tries again for a while: not every server has its listener from the start.
-pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + Duration::from_secs(2);
+pub(super) fn connect(job: &Job) -> io::Result<OwnedFd> {
+    let seconds = if job.ops.is_some() { 30 } else { 2 };
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
-        match TcpStream::connect(address) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        match connect_once(&job.address) {
+            Err(error) if is_early(&error) => {
                 if Instant::now() > deadline {
                     return Err(error);
                 }
@@ -56,6 +65,22 @@ pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
             }
             connected => return connected,
         }
+    }
+}
+
+/// Nothing listens yet.
+fn is_early(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+}
+
+fn connect_once(address: &Address) -> io::Result<OwnedFd> {
+    match address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            Ok(stream.into())
+        }
+        Address::Unix(path) => UnixStream::connect(path).map(OwnedFd::from),
     }
 }
 
@@ -68,17 +93,23 @@ pub struct Load {
     messages: *mut u8,
     /// Of a request.
     bytes: usize,
+    /// Requests that a connection has outstanding.
+    depth: usize,
     starved: Vec<u32>,
     outstanding: usize,
     requests: u64,
     latency: Histogram<u64>,
+    patience_ns: u64,
 }
 
 struct Connection {
-    _stream: TcpStream,
-    /// Bytes of the answer so far.
-    answered: usize,
-    asked_at: Instant,
+    _stream: OwnedFd,
+    /// Bytes that have come back, of all requests together.
+    answered: u64,
+    /// Requests that were made.
+    asked: u64,
+    /// When each place was asked last.
+    asked_at: Box<[Instant]>,
 }
 
 impl Load {
@@ -86,31 +117,35 @@ impl Load {
     ///
     /// # Errors
     /// Those of connect(2); a ring is refused.
-    pub fn connect(address: SocketAddr, connections: u32, bytes: usize) -> io::Result<Self> {
+    pub fn connect(job: &Job) -> io::Result<Self> {
+        let (connections, bytes, depth) = (job.tasks, job.bytes.max(8), job.depth.max(1) as usize);
         let mut ring = Ring::builder().entries(256).cq_entries(8192).build()?;
         ring.register_files_sparse(connections)?;
         let buffers = (2 * connections).next_power_of_two().clamp(64, 16384);
-        let pool = Pool::register(&mut ring, buffers as u16, bytes)?;
-        let messages = vec![0x5a; bytes * connections as usize].leak();
+        let pool = Pool::register(&mut ring, buffers as u16, bytes * depth)?;
+        let messages = vec![0x5a; bytes * depth * connections as usize].leak();
         let mut load = Self {
             ring,
             pool,
             connections: Vec::with_capacity(connections as usize),
             messages: messages.as_mut_ptr(),
             bytes,
+            depth,
             starved: Vec::new(),
             outstanding: 0,
             requests: 0,
-            latency: Histogram::new_with_bounds(1, PATIENCE_NS, 3).map_err(io::Error::other)?,
+            latency: Histogram::new_with_bounds(1, PATIENCE_COUNTED_NS, 3)
+                .map_err(io::Error::other)?,
+            patience_ns: job.ops.map_or(PATIENCE_NS, |_| PATIENCE_COUNTED_NS),
         };
         for slot in 0..connections {
-            let stream = connect(address)?;
-            stream.set_nodelay(true)?;
+            let stream = connect(job)?;
             load.ring.update_files(slot, &[stream.as_raw_fd()])?;
             load.connections.push(Connection {
                 _stream: stream,
                 answered: 0,
-                asked_at: Instant::now(),
+                asked: 0,
+                asked_at: vec![Instant::now(); depth].into(),
             });
             load.receive(slot)?;
         }
@@ -127,13 +162,15 @@ impl Load {
         self.latency.reset();
         let start = Instant::now();
         for slot in 0..self.connections.len() as u32 {
-            self.ask(slot, start)?;
+            self.ask(slot, self.depth, start)?;
         }
         let mut batch = Vec::with_capacity(self.connections.len());
         while self.outstanding > 0 {
-            super::wait(&mut self.ring, Some(PATIENCE_NS))?;
+            super::wait(&mut self.ring, Some(self.patience_ns))?;
             if self.ring.reap_into(&mut batch) == 0 {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, PATIENCE_MESSAGE));
+                let seconds = self.patience_ns / 1_000_000_000;
+                let message = format!("the server has not answered for {seconds} seconds");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             let now = Instant::now();
             let more = now - start < window && self.requests < requests;
@@ -147,14 +184,13 @@ impl Load {
         }
         Ok(Sample {
             ops: self.requests,
-            cpu_ns: 0,
             wall_ns: start.elapsed().as_nanos() as u64,
             latency: Some(Latency {
                 p50_ns: self.latency.value_at_quantile(0.5),
                 p99_ns: self.latency.value_at_quantile(0.99),
                 p999_ns: self.latency.value_at_quantile(0.999),
             }),
-            resident_bytes: None,
+            ..Sample::default()
         })
     }
 
@@ -174,57 +210,90 @@ impl Load {
                 return Ok(());
             }
             Err(errno) => return Err(errno.into()),
-            Ok(bytes) => self.answered(slot, cqe, bytes as usize)?,
+            Ok(bytes) => {
+                let whole = self.answered(slot, cqe, bytes as usize, now)?;
+                if more && whole > 0 {
+                    self.ask(slot, whole, now)?;
+                }
+            }
         }
         if !cqe.more() {
             self.receive(slot)?;
         }
+        Ok(())
+    }
+
+    /// Compares a piece of the answers with the same piece of the requests, and gives how many
+    /// are whole with it.
+    fn answered(&mut self, slot: u32, cqe: &Cqe, bytes: usize, now: Instant) -> io::Result<usize> {
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "other bytes came back");
+        let bid = cqe.buffer_id().ok_or_else(wrong)?;
+        let places = self.bytes * self.depth;
+        let connection = &self.connections[slot as usize];
+        let (before, after) = (connection.answered, connection.answered + bytes as u64);
+        // SAFETY: the completion named the buffer, which is given back below.
+        let came = unsafe { self.pool.bytes(bid, bytes) };
+        // SAFETY: within the messages; they are written by this thread alone.
+        let sent = unsafe { std::slice::from_raw_parts(self.place(slot, 0), places) };
+        let from = (before % places as u64) as usize;
+        let (first, rest) = came.split_at(bytes.min(places - from));
+        let equal = after <= connection.asked * self.bytes as u64
+            && sent[from..].starts_with(first)
+            && sent.starts_with(rest);
+        self.pool.give(bid);
+        if !equal {
+            return Err(wrong());
+        }
+        let (first, end) = (before / self.bytes as u64, after / self.bytes as u64);
         let connection = &mut self.connections[slot as usize];
-        if connection.answered == self.bytes {
-            connection.answered = 0;
-            let latency_ns = (now - connection.asked_at).as_nanos() as u64;
-            self.latency.saturating_record(latency_ns);
-            self.outstanding -= 1;
-            self.requests += 1;
-            if more {
-                self.ask(slot, now)?;
+        connection.answered = after;
+        for number in first..end {
+            let asked_at = connection.asked_at[(number % self.depth as u64) as usize];
+            self.latency.saturating_record((now - asked_at).as_nanos() as u64);
+        }
+        let whole = (end - first) as usize;
+        self.outstanding -= whole;
+        self.requests += whole as u64;
+        Ok(whole)
+    }
+
+    /// Where a connection has its request of this number.
+    fn place(&self, slot: u32, number: u64) -> *mut u8 {
+        debug_assert!((slot as usize) < self.connections.len());
+        let place = (number % self.depth as u64) as usize;
+        self.messages.wrapping_add((slot as usize * self.depth + place) * self.bytes)
+    }
+
+    /// Sends so many requests, each unlike the one before, in one piece or, where the places start
+    /// again, in two: what is outstanding fits into the buffers of a socket, or it is one request
+    /// and one piece, so no send is overtaken by the next.
+    fn ask(&mut self, slot: u32, requests: usize, now: Instant) -> io::Result<()> {
+        self.outstanding += requests;
+        let mut left = requests as u64;
+        while left > 0 {
+            let first = self.connections[slot as usize].asked;
+            let depth = self.depth as u64;
+            let piece = left.min(depth - first % depth);
+            for number in first..first + piece {
+                let mark = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(slot);
+                let place = self.place(slot, number).cast::<[u8; 8]>();
+                // SAFETY: within the messages; the request that was there before was answered
+                // whole, so its send is over.
+                unsafe { place.write_unaligned(mark.to_ne_bytes()) };
+                self.connections[slot as usize].asked_at[(number % depth) as usize] = now;
             }
+            self.connections[slot as usize].asked += piece;
+            self.send(slot, self.place(slot, first), piece as usize * self.bytes)?;
+            left -= piece;
         }
         Ok(())
     }
 
-    /// Compares a piece of the answer with the same piece of the request.
-    fn answered(&mut self, slot: u32, cqe: &Cqe, bytes: usize) -> io::Result<()> {
-        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "other bytes came back");
-        let bid = cqe.buffer_id().ok_or_else(wrong)?;
-        let from = self.connections[slot as usize].answered;
-        // SAFETY: the completion named the buffer, which is given back below.
-        let came = unsafe { self.pool.bytes(bid, bytes) };
-        // SAFETY: within the messages; they are written by this thread alone.
-        let message = unsafe { std::slice::from_raw_parts(self.message(slot), self.bytes) };
-        let equal = message.get(from..from + bytes) == Some(came);
-        self.pool.give(bid);
-        self.connections[slot as usize].answered += bytes;
-        if equal { Ok(()) } else { Err(wrong()) }
-    }
-
-    fn message(&self, slot: u32) -> *mut u8 {
-        debug_assert!((slot as usize) < self.connections.len());
-        self.messages.wrapping_add(slot as usize * self.bytes)
-    }
-
-    /// Sends a request unlike the one before.
-    fn ask(&mut self, slot: u32, now: Instant) -> io::Result<()> {
-        self.outstanding += 1;
-        self.connections[slot as usize].asked_at = now;
-        let mark = self.requests.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(slot);
-        let message = self.message(slot);
-        // SAFETY: within the messages; the last request was answered whole, so its send is over.
-        unsafe { message.cast::<[u8; 8]>().write_unaligned(mark.to_ne_bytes()) };
+    fn send(&mut self, slot: u32, addr: *const u8, bytes: usize) -> io::Result<()> {
         let send = Send {
             target: Target::Fixed(slot),
-            addr: message,
-            len: self.bytes as u32,
+            addr,
+            len: bytes as u32,
             flags: libc::MSG_WAITALL | libc::MSG_NOSIGNAL,
             ioprio: RecvSendFlags::EMPTY,
         };

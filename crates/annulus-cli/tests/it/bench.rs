@@ -11,8 +11,8 @@ fn bench(args: &[&str]) -> Output {
 }
 
 /// The tables of a run that succeeds.
-fn tables(workload: &str) -> String {
-    let output = bench(&[workload, "--rounds", "1", "--seconds", "0.1"]);
+fn tables(workloads: &[&str]) -> String {
+    let output = bench(&[workloads, &["--rounds", "1", "--seconds", "0.1"]].concat());
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{complaints}");
     assert_eq!(complaints, "", "progress is for terminals");
@@ -32,7 +32,7 @@ fn nops_are_measured_beside_the_limit() {
     if !ready() {
         return;
     }
-    let text = tables("nop");
+    let text = tables(&["nop"]);
     for title in ["awaited no-op, 1 in flight", "awaited no-op, 32 in flight"] {
         assert!(text.contains(title), "{text}");
     }
@@ -49,22 +49,24 @@ fn reads_are_measured_beside_registered_and_plain_buffers() {
     if !ready() {
         return;
     }
-    let text = tables("read");
+    let text = tables(&["read"]);
     for label in ["limit-fixed", "limit", "annulus"] {
         assert_eq!(figures(&text, label).len(), 2, "{label}: {text}");
     }
 }
 
 #[test]
-fn echo_is_measured_with_every_number_of_connections() {
+fn servers_are_measured_with_every_load() {
     if !ready() {
         return;
     }
-    let text = tables("net");
-    for connections in ["1 connection", "64 connections", "1000 connections", "connect, echo"] {
-        assert!(text.contains(connections), "{text}");
+    let workloads =
+        ["echo-64", "echo-1000", "connect", "pipeline-64", "unix-64", "requests-1000", "idle-9000"];
+    let text = tables(&workloads);
+    for title in ["64 connections", "1000 connections", "connect, echo", "outstanding", "idle"] {
+        assert!(text.contains(title), "{text}");
     }
-    assert!(figures(&text, "annulus").len() >= 4, "{text}");
+    assert_eq!(figures(&text, "annulus").len(), workloads.len(), "{text}");
     // A latency that was not measured, or is cut off by its histogram.
     assert!(!text.contains("NaN") && !text.contains(" 0.0 "), "{text}");
 }
@@ -116,6 +118,37 @@ fn the_load_sees_a_wrong_answer_and_a_missing_one() {
         let (status, complaints) = load.wait();
         assert_eq!(status.code(), Some(1));
         assert!(complaints.contains(complaint), "{complaints}");
+    }
+}
+
+/// With several requests outstanding, each answer is compared with its own request, wherever the
+/// stream was cut.
+#[test]
+fn the_load_that_pipelines_sees_answers_that_were_exchanged_and_too_many_of_them() {
+    if !ready() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("--address={}", listener.local_addr().unwrap());
+    for spoil in [0, 1, 2] {
+        let args = ["bench-child", "load", "--workload=load", "--depth=4", "--seconds=1", &address];
+        let load = Program::start(&args);
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut requests = [0; 256];
+        stream.read_exact(&mut requests).unwrap();
+        let mut answers = requests.to_vec();
+        match spoil {
+            0 => answers.rotate_left(64),
+            1 => answers.extend_from_slice(&requests[..64]),
+            _ => answers[255] ^= 1,
+        }
+        let (first, rest) = answers.split_at(100);
+        stream.write_all(first).unwrap();
+        // The load may have seen enough already.
+        let _ = stream.write_all(rest);
+        let (status, complaints) = load.wait();
+        assert_eq!(status.code(), Some(1), "{spoil}");
+        assert!(complaints.contains("other bytes came back"), "{spoil}: {complaints}");
     }
 }
 

@@ -51,3 +51,38 @@ fn a_peer_that_failed_is_named_below_the_table() {
 fn numbers_have_three_digits_at_least() {
     assert_eq!([5.678, 56.78, 567.8, 5678.0].map(number), ["5.68", "56.8", "568", "5678"]);
 }
+
+fn idle(peer: &str, again: bool, bytes: u64) -> Row {
+    let sample = Sample {
+        ops: 9000,
+        cpu_ns: 1,
+        wall_ns: 1,
+        resident_bytes: Some(bytes * 9000),
+        base_bytes: Some(3 << 20),
+        ..Sample::default()
+    };
+    Row { peer: peer.to_owned(), again, samples: vec![sample], ..Row::default() }
+}
+
+#[test]
+fn idle_connections_are_compared_by_memory_and_the_base_stands_beside() {
+    let workload = *WORKLOADS.iter().find(|workload| workload.kind == Kind::Memory).unwrap();
+    let rows = vec![idle(OURS, false, 512), idle("large", false, 2048), idle(OURS, true, 512)];
+    let measured = Measured { workload, rows, skipped: Vec::new() };
+    assert_eq!(verdict(&measured, &measured.rows[1]), Verdict::Times(4.0));
+    let text = table(&measured).to_string();
+    for part in ["KiB/connection", "base MiB", "0.50", "2.00", "4.00 ×", "3.0"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert!(!text.contains("CPU"), "{text}");
+}
+
+#[test]
+fn instructions_that_could_not_be_counted_say_why() {
+    let mut counted = measured(vec![row(OURS, false, &[100]), row("odd", false, &[100])]);
+    counted.rows[0].instructions = Some(346.4);
+    counted.rows[1].uncounted = Some("it was ended by a signal".to_owned());
+    let text = table(&counted).to_string();
+    assert!(text.contains("instructions not counted: odd: it was ended by a signal"), "{text}");
+    assert!(text.contains("346\n") && text.contains("?\n"), "{text}");
+}
