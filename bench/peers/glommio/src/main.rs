@@ -6,6 +6,7 @@ mod echo;
 mod read;
 mod spawn;
 mod timer;
+mod unix;
 mod wake;
 mod yields;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ("timer-fire", timer::run),
         ("read", read::run),
         ("echo", echo::run),
+        ("unix", unix::run),
     ])
 }
 

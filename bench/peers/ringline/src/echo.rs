@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::thread::JoinHandle;
 
 use annulus_bench::{Job, Sample};
 use ringline::{AsyncEventHandler, ConnCtx, ParseResult, RinglineBuilder};
 
-struct Echo;
+pub struct Echo;
 
 impl AsyncEventHandler for Echo {
     fn on_accept(&self, connection: ConnCtx) -> impl Future<Output = ()> + 'static {
@@ -37,12 +38,14 @@ pub fn run(_job: &Job) -> io::Result<Sample> {
         drop(listener);
         let builder = RinglineBuilder::new(super::config()?).bind(address);
         let (_shutdown, workers) = builder.launch::<Echo>().map_err(super::error)?;
-        for worker in workers {
-            worker
-                .join()
-                .map_err(|_| io::Error::other("a worker panicked"))?
-                .map_err(super::error)?;
-        }
-        Ok(())
+        join(workers)
     })
+}
+
+/// Waits for the end of the workers.
+pub fn join(workers: Vec<JoinHandle<Result<(), ringline::Error>>>) -> io::Result<()> {
+    for worker in workers {
+        worker.join().map_err(|_| io::Error::other("a worker panicked"))?.map_err(super::error)?;
+    }
+    Ok(())
 }

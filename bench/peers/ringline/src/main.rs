@@ -8,6 +8,7 @@
 mod channel;
 mod echo;
 mod spawn;
+mod unix;
 mod wake;
 mod yields;
 
@@ -29,13 +30,15 @@ fn main() -> ExitCode {
         ("wake", wake::run),
         ("channel", channel::run),
         ("echo", echo::run),
+        ("unix", unix::run),
     ])
 }
 
-/// All defaults, but one worker, which the harness has pinned, and room for the tasks.
+/// All defaults, but one worker, which the harness has pinned, room for the tasks, and a queue of
+/// connections as long as that of the others.
 fn config() -> io::Result<Config> {
     let builder = ConfigBuilder::new().workers(1).pin_to_core(false);
-    builder.standalone_task_capacity(4096).build().map_err(error)
+    builder.standalone_task_capacity(4096).backlog(4096).build().map_err(error)
 }
 
 fn error(error: ringline::Error) -> io::Error {

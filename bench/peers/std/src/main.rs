@@ -3,7 +3,9 @@
 mod cat;
 mod copy;
 mod cross;
+mod echo;
 mod read;
+mod unix;
 
 fn main() -> std::process::ExitCode {
     annulus_bench::main(&[
@@ -11,5 +13,7 @@ fn main() -> std::process::ExitCode {
         ("read", read::run),
         ("cat", cat::run),
         ("copy", copy::run),
+        ("echo", echo::run),
+        ("unix", unix::run),
     ])
 }

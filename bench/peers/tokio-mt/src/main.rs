@@ -10,6 +10,7 @@ mod echo;
 mod read;
 mod spawn;
 mod timer;
+mod unix;
 mod wake;
 mod yields;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ("cat", cat::run),
         ("copy", copy::run),
         ("echo", echo::run),
+        ("unix", unix::run),
     ])
 }
 

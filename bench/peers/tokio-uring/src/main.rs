@@ -7,6 +7,7 @@ mod nop;
 mod read;
 mod spawn;
 mod timer;
+mod unix;
 mod wake;
 mod yields;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ("nop", nop::run),
         ("read", read::run),
         ("echo", echo::run),
+        ("unix", unix::run),
     ])
 }
 

@@ -9,6 +9,7 @@ mod echo;
 mod read;
 mod spawn;
 mod timer;
+mod unix;
 mod wake;
 mod yields;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ("cat", cat::run),
         ("copy", copy::run),
         ("echo", echo::run),
+        ("unix", unix::run),
     ])
 }
 
