@@ -1,6 +1,6 @@
 //! A server on Unix sockets that sends back whatever comes. `UnixListener::bind` asks for
-//! `SO_REUSEPORT`, which Linux has refused to Unix sockets since 6.13, so the standard library
-//! accepts as many as the load makes before it asks.
+//! `SO_REUSEPORT`, which newer kernels refuse to Unix sockets, so the standard library accepts as
+//! many as the load makes before it asks.
 
 use std::io;
 
