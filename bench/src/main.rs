@@ -57,7 +57,7 @@ fn run(args: &Args) -> io::Result<()> {
         print!("workloads:\n{}peers:\n{}", driver::list_workloads(), peers::list());
         return Ok(());
     }
-    let wanted = driver::named(peers::PEERS, |peer| peer.name, &args.peers, &peers::list())?;
+    let wanted = peers::named(&args.peers)?;
     if args.build {
         return peers::programs(&wanted, true).map(drop);
     }

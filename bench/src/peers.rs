@@ -61,9 +61,42 @@ pub const PEERS: &[Peer] = &[
     peer("ringline", "one worker, on io_uring"),
 ];
 
+/// A setting of Annulus.
+const fn tuned(name: &'static str, variant_name: &'static str, what: &'static str) -> Peer {
+    variant(&OURS, name, variant_name, what)
+}
+
+/// The settings of `docs/tuning.md`: they run only where they are asked for by name.
+pub const TUNED: &[Peer] = &[
+    tuned("annulus-sqpoll", "sqpoll", "a kernel thread submits"),
+    tuned("annulus-iowait", "iowait", "waiting counts as I/O wait"),
+    tuned("annulus-plain", "plain", "no registered files"),
+    tuned("annulus-entries-32", "entries-32", "32 submission entries"),
+    tuned("annulus-entries-4096", "entries-4096", "4096 submission entries"),
+    tuned("annulus-budget-8", "budget-8", "8 polls a turn"),
+    tuned("annulus-buffers-few", "buffers-few", "one provided buffer"),
+    tuned("annulus-buffers-1024", "buffers-1024", "1024 buffers provided from the start"),
+    tuned("annulus-buffers-whole", "buffers-whole", "a buffer for each receive"),
+    tuned("annulus-buffers-64k", "buffers-64k", "provided buffers of 64 KiB"),
+];
+
 /// All peers, for people.
 pub fn list() -> String {
-    PEERS.iter().map(|peer| format!("  {:<14} {}\n", peer.name, peer.what)).collect()
+    let line = |peer: &Peer| format!("  {:<22} {}\n", peer.name, peer.what);
+    let peers: String = PEERS.iter().map(line).collect();
+    let tuned: String = TUNED.iter().map(line).collect();
+    format!("{peers}settings, where they are asked for:\n{tuned}")
+}
+
+/// The peers of these names; without any, all but the settings.
+///
+/// # Errors
+/// `InvalidInput`, with the list, for an unknown name.
+pub fn named(asked: &[String]) -> io::Result<Vec<&'static Peer>> {
+    let tuned = if asked.is_empty() { &[] } else { TUNED };
+    let known: Vec<&'static Peer> = PEERS.iter().chain(tuned).collect();
+    let named = driver::named(&known, |peer| peer.name, asked, &list())?;
+    Ok(named.into_iter().copied().collect())
 }
 
 /// These programs, built unless they are to be taken as they are; says which cannot be had.
@@ -148,11 +181,24 @@ mod tests {
     #[test]
     fn names_are_unique_and_each_has_a_crate() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for (index, peer) in PEERS.iter().enumerate() {
-            assert!(PEERS[..index].iter().all(|other| other.name != peer.name));
+        let all: Vec<&Peer> = PEERS.iter().chain(TUNED).collect();
+        for (index, peer) in all.iter().enumerate() {
+            assert!(all[..index].iter().all(|other| other.name != peer.name));
             let manifest = directory.join("peers").join(peer.package).join("Cargo.toml");
             assert!(manifest.exists(), "{}", manifest.display());
         }
+    }
+
+    #[test]
+    fn settings_run_where_they_are_asked_for() {
+        let names = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|&name| name.to_owned()).collect();
+            named(&asked).map(|peers| peers.iter().map(|peer| peer.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap().len(), PEERS.len());
+        assert_eq!(names(&["annulus-plain", "annulus"]).unwrap(), ["annulus", "annulus-plain"]);
+        let error = names(&["annulus-plane"]).unwrap_err().to_string();
+        assert!(error.contains("annulus-plane") && error.contains("ringline"), "{error}");
     }
 
     #[test]

@@ -4,23 +4,44 @@ use std::io;
 use std::time::Duration;
 
 use annulus::net::{TcpListener, TcpStream};
-use annulus::runtime::Runtime;
+use annulus::runtime::{Builder, Runtime};
 
 use crate::{Job, Sample};
 
-/// The variant `spin` looks for work for 50 µs before it sleeps; `tick` keeps the CPU's tick
-/// running while it is busy.
 pub fn run(job: &Job) -> io::Result<Sample> {
-    let spin = if job.variant == "spin" { Duration::from_micros(50) } else { Duration::ZERO };
+    let builder = tuned(&job.variant)?;
     crate::serve(|listener| {
-        let runtime = Runtime::builder().spin(spin).keep_tick(job.variant == "tick").build()?;
-        runtime.block_on(async {
+        builder.build()?.block_on(async {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 drop(annulus::spawn(connection(stream)));
             }
         })
+    })
+}
+
+/// The settings of a variant, one for each row of `docs/tuning.md`; all defaults if it has no name.
+fn tuned(variant: &str) -> io::Result<Builder> {
+    let builder = Runtime::builder();
+    Ok(match variant {
+        "" => builder,
+        "spin" => builder.spin(Duration::from_micros(50)),
+        "tick" => builder.keep_tick(true),
+        "sqpoll" => builder.sqpoll(Duration::from_millis(10)),
+        "iowait" => builder.iowait(true),
+        "plain" => builder.fixed_files(0),
+        "entries-32" => builder.entries(32),
+        "entries-4096" => builder.entries(4096),
+        "budget-8" => builder.budget(8),
+        "buffers-1024" => builder.buffers_published(1024),
+        "buffers-few" => builder.buffers_published(1).buffer_count(1),
+        "buffers-whole" => builder.buffers_incremental(false),
+        "buffers-64k" => builder.buffer_bytes(65536),
+        _ => {
+            let message = format!("no variant {variant:?} of this program");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
     })
 }
 
