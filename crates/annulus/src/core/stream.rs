@@ -32,6 +32,9 @@ use crate::buf::Lease;
 const UNREAD_BUFFERS: usize = 4;
 /// The same in leases, where many share a buffer.
 const UNREAD_LEASES: usize = 64;
+/// The same in buffers' worth of bytes, where many share a buffer: more than a message of 64 KiB
+/// in buffers of the default size, or each such message would cost a cancel and a receive.
+const UNREAD_SHARED: usize = 8;
 
 /// Both directions of a connected socket.
 pub(crate) struct Stream {
@@ -423,7 +426,7 @@ impl State {
         let queue = &stream.recv.queue;
         let within_share = || {
             let bytes: usize = queue.iter().map(|lease| lease.len()).sum();
-            queue.len() < UNREAD_LEASES && bytes < UNREAD_BUFFERS * pool.buffer_bytes() as usize
+            queue.len() < UNREAD_LEASES && bytes < UNREAD_SHARED * pool.buffer_bytes() as usize
         };
         if pool.is_incremental() && within_share() {
             return;
