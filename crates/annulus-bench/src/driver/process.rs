@@ -35,6 +35,11 @@ impl Process {
         Ok(Self { child, stdin: Some(stdin), stdout: BufReader::new(stdout), stderr })
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Says an empty line.
     pub fn nudge(&mut self) -> io::Result<()> {
         self.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(b"\n"))
