@@ -150,7 +150,8 @@ impl<C: CqeShape> Cq<C> {
 /// Each is copied out and counts as reaped. The slots go back to the kernel when the iterator is
 /// dropped, and after each 256 of a longer batch. What is not taken stays in the queue.
 pub struct Completions<'ring, C: CqeShape = Cqe> {
-    // What each step needs lies here, not behind the reference, so that a loop keeps it in registers.
+    // What each step needs lies here, not behind the reference, so that a loop keeps it in
+    // registers.
     head: u32,
     /// Slots that are read before there is anything else to do.
     until_pause: u32,

@@ -25,8 +25,8 @@ use crate::{
 
 /// The user side of a submission ring.
 pub(crate) struct Sq<S: SqeShape = Sqe> {
-    /// Where the next entry is pushed: the tail, as a place. Pushing costs least this way; the index
-    /// is worked out once a batch.
+    /// Where the next entry is pushed: the tail, as a place. Pushing costs least this way; the
+    /// index is worked out once a batch.
     next: NonNull<S::Slot>,
     /// Where pushing must stop to look: at the end of the entries, or where the queue was full when
     /// the head was last looked at for room.
@@ -290,8 +290,8 @@ impl Sq<SqeMixed> {
         // SAFETY: the masked index is within the entries, and so is the next one, because this one
         // is not the last.
         let mut sqe = unsafe { self.sqes.add(index) }.cast::<Sqe128>();
-        // SAFETY: both places lie outside head..tail, so the kernel does not touch them; an entry of
-        // 128 bytes has the alignment of one of 64.
+        // SAFETY: both places lie outside head..tail, so the kernel does not touch them; an entry
+        // of 128 bytes has the alignment of one of 64.
         unsafe { sqe.write(<Sqe128 as Slots>::ZERO) };
         self.set_tail(self.tail() + 2);
         // SAFETY: initialised just now, and ours alone until the tail is published, which takes

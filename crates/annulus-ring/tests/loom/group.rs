@@ -1,6 +1,7 @@
 //! A model of a provided-buffer ring.
 //!
-//! The side that publishes buffers is the shipped code; the other side takes them as the kernel does.
+//! The side that publishes buffers is the shipped code; the other side takes them as the kernel
+//! does.
 
 use annulus_ring::tail;
 use loom::cell::UnsafeCell;
