@@ -129,6 +129,7 @@ impl BufRing {
     }
 
     /// How many buffers the ring can hold.
+    #[doc(alias = "io_uring_buf_ring_mask")]
     #[must_use]
     pub fn entries(&self) -> u16 {
         self.entries
@@ -170,6 +171,7 @@ impl BufRing {
     }
 
     /// Shows all pushed buffers to the kernel.
+    #[doc(alias = "io_uring_buf_ring_cq_advance")]
     #[doc(alias = "io_uring_buf_ring_advance")]
     #[inline]
     pub fn publish(&mut self) {
@@ -212,6 +214,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// # Safety
     /// * The result is kept until it is unregistered, or until this ring is closed and no request
     ///   that picks from the group is in flight.
+    #[doc(alias = "io_uring_buf_ring_init")]
     #[doc(alias = "io_uring_setup_buf_ring")]
     pub unsafe fn register_buf_ring(
         &mut self,

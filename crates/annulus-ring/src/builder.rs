@@ -242,6 +242,7 @@ impl Builder {
     /// Whether waits are kept out of the I/O-wait statistics, where the kernel can (since 6.15).
     ///
     /// `false` by default, as in the kernel: I/O wait also keeps a CPU's clock up.
+    #[doc(alias = "io_uring_set_iowait")]
     pub fn no_iowait(mut self, no_iowait: bool) -> Self {
         self.no_iowait = no_iowait;
         self

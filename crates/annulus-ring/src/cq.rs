@@ -149,6 +149,9 @@ impl<C: CqeShape> Cq<C> {
 ///
 /// Each is copied out and counts as reaped. The slots go back to the kernel when the iterator is
 /// dropped, and after each 256 of a longer batch. What is not taken stays in the queue.
+#[doc(alias = "io_uring_cqe_iter_init")]
+#[doc(alias = "io_uring_cqe_iter_next")]
+#[doc(alias = "io_uring_skip_cqe")]
 pub struct Completions<'ring, C: CqeShape = Cqe> {
     // What each step needs lies here, not behind the reference, so that a loop keeps it in
     // registers.

@@ -28,6 +28,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// (the ring is disabled), EEXIST (another thread is the single issuer), and what else
     /// io_uring_enter(2) says; [`RingError`](crate::RingError) has words for them.
     #[doc(alias = "io_uring_submit")]
+    #[doc(alias = "io_uring_submit_and_get_events")]
     #[inline]
     pub fn submit(&mut self) -> Result<u32, Errno> {
         if self.is_sqpoll() {

@@ -156,6 +156,10 @@ impl Pages {
     }
 
     /// How many bytes a ring needs that is made of `entries` and these parameters.
+    #[doc(alias = "io_uring_memory_size")]
+    #[doc(alias = "io_uring_memory_size_params")]
+    #[doc(alias = "io_uring_mlock_size")]
+    #[doc(alias = "io_uring_mlock_size_params")]
     #[must_use]
     pub fn needed_bytes(entries: u32, params: &Params) -> usize {
         let (rings, sqes) = parts(entries, params);

@@ -53,6 +53,8 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     ///
     /// # Errors
     /// EINVAL before Linux 5.6.
+    #[doc(alias = "io_uring_get_probe")]
+    #[doc(alias = "io_uring_free_probe")]
     #[doc(alias = "io_uring_register_probe")]
     #[doc(alias = "io_uring_get_probe_ring")]
     pub fn probe(&mut self) -> Result<Probe, Errno> {

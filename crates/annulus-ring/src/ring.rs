@@ -35,6 +35,8 @@ use crate::{
 /// fn send<T: Send>(_: T) {}
 /// send(annulus_ring::Ring::new(8).unwrap());
 /// ```
+#[doc(alias = "io_uring_queue_exit")]
+#[doc(alias = "io_uring_ring_dontfork")]
 pub struct Ring<S: SqeShape = Sqe, C: CqeShape = Cqe> {
     pub(crate) sq: Sq<S>,
     pub(crate) cq: Cq<C>,
@@ -236,6 +238,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     }
 
     /// Entries pushed that the kernel has not consumed.
+    #[doc(alias = "io_uring_load_sq_head")]
     #[doc(alias = "io_uring_sq_ready")]
     #[must_use]
     pub fn sq_pending(&self) -> u32 {
@@ -345,6 +348,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     }
 
     /// Completions wait outside the full queue; reap, then enter, and they come in order.
+    #[doc(alias = "io_uring_cq_has_overflow")]
     #[must_use]
     #[inline]
     pub fn overflowed(&self) -> bool {
