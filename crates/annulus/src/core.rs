@@ -45,6 +45,7 @@ pub(crate) mod submit;
 pub(crate) mod table;
 pub(crate) mod timers;
 pub(crate) mod turn;
+mod unread;
 pub(crate) mod vectored_op;
 pub(crate) mod waiters;
 pub(crate) mod waiting;

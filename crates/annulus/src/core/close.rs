@@ -14,6 +14,7 @@ use super::key::{Key, Kind as UserKind, NONE, user_data};
 use super::record::Kind;
 use super::table::Phase;
 use super::timers::Due;
+use super::unread::Unread;
 
 impl State {
     /// The handle is gone.
@@ -28,7 +29,7 @@ impl State {
         record.closing = true;
         match &mut record.kind {
             Kind::Stream(stream) => {
-                stream.recv.queue.clear();
+                stream.recv.queue = Unread::default();
                 if stream.send.head != NONE {
                     let deadline = self.clock.now_ns(self.ring.kernel()).saturating_add(flush_ns);
                     let timer = self.wheel.insert(deadline, Due::Flush(key).token());

@@ -10,6 +10,7 @@ use annulus_ring::abi::{CancelFlags, Errno, SyncCancel, Timespec};
 use super::key::{Key, Kind, user_data};
 use super::pool::Pool;
 use super::table::Phase;
+use super::unread::Unread;
 use super::{Core, State};
 use crate::runtime::Metrics;
 
@@ -162,7 +163,7 @@ impl State {
     fn discard_received(&mut self) {
         for key in self.records.live() {
             if let Some(stream) = self.records.stream(key) {
-                stream.recv.queue.clear();
+                stream.recv.queue = Unread::default();
             }
         }
     }

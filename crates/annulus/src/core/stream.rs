@@ -13,7 +13,6 @@
 //! flight at a time, so bytes never interleave; only the first waiter takes from the queue; a
 //! dropped future loses no byte.
 
-use std::collections::VecDeque;
 use std::io;
 use std::task::{Poll, Waker};
 
@@ -23,6 +22,7 @@ use annulus_ring::op::{Op as _, RecvMulti};
 
 use super::key::{Key, Kind as UserKind, NONE, user_data};
 use super::table::Phase;
+use super::unread::Unread;
 use super::waiters::Queue;
 use super::{State, errors};
 use crate::buf::Lease;
@@ -44,7 +44,7 @@ pub(crate) struct Stream {
 
 /// The receiving direction.
 pub(crate) struct Receive {
-    pub(crate) queue: VecDeque<Lease>,
+    pub(crate) queue: Unread,
     pub(crate) waiters: Queue,
     pub(crate) arm: Arm,
     pub(crate) end: Option<End>,
@@ -100,7 +100,7 @@ impl Stream {
     pub(crate) fn new() -> Box<Self> {
         Box::new(Self {
             recv: Receive {
-                queue: VecDeque::new(),
+                queue: Unread::default(),
                 waiters: Queue::EMPTY,
                 arm: Arm::Idle,
                 end: None,
@@ -389,7 +389,9 @@ impl State {
         if ended {
             recv.arm = Arm::Idle;
         }
-        recv.queue.extend(lease);
+        if let Some(lease) = lease {
+            recv.queue.push_back(lease);
+        }
         let mut starving = false;
         match cqe.res {
             0 => recv.end = Some(End::Eof),

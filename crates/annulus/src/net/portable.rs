@@ -135,7 +135,7 @@ impl Socket {
             let (mut unread, mut end) = (Vec::new(), None);
             if let Some(stream) = state.records.stream(key) {
                 end = stream.recv.end;
-                for lease in stream.recv.queue.drain(..) {
+                while let Some(lease) = stream.recv.queue.pop_front() {
                     unread.extend_from_slice(&lease);
                 }
             }

@@ -1,0 +1,59 @@
+//! What a socket has received and nobody has read.
+//!
+//! Owns: the leases, in the order in which they came. Invariant: the first lies in the record
+//! itself, because most connections never have more; so an idle one holds no memory for a queue.
+
+use std::collections::VecDeque;
+
+use crate::buf::Lease;
+
+/// Leases, first in, first out.
+#[derive(Default)]
+pub(crate) struct Unread {
+    first: Option<Lease>,
+    /// Empty if there is no first.
+    others: VecDeque<Lease>,
+}
+
+impl Unread {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.first.iter().chain(&self.others)
+    }
+
+    #[inline]
+    pub(crate) fn push_back(&mut self, lease: Lease) {
+        if self.first.is_none() {
+            self.first = Some(lease);
+        } else {
+            self.others.push_back(lease);
+        }
+    }
+
+    pub(crate) fn push_front(&mut self, lease: Lease) {
+        if let Some(second) = self.first.replace(lease) {
+            self.others.push_front(second);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pop_front(&mut self) -> Option<Lease> {
+        let first = self.first.take()?;
+        if !self.others.is_empty() {
+            self.first = self.others.pop_front();
+        }
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests;
