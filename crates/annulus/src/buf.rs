@@ -25,7 +25,7 @@
 //! | type | to send | to receive into | after a read of `n` bytes |
 //! |---|---|---|---|
 //! | `Vec<u8>`, `BytesMut` | yes | its capacity | its length is `n` |
-//! | `Box<[u8]>`, `Box<[u8; N]>`, `&'static mut [u8]` | yes | all of it | its length stays, the first `n` bytes are new |
+//! | `Box<[u8]>`, `Box<[u8; N]>`, `&'static mut [u8]`, [`AlignedBuf`] | yes | all of it | its length stays, the first `n` bytes are new |
 //! | `Box<[MaybeUninit<u8>]>` | no bytes | all of it | the first `n` bytes are initialised |
 //! | `String`, `Box<str>`, `&'static [u8]`, `&'static str`, `Bytes`, `Rc<…>`, `Arc<…>`, `Cow<'static, …>` | yes | no | – |
 //! | [`Slice<B>`], made by [`IoBuf::slice`] or [`IoBufMut::slice_mut`] | a range of `B` | a range of `B` | as `B`, from the start of the range |
@@ -39,7 +39,8 @@
 //! # What this module owns
 //!
 //! The traits, their implementations for types of `std` and `bytes`, the range view [`Slice`],
-//! lists of buffers ([`IoVecBuf`]), and the error that carries a buffer ([`BufError`]). It does not
+//! lists of buffers ([`IoVecBuf`]), memory for files without a page cache ([`AlignedBuf`]), and the
+//! error that carries a buffer ([`BufError`]). It does not
 //! own any memory of the kernel: leases of provided buffers belong to the core.
 //!
 //! Invariant: whatever is reported by an implementation as initialised is initialised, at an
@@ -47,6 +48,7 @@
 
 #![allow(unsafe_code, reason = "the promises about memory that the kernel borrows are made here")]
 
+mod aligned;
 mod bytes;
 mod error;
 mod lease;
@@ -54,6 +56,7 @@ mod owned;
 mod slice;
 mod vectored;
 
+pub use aligned::AlignedBuf;
 pub use error::{BufError, BufResult};
 pub use lease::Lease;
 pub use slice::Slice;

@@ -102,7 +102,8 @@ impl OpenOptions {
         self
     }
 
-    /// Further `O_*` flags; the access mode in them is ignored.
+    /// Further `O_*` flags; the access mode in them is ignored. A file that is open with `O_DIRECT`
+    /// takes aligned buffers: [`AlignedBuf`](crate::buf::AlignedBuf).
     pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
         self.custom_flags = flags;
         self

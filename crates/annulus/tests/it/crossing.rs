@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use annulus::OpExt as _;
-use annulus::buf::{BufError, IoVecBuf, Lease, Slice};
+use annulus::buf::{AlignedBuf, BufError, IoVecBuf, Lease, Slice};
 use annulus::fs::{Dir, File, Metadata, OpenOptions};
 use annulus::io::codec::LinesCodec;
 use annulus::io::{
@@ -64,6 +64,7 @@ fn handles_and_values_cross_threads() {
     crosses::<Metadata>();
     crosses::<OpenOptions>();
     crosses::<Lease>();
+    crosses::<AlignedBuf>();
     crosses::<Slice<Vec<u8>>>();
     crosses::<BufError<Vec<u8>>>();
     crosses::<Instant>();

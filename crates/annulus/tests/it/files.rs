@@ -2,6 +2,7 @@
 //! directory that must not.
 
 mod beneath;
+mod direct;
 mod options;
 
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
