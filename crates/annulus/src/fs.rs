@@ -4,12 +4,14 @@
 //! call, because the ring would hand it to a worker thread for thirty times the cost. Paths are
 //! resolved by the kernel's workers, so that a cold directory does not block the core.
 
+mod copy;
 mod dir;
 mod file;
 mod metadata;
 mod open_options;
 mod whole;
 
+pub use copy::copy;
 pub use dir::Dir;
 pub use file::File;
 pub use metadata::{Metadata, metadata, symlink_metadata};

@@ -42,6 +42,24 @@ fn what_is_written_is_read_back_and_is_what_std_sees() {
 }
 
 #[test]
+fn a_copy_has_contents_and_permissions_and_replaces_what_was_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new();
+    let from = scratch.file("from", &[5; 100_000]);
+    let to = scratch.file("to", &[6; 200_000]);
+    std::fs::set_permissions(&from, std::fs::Permissions::from_mode(0o640)).unwrap();
+    run(async {
+        assert_eq!(annulus::fs::copy(&from, &to).await?, 100_000);
+        assert_eq!(std::fs::read(&to)?, [5; 100_000]);
+        assert_eq!(std::fs::metadata(&to)?.permissions().mode() & 0o777, 0o640);
+        let error = annulus::fs::copy(scratch.path().join("none"), &to).await.expect_err("none");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(annulus::fs::metadata(&to).await?.len(), 100_000, "it is as it was");
+        Ok(())
+    });
+}
+
+#[test]
 fn the_end_of_a_file_is_zero_bytes_or_an_error_that_says_how_many_there_were() {
     let scratch = Scratch::new();
     let path = scratch.file("ten", &[5; 10]);

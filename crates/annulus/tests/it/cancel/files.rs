@@ -148,6 +148,18 @@ fn metadata_ended_anywhere_leaves_nothing() {
 }
 
 #[test]
+fn a_copy_ended_anywhere_is_whole_or_not_awaited() {
+    Points::of(&["fs::copy::copy"]).real_only("threads").run(|cut| async move {
+        let from = cut.file("original", &[3; 5000]);
+        let to = from.with_file_name("copy");
+        if let Some(bytes) = cut.end(annulus::fs::copy(from, to.clone())).await.transpose()? {
+            assert_eq!((bytes, std::fs::read(to)?), (5000, vec![3; 5000]));
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn opens_of_every_kind_ended_anywhere_leave_no_descriptor() {
     Points::of(&[
         "fs::file::create",
