@@ -34,11 +34,17 @@ fn main() -> ExitCode {
     ])
 }
 
-/// All defaults, but one worker, which the harness has pinned, room for the tasks, and a queue of
-/// connections as long as that of the others.
+/// All defaults, but one worker, which the harness has pinned, room for the tasks, a queue of
+/// connections as long as that of the others, and behind it one for all connections there can be:
+/// its accepting thread closes what finds no room there.
 fn config() -> io::Result<Config> {
     let builder = ConfigBuilder::new().workers(1).pin_to_core(false);
-    builder.standalone_task_capacity(4096).backlog(4096).build().map_err(error)
+    builder
+        .standalone_task_capacity(4096)
+        .backlog(4096)
+        .accept_queue_capacity(16000)
+        .build()
+        .map_err(error)
 }
 
 fn error(error: ringline::Error) -> io::Error {
