@@ -1,8 +1,8 @@
 //! Which programs there are, and building them.
 //!
-//! Owns: the list. Each is a crate below `peers/` with a program that `annulus_bench::main` runs; a
-//! crate that does not build is reported and left out. Building one by one keeps the features that
-//! one peer asks of a crate away from the others.
+//! Owns: the list. Each is a crate below `peers/` with a program that `annulus_bench::main` runs,
+//! or a program in C; what does not build is reported and left out. Building one by one keeps the
+//! features that one peer asks of a crate away from the others.
 
 use std::collections::HashMap;
 use std::io;
@@ -26,19 +26,33 @@ pub struct Peer {
     pub only: &'static [&'static str],
     /// For people.
     pub what: &'static str,
+    /// What its program is written in.
+    language: Language,
+}
+
+/// What a program is written in, and so how it is built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Language {
+    Rust,
+    /// With this library, if its header is installed.
+    C(&'static str),
 }
 
 const fn peer(name: &'static str, what: &'static str) -> Peer {
-    Peer { name, package: name, variant: "", shows: name, only: &[], what }
+    let language = Language::Rust;
+    Peer { name, package: name, variant: "", shows: name, only: &[], what, language }
 }
 
 /// Another way in which a program does it.
 const fn variant(of: &Peer, name: &'static str, variant: &'static str, what: &'static str) -> Peer {
-    Peer { name, variant, what, package: of.package, shows: of.shows, only: of.only }
+    let &Peer { package, shows, only, language, .. } = of;
+    Peer { name, variant, what, package, shows, only, language }
 }
 
 const OURS: Peer = peer(driver::OURS, "this project");
 const LIMIT: Peer = Peer { shows: "", ..peer("limit", "a ring loop written by hand") };
+const LIBURING: Peer =
+    Peer { language: Language::C("liburing"), ..peer("liburing", "its loops in C, if installed") };
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
 
@@ -51,6 +65,8 @@ pub const PEERS: &[Peer] = &[
     variant(&LIMIT, "limit-fixed", "registered", "the same, files and buffers registered"),
     Peer { only: LONELY, ..variant(&LIMIT, "limit-spin", "spin", "the same, spins for 50 µs") },
     Peer { only: LONELY, ..variant(&LIMIT, "limit-tick", "tick", "the same, with a 1 ms timer") },
+    LIBURING,
+    variant(&LIBURING, "liburing-fixed", "registered", "the same, file and buffers registered"),
     peer("std", "threads and system calls of the standard library"),
     peer("tokio", "on one thread (LocalRuntime)"),
     Peer { shows: "tokio", ..peer("tokio-mt", "its default, several threads") },
@@ -111,15 +127,14 @@ pub fn programs(peers: &[&Peer], build: bool) -> io::Result<Vec<Program>> {
     for peer in peers {
         let compiled = || {
             let skipped = |error: &io::Error| eprintln!("skipped: {}: {error}", peer.package);
-            let path = if build { compile(directory, peer.package) } else { beside(peer.package) };
-            path.inspect_err(skipped).ok()
+            program_of(peer, directory, build).inspect_err(skipped).ok()
         };
         let Some(path) = files.entry(peer.package).or_insert_with(compiled).clone() else {
             continue;
         };
         let program = Program {
             name: peer.name.to_owned(),
-            version: version(&locked, peer.shows),
+            version: version_of(peer, &locked),
             path,
             variant: peer.variant.to_owned(),
             only: peer.only.iter().map(|&name| name.to_owned()).collect(),
@@ -136,10 +151,50 @@ pub fn programs(peers: &[&Peer], build: bool) -> io::Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// The program of a peer that was built before, in the directory of this one.
-fn beside(package: &str) -> io::Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(format!("peer-{package}"));
-    path.metadata().map(|_| path)
+/// The program of a peer, built or as it was built before.
+fn program_of(peer: &Peer, directory: &Path, build: bool) -> io::Result<PathBuf> {
+    let beside = std::env::current_exe()?.with_file_name(format!("peer-{}", peer.package));
+    match peer.language {
+        _ if !build => match beside.metadata() {
+            Ok(_) => Ok(beside),
+            Err(error) => Err(io::Error::new(error.kind(), "it was not built before")),
+        },
+        Language::Rust => compile(directory, peer.package),
+        Language::C(library) => {
+            let sources = directory.join("peers").join(peer.package).join("src");
+            compile_c("cc", &sources, library, &beside)?;
+            Ok(beside)
+        }
+    }
+}
+
+/// Builds a program in C, as much optimised as those in Rust.
+fn compile_c(compiler: &str, sources: &Path, library: &str, to: &Path) -> io::Result<()> {
+    // Asked first, so that what is missing is not a page of messages.
+    let mut asked = Command::new(compiler);
+    asked.args(["-include", &format!("{library}.h"), "-x", "c", "-E", "/dev/null"]);
+    let known = asked.output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(format!("there is no {compiler}")),
+        _ => error,
+    })?;
+    if !known.status.success() {
+        return Err(io::Error::other(format!("{library}-dev is not installed")));
+    }
+    let link = format!("-l{}", library.strip_prefix("lib").unwrap_or(library));
+    let mut command = Command::new(compiler);
+    command.args(["-std=gnu11", "-O3", "-flto", "-Wall", "-Wextra", "-o"]).arg(to);
+    let status = command.args(in_c(sources)?).arg(link).stdin(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
+}
+
+/// The files in C of a directory, in the order of their names.
+fn in_c(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory)?;
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let is_c = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "c");
+    let mut files: Vec<PathBuf> = paths?.into_iter().filter(is_c).collect();
+    files.sort();
+    Ok(files)
 }
 
 fn compile(directory: &Path, package: &str) -> io::Result<PathBuf> {
@@ -165,6 +220,19 @@ fn executable(messages: &str) -> Option<PathBuf> {
     messages.lines().filter_map(executable).next_back()
 }
 
+/// The version of what a peer shows; nothing if that cannot be told.
+fn version_of(peer: &Peer, locked: &str) -> String {
+    match peer.language {
+        Language::Rust => version(locked, peer.shows),
+        Language::C(library) => {
+            let told = Command::new("pkg-config").args(["--modversion", library]).output();
+            told.map_or(String::new(), |told| {
+                String::from_utf8_lossy(&told.stdout).trim().to_owned()
+            })
+        }
+    }
+}
+
 /// The version of a crate in a lock file; nothing if there is none.
 fn version(locked: &str, library: &str) -> String {
     let entry = format!("name = \"{library}\"\nversion = \"");
@@ -184,9 +252,43 @@ mod tests {
         let all: Vec<&Peer> = PEERS.iter().chain(TUNED).collect();
         for (index, peer) in all.iter().enumerate() {
             assert!(all[..index].iter().all(|other| other.name != peer.name));
-            let manifest = directory.join("peers").join(peer.package).join("Cargo.toml");
-            assert!(manifest.exists(), "{}", manifest.display());
+            let crate_of = directory.join("peers").join(peer.package);
+            let begins = match peer.language {
+                Language::Rust => crate_of.join("Cargo.toml"),
+                Language::C(_) => crate_of.join("src/main.c"),
+            };
+            assert!(begins.exists(), "{}", begins.display());
         }
+    }
+
+    #[test]
+    fn a_program_in_c_needs_a_compiler_a_library_and_sources_that_build() {
+        let directory = tempfile::tempdir().unwrap();
+        let (sources, program) = (directory.path(), directory.path().join("program"));
+        let build = |compiler, library| compile_c(compiler, sources, library, &program);
+        let error = build("no-such-compiler", "liburing").unwrap_err();
+        assert_eq!(error.to_string(), "there is no no-such-compiler");
+        if Command::new("cc").arg("--version").output().is_err() {
+            return;
+        }
+        let error = build("cc", "libnosuch").unwrap_err();
+        assert_eq!(error.to_string(), "libnosuch-dev is not installed");
+        std::fs::write(sources.join("main.c"), "int main(void) { return 3; }").unwrap();
+        std::fs::write(sources.join("notes.txt"), "not C").unwrap();
+        build("cc", "pthread").unwrap();
+        assert_eq!(Command::new(&program).status().unwrap().code(), Some(3));
+        std::fs::write(sources.join("more.c"), "#error not yet").unwrap();
+        build("cc", "pthread").unwrap_err();
+    }
+
+    #[test]
+    fn a_crate_that_does_not_build_is_an_error_and_so_is_a_program_that_is_not_there() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+        compile(directory, "no-such-peer").unwrap_err();
+        let nobody = peer("no-such-peer", "");
+        let error = program_of(&nobody, directory, false).unwrap_err();
+        assert_eq!(error.to_string(), "it was not built before");
+        assert!(programs(&[&nobody], false).is_err(), "there is nobody else");
     }
 
     #[test]

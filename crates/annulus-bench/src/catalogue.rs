@@ -3,6 +3,9 @@
 //! Owns: names, sizes, and what an operation of each is. A name is a family, which is a function of
 //! each program, and how much of it at once.
 
+use crate::meter::BATCH;
+use crate::pages::FILE_MIB;
+
 /// How a workload is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -37,7 +40,23 @@ pub struct Workload {
     pub bytes: usize,
     /// Requests that a connection has outstanding.
     pub depth: u32,
+    /// Whether its file is read past the page cache.
+    pub direct: bool,
+    /// Operations between two looks at the clock.
+    pub batch: u64,
+    /// Operations of which the instructions are counted, or compared with those of twice as many.
+    pub lot: u64,
 }
+
+/// Operations of a lot: many, because starting some runtimes takes millions of instructions, and
+/// not always the same number of them.
+const LOT: u64 = 200_000;
+/// The same of operations that move much or wait for another thread.
+const LOT_OF_LONG: u64 = 20_000;
+/// Requests of a lot, for as many connections at most as half of them.
+const REQUESTS: u64 = 4_000;
+/// Timers of a lot: a tenth of those that are measured, as callgrind takes its time.
+const LOT_OF_TIMERS: u64 = 100_000;
 
 const fn alone(name: &'static str, family: &'static str, group: &'static str) -> Workload {
     Workload {
@@ -51,12 +70,27 @@ const fn alone(name: &'static str, family: &'static str, group: &'static str) ->
         tasks: 1,
         bytes: 64,
         depth: 1,
+        direct: false,
+        batch: BATCH,
+        lot: LOT,
     }
 }
 
 const fn server(name: &'static str, family: &'static str, group: &'static str) -> Workload {
     let workload = alone(name, family, group);
-    Workload { kind: Kind::Server, operation: "request", ..workload }
+    Workload { kind: Kind::Server, operation: "request", lot: REQUESTS, ..workload }
+}
+
+/// A file from its beginning to its end: an operation is a MiB, so that blocks of any size compare.
+const fn whole(name: &'static str, title: &'static str, bytes: usize) -> Workload {
+    let workload = alone(name, name, "files").titled(title, "MiB").bytes(bytes);
+    Workload { batch: FILE_MIB, lot: 2 * FILE_MIB, ..workload }
+}
+
+/// Reads past the page cache take as long as a device does.
+const fn direct(name: &'static str, title: &'static str, tasks: u32) -> Workload {
+    let workload = alone(name, "direct", "files").titled(title, "read").tasks(tasks).bytes(4096);
+    Workload { direct: true, batch: 128, lot: 4_000, ..workload }
 }
 
 impl Workload {
@@ -83,6 +117,11 @@ impl Workload {
 
     const fn depth(mut self, depth: u32) -> Self {
         self.depth = depth;
+        self
+    }
+
+    const fn lot(mut self, lot: u64) -> Self {
+        self.lot = lot;
         self
     }
 
@@ -117,14 +156,20 @@ pub const WORKLOADS: &[Workload] = &[
         .tasks(32),
     alone("channel", "channel", "tasks").titled("channel between two tasks of a core", "message"),
     alone("cross", "cross", "tasks")
-        .titled("round trip between two pinned threads, both CPUs counted", "round trip"),
+        .titled("round trip between two pinned threads, both CPUs counted", "round trip")
+        .lot(LOT_OF_LONG),
     alone("timer-insert", "timer-insert", "time")
         .titled("insert 1 M timers", "timer")
-        .tasks(TIMERS),
+        .tasks(TIMERS)
+        .lot(LOT_OF_TIMERS),
     alone("timer-cancel", "timer-cancel", "time")
         .titled("cancel 1 M timers", "timer")
-        .tasks(TIMERS),
-    alone("timer-fire", "timer-fire", "time").titled("1 M timers fire", "timer").tasks(TIMERS),
+        .tasks(TIMERS)
+        .lot(LOT_OF_TIMERS),
+    alone("timer-fire", "timer-fire", "time")
+        .titled("1 M timers fire", "timer")
+        .tasks(TIMERS)
+        .lot(LOT_OF_TIMERS),
     alone("nop-1", "nop", "files").titled("awaited no-op, 1 in flight", "no-op"),
     alone("nop-32", "nop", "files").titled("awaited no-op, 32 in flight", "no-op").tasks(32),
     alone("read-1", "read", "files")
@@ -134,12 +179,13 @@ pub const WORKLOADS: &[Workload] = &[
         .titled("random read of 4 KiB from the page cache, 32 tasks", "read")
         .tasks(32)
         .bytes(4096),
-    alone("cat", "cat", "files")
-        .titled("read a file of 64 MiB, 64 KiB at a time", "64 KiB")
-        .bytes(65536),
-    alone("copy", "copy", "files")
-        .titled("copy a file of 64 MiB, 64 KiB at a time", "64 KiB")
-        .bytes(65536),
+    direct("direct-1", "random read of 4 KiB past the page cache, 1 task", 1),
+    direct("direct-32", "random read of 4 KiB past the page cache, 32 tasks", 32),
+    direct("direct-128", "random read of 4 KiB past the page cache, 128 tasks", 128),
+    whole("cat", "read a file of 100 MiB, 64 KiB at a time", 65536),
+    whole("cat-default", "read a file of 100 MiB, each in its own way", 0),
+    whole("copy", "copy a file of 100 MiB, 64 KiB at a time", 65536),
+    whole("copy-default", "copy a file of 100 MiB, each in its own way", 0),
     server("echo-1", "echo", "net").titled("TCP echo of 64 B, 1 connection", "request"),
     server("echo-64", "echo", "net")
         .titled("TCP echo of 64 B, 64 connections", "request")
@@ -149,7 +195,8 @@ pub const WORKLOADS: &[Workload] = &[
         .tasks(1000),
     server("echo-8000", "echo", "net")
         .titled("TCP echo of 64 B, 8000 connections", "request")
-        .tasks(8000),
+        .tasks(8000)
+        .lot(4 * REQUESTS),
     server("echo-4k-1", "echo", "net")
         .titled("TCP echo of 4 KiB, 1 connection", "request")
         .bytes(4096),
@@ -164,6 +211,7 @@ pub const WORKLOADS: &[Workload] = &[
     server("echo-4k-8000", "echo", "net")
         .titled("TCP echo of 4 KiB, 8000 connections", "request")
         .tasks(8000)
+        .lot(4 * REQUESTS)
         .bytes(4096),
     server("echo-64k-1", "echo", "net")
         .titled("TCP echo of 64 KiB, 1 connection", "request")
@@ -179,6 +227,7 @@ pub const WORKLOADS: &[Workload] = &[
     server("echo-64k-8000", "echo", "net")
         .titled("TCP echo of 64 KiB, 8000 connections", "request")
         .tasks(8000)
+        .lot(4 * REQUESTS)
         .bytes(65536),
     server("pipeline-1", "echo", "net")
         .titled("16 requests of 64 B outstanding, 1 connection", "request")
@@ -197,11 +246,13 @@ pub const WORKLOADS: &[Workload] = &[
     server("requests-100", "echo", "net")
         .titled("100 times connect, echo 64 B, close; one after the other", "100 requests")
         .load("requests")
-        .tasks(100),
+        .tasks(100)
+        .lot(REQUESTS / 100),
     server("requests-1000", "echo", "net")
         .titled("1000 times connect, echo 64 B, close; all at once", "1000 requests")
         .load("storm")
-        .tasks(1000),
+        .tasks(1000)
+        .lot(REQUESTS / 1000),
     server("idle-9000", "echo", "net")
         .titled("memory of 9000 idle connections that have spoken", "connection")
         .load("idle")
@@ -218,6 +269,7 @@ mod tests {
         for (index, workload) in WORKLOADS.iter().enumerate() {
             assert!(GROUPS.contains(&workload.group), "{}", workload.name);
             assert!(!workload.title.is_empty() && !workload.operation.is_empty());
+            assert!(workload.batch > 0 && workload.lot > 0, "{}", workload.name);
             let again = WORKLOADS[index + 1..].iter().find(|other| other.name == workload.name);
             assert_eq!(again, None);
         }

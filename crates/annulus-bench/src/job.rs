@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::meter::Meter;
+use crate::meter::{BATCH, Meter};
 use crate::{Address, sys};
 
 /// What a program is asked for. Every field has a default.
@@ -23,6 +23,8 @@ pub struct Job {
     pub depth: u32,
     /// How long to measure.
     pub window: Duration,
+    /// Operations between two looks at the clock.
+    pub batch: u64,
     /// So many operations instead, and no clock: for counting instructions.
     pub ops: Option<u64>,
     /// Which of several ways of doing the same; programs say which they know.
@@ -47,6 +49,7 @@ impl Default for Job {
             bytes: 64,
             depth: 1,
             window: Duration::from_secs(1),
+            batch: BATCH,
             ops: None,
             variant: String::new(),
             cpu: None,
@@ -82,6 +85,7 @@ impl Job {
             "bytes" => self.bytes = value.parse().ok()?,
             "depth" => self.depth = value.parse().ok()?,
             "seconds" => self.window = Duration::try_from_secs_f64(value.parse().ok()?).ok()?,
+            "batch" => self.batch = value.parse().ok()?,
             "ops" => self.ops = Some(value.parse().ok()?),
             "variant" => value.clone_into(&mut self.variant),
             "cpu" => self.cpu = Some(value.parse().ok()?),
@@ -102,6 +106,7 @@ impl Job {
             format!("--bytes={}", self.bytes),
             format!("--depth={}", self.depth),
             format!("--seconds={}", self.window.as_secs_f64()),
+            format!("--batch={}", self.batch),
             format!("--variant={}", self.variant),
             format!("--file={}", self.file.display()),
             format!("--directory={}", self.directory.display()),
@@ -115,7 +120,7 @@ impl Job {
 
     /// A meter for as long, or for as many operations, as is asked for.
     pub fn meter(&self) -> Meter {
-        self.ops.map_or_else(|| Meter::timed(self.window), Meter::counted)
+        self.ops.map_or_else(|| Meter::timed(self.window, self.batch), Meter::counted)
     }
 
     /// Bytes of the buffer of a connection, where a runtime has one for each: a message, but at
@@ -153,6 +158,7 @@ mod tests {
             bytes: 4096,
             depth: 16,
             window: Duration::from_millis(1500),
+            batch: 16,
             ops: Some(7),
             variant: "registered".to_owned(),
             cpu: Some(1),

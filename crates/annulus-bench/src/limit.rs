@@ -7,6 +7,9 @@
 //! |---|---|
 //! | `nop` | no-ops |
 //! | `read` | reads, of a plain file into plain buffers or of a registered one into registered ones |
+//! | `direct` | the same past the page cache |
+//! | `block` | one block of memory, read and written one request at a time |
+//! | `cat`, `copy` | a file from its beginning to its end |
 //! | `cross` | a ball between two threads with a ring each |
 //! | `echo` | multishot accept, multishot receive, one send in flight per connection |
 //! | `load`, `connect`, `storm`, `idle` | the other sides of `echo` |
@@ -17,8 +20,12 @@
 
 #![allow(unsafe_code, reason = "whoever pushes an entry lends memory to the kernel")]
 
+mod block;
+mod cat;
 mod connect;
+mod copy;
 mod cross;
+mod direct;
 mod echo;
 mod idle;
 mod load;
@@ -39,6 +46,9 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("cross", cross::run),
     ("nop", nop::run),
     ("read", read::run),
+    ("direct", direct::run),
+    ("cat", cat::run),
+    ("copy", copy::run),
     ("echo", echo::run),
     ("unix", echo::run_unix),
 ];

@@ -1,7 +1,7 @@
 //! Counting operations, and CPU time over a window of them.
 //!
 //! Owns: when a loop is warm, when it has run long enough, and what it took. All programs pay the
-//! same for it: a decrement for each operation, and a look at the clock for each 1024.
+//! same for it: a decrement for each operation, and a look at the clock for each batch of them.
 
 use std::cell::Cell;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// Operations between two looks at the clock.
+/// Operations between two looks at the clock, unless the workload has slower ones.
 pub(crate) const BATCH: u64 = 1024;
 
 /// What a window of operations took.
@@ -62,6 +62,8 @@ impl Sample {
 pub struct Meter {
     /// Operations until the next checkpoint.
     left: Cell<u64>,
+    /// Operations between two checkpoints.
+    batch: u64,
     stage: Cell<Stage>,
     made: Instant,
     warm_up: Duration,
@@ -82,9 +84,10 @@ enum Stage {
 }
 
 impl Meter {
-    /// Measures for this long, after a tenth of it to get warm.
-    pub fn timed(window: Duration) -> Self {
-        Self::new(Stage::Warming, BATCH, window)
+    /// Measures for this long, after a tenth of it to get warm; looks at the clock after each
+    /// batch.
+    pub fn timed(window: Duration, batch: u64) -> Self {
+        Self::new(Stage::Warming, batch, window)
     }
 
     /// Lets so many operations pass and measures nothing.
@@ -92,9 +95,10 @@ impl Meter {
         Self::new(Stage::Counting(ops), ops, Duration::ZERO)
     }
 
-    fn new(stage: Stage, left: u64, window: Duration) -> Self {
+    fn new(stage: Stage, batch: u64, window: Duration) -> Self {
         Self {
-            left: Cell::new(left),
+            left: Cell::new(batch),
+            batch,
             stage: Cell::new(stage),
             made: Instant::now(),
             warm_up: window / 10,
@@ -105,9 +109,16 @@ impl Meter {
     /// One more operation is done. False if that is enough.
     #[inline]
     pub fn tick(&self) -> bool {
+        self.ticks(1)
+    }
+
+    /// So many more operations are done at once; a batch is a multiple of it. False if that is
+    /// enough.
+    #[inline]
+    pub fn ticks(&self, ops: u64) -> bool {
         let left = self.left.get();
-        if left > 1 {
-            self.left.set(left - 1);
+        if left > ops {
+            self.left.set(left - ops);
             return true;
         }
         self.checkpoint()
@@ -121,11 +132,11 @@ impl Meter {
             Stage::Warming if now - self.made < self.warm_up => Stage::Warming,
             Stage::Warming => Stage::Measuring { cpu_ns: sys::cpu_time_ns(), since: now, ops: 0 },
             Stage::Measuring { cpu_ns, since, ops } if now - since < self.window => {
-                let ops = ops + BATCH;
+                let ops = ops + self.batch;
                 Stage::Measuring { cpu_ns, since, ops }
             }
             Stage::Measuring { cpu_ns, since, ops } => Stage::Over(Sample {
-                ops: ops + BATCH,
+                ops: ops + self.batch,
                 cpu_ns: sys::cpu_time_ns() - cpu_ns,
                 wall_ns: (now - since).as_nanos() as u64,
                 ..Sample::default()
@@ -133,7 +144,7 @@ impl Meter {
             over @ Stage::Over(_) => over,
         };
         self.stage.set(next);
-        self.left.set(BATCH);
+        self.left.set(self.batch);
         let over = matches!(next, Stage::Over(_));
         if over {
             self.left.set(0);
@@ -199,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_timed_meter_counts_whole_batches_after_warming_up() {
-        let meter = Meter::timed(Duration::from_millis(5));
+        let meter = Meter::timed(Duration::from_millis(5), BATCH);
         let mut ticks = 1;
         while meter.tick() {
             ticks += 1;
@@ -208,6 +219,18 @@ mod tests {
         assert_eq!(sample.ops % BATCH, 0);
         assert!(sample.ops > 0 && sample.ops < ticks);
         assert!(sample.cpu_ns > 0 && sample.wall_ns >= 5_000_000);
+    }
+
+    #[test]
+    fn operations_are_counted_in_lumps_too() {
+        let meter = Meter::counted(300);
+        assert!(meter.ticks(100) && meter.ticks(100) && !meter.ticks(100));
+        assert_eq!(meter.sample().unwrap().ops, 300);
+        let meter = Meter::timed(Duration::from_millis(2), 100);
+        let lumps =
+            1 + std::iter::repeat_with(|| meter.ticks(100)).take_while(|&more| more).count();
+        let ops = meter.sample().unwrap().ops;
+        assert!(ops % 100 == 0 && ops <= 100 * lumps as u64, "{ops} in {lumps} lumps");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 mod cat;
 mod channel;
 mod copy;
+mod copy_default;
 mod cross;
+mod direct;
 mod echo;
 mod nop;
 mod read;
@@ -35,8 +37,11 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("timer-fire", timer::run),
     ("nop", nop::run),
     ("read", read::run),
+    ("direct", direct::run),
     ("cat", cat::run),
+    ("cat-default", cat::run),
     ("copy", copy::run),
+    ("copy-default", copy_default::run),
     ("echo", echo::run),
     ("unix", unix::run),
 ];

@@ -1,14 +1,21 @@
 //! What measuring asks of the system.
 //!
 //! Owns: CPU time and memory of this process, its pinning, its alarm, its limits, the options of
-//! listening sockets. Mirrors clock_gettime(2), sched_setaffinity(2), alarm(2), setrlimit(2),
-//! listen(2).
+//! listening sockets, what lies between a file and its device, waiting for another process. Mirrors
+//! clock_gettime(2), sched_setaffinity(2), alarm(2), setrlimit(2), listen(2), statx(2),
+//! posix_fadvise(2), poll(2), proc_pid_stat(5).
 
 #![allow(unsafe_code, reason = "system calls")]
 
+use std::fs::File;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::pages::PAGE_BYTES;
 
 /// User and system CPU time of this process so far, all its threads included.
 pub fn cpu_time_ns() -> u64 {
@@ -92,6 +99,32 @@ pub fn resident_bytes() -> u64 {
     pages * 4096
 }
 
+/// CPU time of a process so far in the kernel's ticks, from /proc/PID/stat; nothing if it is gone.
+pub fn cpu_ticks_of(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in brackets, may have spaces.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let field = |index| fields.split(' ').nth(index)?.parse::<u64>().ok();
+    Some(field(11)? + field(12)?)
+}
+
+/// Whether there is something to read, or the end, before so long has passed.
+///
+/// # Errors
+/// Those of poll(2).
+pub fn is_readable_within(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
+    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one valid structure.
+    match unsafe { libc::poll(&raw mut polled, 1, ms) } {
+        -1 => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
+        ready => Ok(ready > 0),
+    }
+}
+
 /// As many descriptors as the hard limit allows.
 ///
 /// # Errors
@@ -172,6 +205,66 @@ pub fn listen_long(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether reads of a file go past the page cache if it is open with O_DIRECT. Some file systems
+/// take the flag and go through it nevertheless.
+///
+/// # Errors
+/// `Unsupported`, with the reason, if not.
+pub fn check_direct(path: &Path) -> io::Result<()> {
+    let unsupported = |what: String| Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    let mut options = std::fs::OpenOptions::new();
+    let file = match options.read(true).custom_flags(libc::O_DIRECT).open(path) {
+        Ok(file) => file,
+        Err(error) => return unsupported(format!("O_DIRECT is refused ({error})")),
+    };
+    if is_in_memory(&file) {
+        return unsupported("its files are in memory".to_owned());
+    }
+    match direct_alignment(&file) {
+        Some(0) => unsupported("its reads go through the page cache all the same".to_owned()),
+        Some(align) if PAGE_BYTES % align as usize != 0 => {
+            unsupported(format!("its reads are of {align} bytes at least"))
+        }
+        // Before Linux 6.1, and on some file systems, nobody tells.
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is no device below the file at all.
+pub fn is_in_memory(file: &File) -> bool {
+    // SAFETY: a structure of numbers, for which zero is a value.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: an open descriptor, and a valid place for the result.
+    let result = unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) };
+    result == 0 && [libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&(stat.f_type as _))
+}
+
+/// Of ramfs, in linux/magic.h.
+const RAMFS_MAGIC: libc::c_long = 0x8584_58f6;
+
+/// What direct reads of a file are multiples of, 0 if there are none; nothing if it is not told.
+fn direct_alignment(file: &File) -> Option<u32> {
+    // SAFETY: a structure of numbers, for which zero is a value.
+    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
+    let (flags, mask) = (libc::AT_EMPTY_PATH, libc::STATX_DIOALIGN);
+    let fd = file.as_raw_fd();
+    // SAFETY: an open descriptor, an empty path, and a valid place for the result.
+    let result = unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, &raw mut stat) };
+    (result == 0 && stat.stx_mask & mask != 0).then_some(stat.stx_dio_offset_align)
+}
+
+/// Takes a file out of the page cache, as far as it is written.
+///
+/// # Errors
+/// Those of posix_fadvise(2).
+pub fn forget_cached(file: &File) -> io::Result<()> {
+    // SAFETY: posix_fadvise(2) has no preconditions.
+    match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
 fn empty_set() -> libc::cpu_set_t {
     // SAFETY: a set is an array of words, and zero is the empty one.
     unsafe { std::mem::zeroed() }
@@ -187,6 +280,34 @@ mod tests {
         while cpu_time_ns() == before {
             std::hint::spin_loop();
         }
+    }
+
+    #[test]
+    fn the_ticks_of_a_process_are_told_until_it_is_gone() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(cpu_ticks_of(child.id()).is_some());
+        child.wait().unwrap();
+        assert_eq!(cpu_ticks_of(child.id()), None);
+        let me = std::process::id();
+        let before = cpu_ticks_of(me).unwrap();
+        while cpu_ticks_of(me).unwrap() == before {}
+    }
+
+    #[test]
+    fn a_stream_is_readable_when_something_or_its_end_has_come() {
+        use std::io::Write as _;
+        use std::os::fd::AsFd as _;
+        use std::os::unix::net::UnixStream;
+        let is_readable = |reader: &UnixStream, ms| {
+            is_readable_within(reader.as_fd(), Duration::from_millis(ms)).unwrap()
+        };
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        assert!(!is_readable(&reader, 1));
+        writer.write_all(b"x").unwrap();
+        assert!(is_readable(&reader, 60_000));
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(writer);
+        assert!(is_readable(&reader, 60_000));
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! compio on io_uring.
 
+mod cat;
+mod cat_default;
 mod channel;
+mod copy;
+mod copy_default;
 mod cross;
+mod direct;
 mod echo;
 mod read;
 mod spawn;
@@ -29,6 +34,11 @@ fn main() -> ExitCode {
         ("timer-cancel", timer::run),
         ("timer-fire", timer::run),
         ("read", read::run),
+        ("direct", direct::run),
+        ("cat", cat::run),
+        ("cat-default", cat_default::run),
+        ("copy", copy::run),
+        ("copy-default", copy_default::run),
         ("echo", echo::run),
         ("unix", unix::run),
     ])

@@ -1,7 +1,10 @@
 //! monoio on io_uring.
 
+mod cat;
 mod channel;
+mod copy;
 mod cross;
+mod direct;
 mod echo;
 mod read;
 mod spawn;
@@ -29,6 +32,9 @@ fn main() -> ExitCode {
         ("timer-cancel", timer::run),
         ("timer-fire", timer::run),
         ("read", read::run),
+        ("direct", direct::run),
+        ("cat", cat::run),
+        ("copy", copy::run),
         ("echo", echo::run),
         ("unix", unix::run),
     ])

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use annulus_bench::pages::{self, FILE_MIB};
 use annulus_bench::{Job, Sample};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
@@ -10,14 +11,18 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let mut buf = vec![0; job.bytes];
     loop {
         let mut file = File::open(&job.file)?;
+        let mut offset = 0;
         loop {
             let n = file.read(&mut buf)?;
             if n == 0 {
                 break;
             }
-            if !meter.tick() {
-                return meter.sample();
-            }
+            pages::check_block(offset, &buf[..n])?;
+            offset += n as u64;
+        }
+        pages::check_end(offset)?;
+        if !meter.ticks(FILE_MIB) {
+            return meter.sample();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use annulus_bench::pages::{self, FILE_MIB};
 use annulus_bench::{Job, Sample};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
@@ -13,14 +14,18 @@ pub fn run(job: &Job) -> io::Result<Sample> {
         let mut buf = vec![0; job.bytes];
         loop {
             let mut file = File::open(&job.file).await?;
+            let mut offset = 0;
             loop {
                 let n = file.read(&mut buf).await?;
                 if n == 0 {
                     break;
                 }
-                if !meter.tick() {
-                    return meter.sample();
-                }
+                pages::check_block(offset, &buf[..n])?;
+                offset += n as u64;
+            }
+            pages::check_end(offset)?;
+            if !meter.ticks(FILE_MIB) {
+                return meter.sample();
             }
         }
     })?

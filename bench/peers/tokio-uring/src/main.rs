@@ -1,7 +1,10 @@
 //! tokio-uring: io_uring for files and sockets, driven by tokio's current-thread runtime.
 
+mod cat;
 mod channel;
+mod copy;
 mod cross;
+mod direct;
 mod echo;
 mod nop;
 mod read;
@@ -30,6 +33,9 @@ fn main() -> ExitCode {
         ("timer-fire", timer::run),
         ("nop", nop::run),
         ("read", read::run),
+        ("direct", direct::run),
+        ("cat", cat::run),
+        ("copy", copy::run),
         ("echo", echo::run),
         ("unix", unix::run),
     ])

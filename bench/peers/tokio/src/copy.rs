@@ -1,30 +1,34 @@
-//! Copies a file.
+//! Copies a file, with a buffer as everyone else.
 
 use std::io;
 
+use annulus_bench::pages::{self, FILE_MIB};
 use annulus_bench::{Job, Sample, Scratch};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    super::runtime()?.block_on(async {
+    let to = scratch.path();
+    let sample = super::runtime()?.block_on(async {
         let meter = job.meter();
         let mut buf = vec![0; job.bytes];
         loop {
-            let mut from = File::open(&job.file).await?;
-            let mut to = File::create(scratch.path()).await?;
+            let mut source = File::open(&job.file).await?;
+            let mut sink = File::create(to).await?;
             loop {
-                let n = from.read(&mut buf).await?;
+                let n = source.read(&mut buf).await?;
                 if n == 0 {
                     break;
                 }
-                to.write_all(&buf[..n]).await?;
-                if !meter.tick() {
-                    return meter.sample();
-                }
+                sink.write_all(&buf[..n]).await?;
             }
-            to.flush().await?;
+            sink.flush().await?;
+            if !meter.ticks(FILE_MIB) {
+                return meter.sample();
+            }
         }
-    })
+    })?;
+    pages::check_copy(scratch.path())?;
+    Ok(sample)
 }

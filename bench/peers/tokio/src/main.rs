@@ -2,9 +2,12 @@
 //! `Send`.
 
 mod cat;
+mod cat_default;
 mod channel;
 mod copy;
+mod copy_default;
 mod cross;
+mod direct;
 mod echo;
 mod read;
 mod spawn;
@@ -18,27 +21,33 @@ use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use annulus_bench::{Job, Meter, Sample};
+use annulus_bench::{Job, Meter, Run, Sample};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::task::spawn_local;
 
 fn main() -> ExitCode {
-    annulus_bench::main(&[
-        ("spawn", spawn::run),
-        ("yield", yields::run),
-        ("wake", wake::run),
-        ("channel", channel::run),
-        ("cross", cross::run),
-        ("timer-insert", timer::run),
-        ("timer-cancel", timer::run),
-        ("timer-fire", timer::run),
-        ("read", read::run),
-        ("cat", cat::run),
-        ("copy", copy::run),
-        ("echo", echo::run),
-        ("unix", unix::run),
-    ])
+    annulus_bench::main(PROGRAMS)
 }
+
+/// The workloads that it takes part in; `cargo bench` of the library runs them as well.
+pub const PROGRAMS: &[(&str, Run)] = &[
+    ("spawn", spawn::run),
+    ("yield", yields::run),
+    ("wake", wake::run),
+    ("channel", channel::run),
+    ("cross", cross::run),
+    ("timer-insert", timer::run),
+    ("timer-cancel", timer::run),
+    ("timer-fire", timer::run),
+    ("read", read::run),
+    ("direct", direct::run),
+    ("cat", cat::run),
+    ("cat-default", cat_default::run),
+    ("copy", copy::run),
+    ("copy-default", copy_default::run),
+    ("echo", echo::run),
+    ("unix", unix::run),
+];
 
 fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())

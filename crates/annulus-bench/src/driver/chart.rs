@@ -18,13 +18,13 @@ const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
 const TOP: f64 = 56.0;
 
-/// Writes a chart of each workload, named after it.
+/// Writes a chart of each workload that somebody took part in, named after it.
 ///
 /// # Errors
 /// Those of writing files.
 pub fn write_all(results: &Results, directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
-    for measured in &results.tables {
+    for measured in results.tables.iter().filter(|measured| !measured.rows.is_empty()) {
         let file = directory.join(format!("{}.svg", measured.workload.name));
         std::fs::write(file, draw(measured))?;
     }

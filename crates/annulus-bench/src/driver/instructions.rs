@@ -2,31 +2,30 @@
 //!
 //! Owns: running a program twice, with one and with two lots of operations; the difference leaves
 //! out what starting takes. Phases that alternate with others tell callgrind themselves what is to
-//! be collected, and run once. Repeatable, unlike any time.
+//! be collected, and run once. Repeatable, unlike any time. Invariant: no run takes longer than
+//! [`Patience`] has.
 
 use std::io;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use super::process::Process;
+use super::process::{Patience, Process};
 use super::program::Program;
 use super::rounds::{Served, greet};
 use crate::{Address, Job, Kind, Workload};
 
-/// Operations of one lot: many, because starting some runtimes takes millions of instructions, and
-/// not always the same number of them.
-const LOT: u64 = 200_000;
-/// The same of operations that move much or wait for another thread.
-const LOT_OF_LONG: u64 = 20_000;
-/// Requests of one lot, and twice as many as there are connections if that is more.
-const REQUESTS: u64 = 4_000;
-/// Timers at once: a tenth of those that are measured, as callgrind takes its time.
-const TIMERS: u64 = 100_000;
+/// The program that counts.
+const VALGRIND: &str = "valgrind";
+/// The program that reaches it.
+const VGDB: &str = "vgdb";
 
-/// Whether valgrind is installed.
-pub fn is_possible() -> bool {
-    std::process::Command::new("valgrind").arg("--version").output().is_ok()
-}
+/// Valgrind runs one thread at a time and takes io_uring_enter(2) for a call that does not block,
+/// so a ring that waits there for another thread of its process waits forever. SIGALRM does not
+/// reach it either.
+const PATIENCE: Patience =
+    Patience { still: Duration::from_secs(20), whole: Duration::from_secs(300) };
 
 /// Whether there is an operation to count them for.
 pub fn are_countable(workload: &Workload) -> bool {
@@ -38,35 +37,96 @@ fn is_phased(workload: &Workload) -> bool {
     workload.group == "time"
 }
 
-/// Operations of one lot.
-fn lot(workload: &Workload) -> u64 {
-    match workload.load {
-        _ if workload.kind == Kind::Alone
-            && (workload.bytes > 4096 || workload.family == "cross") =>
-        {
-            LOT_OF_LONG
-        }
-        _ if workload.kind == Kind::Alone => LOT,
-        "requests" | "storm" => REQUESTS / u64::from(workload.tasks),
-        _ => REQUESTS.max(2 * u64::from(workload.tasks)),
-    }
-}
-
 /// Counts them.
 ///
 /// # Errors
-/// The program fails; valgrind does not say a count.
+/// Valgrind is not installed, or does not say a count; the program fails, or stands still.
 pub fn count(program: &Program, load: &Program, workload: &Workload, job: &Job) -> io::Result<f64> {
-    let program = under_valgrind(program, workload);
-    if is_phased(workload) {
-        let job = Job { ops: Some(TIMERS), ..job.clone() };
-        let (collected, ops) = run(&program, load, workload, job)?;
-        return Ok(collected as f64 / ops as f64);
+    let place = Place::make()?;
+    let program = under_valgrind(program, workload, &place.0);
+    let counter = Counter { program, load, workload, place: &place.0, patience: PATIENCE };
+    counter.count(job)
+}
+
+/// What counts the instructions of one program in one workload.
+struct Counter<'a> {
+    /// It says its count when it ends, or when it is asked.
+    program: Program,
+    load: &'a Program,
+    workload: &'a Workload,
+    /// Where callgrind's files are.
+    place: &'a Path,
+    patience: Patience,
+}
+
+impl Counter<'_> {
+    fn count(&self, job: &Job) -> io::Result<f64> {
+        let once = |ops| self.run(Job { ops: Some(ops), ..job.clone() });
+        let lot = self.workload.lot;
+        let few = once(lot)?;
+        if is_phased(self.workload) {
+            return per_operation((0, 0), few);
+        }
+        per_operation(few, once(2 * lot)?)
     }
-    let once = |ops| run(&program, load, workload, Job { ops: Some(ops), ..job.clone() });
-    let (few, few_ops) = once(lot(workload))?;
-    let (many, many_ops) = once(2 * lot(workload))?;
-    per_operation((few, few_ops), (many, many_ops))
+
+    /// Runs the program once: what callgrind has collected, and for how many operations.
+    fn run(&self, job: Job) -> io::Result<(u64, u64)> {
+        let process = Process::start(&self.program, &job).map_err(not_installed)?;
+        let watched = process.id();
+        let mut process = process.within(self.patience, watched);
+        if self.workload.is_served() {
+            return self.served(process, job);
+        }
+        let sample = process.sample()?;
+        let text = process.last_words()?;
+        let collected = collected(&text)
+            .ok_or_else(|| io::Error::other(format!("valgrind has not said a count: {text}")))?;
+        Ok((collected, sample.ops))
+    }
+
+    /// The same of a server, which is asked for its count while its connections are silent.
+    fn served(&self, mut process: Process, job: Job) -> io::Result<(u64, u64)> {
+        let address = Served(process.address()?);
+        if let Address::Tcp(address) = address.0 {
+            greet(address, job.bytes)?;
+        }
+        let asking = Job {
+            workload: self.workload.load.to_owned(),
+            cpu: job.other_cpu,
+            variant: String::new(),
+            address: address.0.clone(),
+            ..job
+        };
+        // The load has to wait for a server that stands still.
+        let mut load = Process::start(self.load, &asking)?.within(self.patience, process.id());
+        load.hear_field("ready")?;
+        load.nudge()?;
+        let sample = load.sample()?;
+        Ok((self.dumped(process)?, sample.ops))
+    }
+
+    /// What callgrind has collected of a process that goes on; then it ends.
+    ///
+    /// A server that waits in io_uring_enter(2) under Valgrind neither hears the end of its input
+    /// nor a signal. vgdb reaches it.
+    fn dumped(&self, mut process: Process) -> io::Result<u64> {
+        let vgdb = |command: &str| {
+            let mut vgdb = Command::new(VGDB);
+            vgdb.arg(vgdb_prefix(self.place)).arg(format!("--pid={}", process.id()));
+            bounded(vgdb.args(command.split(' ')), self.patience.still)
+        };
+        vgdb("dump asked")?;
+        let file = out_file(self.place).with_extension("1");
+        let text = std::fs::read_to_string(&file)
+            .map_err(|_| io::Error::other("vgdb has not reached the server"))?;
+        // The next run dumps to the same file.
+        std::fs::remove_file(&file)?;
+        // So that it takes its pipes away, and writes its last file before that is removed.
+        vgdb("v.kill")?;
+        process.last_words()?;
+        total(&text).ok_or_else(|| io::Error::other("callgrind's file has no total"))
+    }
 }
 
 /// The difference of two runs, each with its instructions and its operations.
@@ -81,95 +141,85 @@ fn per_operation(few: (u64, u64), many: (u64, u64)) -> io::Result<f64> {
     Ok((many.0 - few.0) as f64 / (many.1 - few.1) as f64)
 }
 
-/// Runs a program once: what callgrind has collected, and for how many operations.
-fn run(program: &Program, load: &Program, workload: &Workload, job: Job) -> io::Result<(u64, u64)> {
-    let mut process = Process::start(program, &job)?;
-    if workload.is_served() {
-        return served(&mut process, load, workload, job);
+/// Runs a command to its end, which must come soon; whether it succeeds does not matter.
+fn bounded(command: &mut Command, limit: Duration) -> io::Result<()> {
+    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = silent.spawn().map_err(|error| {
+        let name = silent.get_program().to_string_lossy();
+        io::Error::new(error.kind(), format!("{name} does not start: {error}"))
+    })?;
+    let since = Instant::now();
+    while child.try_wait()?.is_none() {
+        if since.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            let name = command.get_program().to_string_lossy();
+            let message = format!("{name} has not ended after {} seconds", limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
-    let sample = process.sample()?;
-    let text = process.last_words()?;
-    let collected = collected(&text)
-        .ok_or_else(|| io::Error::other(format!("valgrind has not said a count: {text}")))?;
-    Ok((collected, sample.ops))
+    Ok(())
 }
 
-/// The same of a server, which is asked for its count while its connections are silent.
-fn served(
-    process: &mut Process,
-    load: &Program,
-    workload: &Workload,
-    job: Job,
-) -> io::Result<(u64, u64)> {
-    let address = Served(process.address()?);
-    if let Address::Tcp(address) = address.0 {
-        greet(address, job.bytes)?;
+/// A directory for the files and pipes of one count, gone with all of them when this is: a process
+/// that is killed leaves its own behind.
+struct Place(PathBuf);
+
+impl Place {
+    fn make() -> io::Result<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        // ORDERING: a number that nobody else has; it orders nothing.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("annulus-bench-callgrind-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
     }
-    let asking = Job {
-        workload: workload.load.to_owned(),
-        cpu: job.other_cpu,
-        address: address.0.clone(),
-        ..job
-    };
-    let mut load = Process::start(load, &asking)?;
-    load.hear_field("ready")?;
-    load.nudge()?;
-    let sample = load.sample()?;
-    Ok((dumped(process)?, sample.ops))
 }
 
-/// What callgrind has collected of a process that goes on.
-///
-/// Valgrind runs one thread at a time and takes io_uring_enter(2) for a call that does not block,
-/// so a server that waits in it neither hears the end of its input nor a signal. vgdb reaches it.
-fn dumped(process: &mut Process) -> io::Result<u64> {
-    let pid = process.id();
-    let file = Dump(out_file(pid));
-    let vgdb = |command: &str| {
-        let mut vgdb = Command::new("vgdb");
-        vgdb.arg(format!("--pid={pid}")).args(command.split(' ')).output()
-    };
-    vgdb("dump asked")
-        .map_err(|error| io::Error::new(error.kind(), format!("vgdb does not start: {error}")))?;
-    let text = std::fs::read_to_string(file.0.with_extension("1"))
-        .map_err(|_| io::Error::other("vgdb has not reached the server"))?;
-    // So that it takes its pipes away, and writes its last file before that is removed.
-    vgdb("v.kill")?;
-    process.last_words()?;
-    total(&text).ok_or_else(|| io::Error::other("callgrind's file has no total"))
-}
-
-/// Where callgrind writes: `%p` is the process.
-fn out_file(pid: impl std::fmt::Display) -> PathBuf {
-    std::env::temp_dir().join(format!("annulus-bench-callgrind-{pid}"))
-}
-
-/// Callgrind's files, gone when this is.
-struct Dump(PathBuf);
-
-impl Drop for Dump {
+impl Drop for Place {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-        let _ = std::fs::remove_file(self.0.with_extension("1"));
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Where callgrind writes.
+fn out_file(place: &Path) -> PathBuf {
+    place.join("out")
+}
+
+/// Where Valgrind and vgdb have their pipes.
+fn vgdb_prefix(place: &Path) -> String {
+    format!("--vgdb-prefix={}", place.join("vgdb").display())
+}
+
+/// The program under callgrind, which collects all of it, or what it says itself. A server can be
+/// reached by vgdb.
+fn under_valgrind(program: &Program, workload: &Workload, place: &Path) -> Program {
+    let mut before = vec![
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={}", out_file(place).display()),
+        if workload.is_served() { vgdb_prefix(place) } else { "--vgdb=no".to_owned() },
+    ];
+    if is_phased(workload) {
+        before.push("--collect-atstart=no".to_owned());
+    }
+    before.push(program.path.display().to_string());
+    before.extend(program.before.iter().cloned());
+    Program { path: PathBuf::from(VALGRIND), before, ..program.clone() }
+}
+
+fn not_installed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), "valgrind is not installed"),
+        _ => error,
     }
 }
 
 /// The count in a file of callgrind's.
 fn total(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
-}
-
-/// The program under callgrind, which collects all of it, or what it says itself.
-fn under_valgrind(program: &Program, workload: &Workload) -> Program {
-    let file = if workload.is_served() { out_file("%p") } else { PathBuf::from("/dev/null") };
-    let mut before =
-        vec!["--tool=callgrind".to_owned(), format!("--callgrind-out-file={}", file.display())];
-    if is_phased(workload) {
-        before.push("--collect-atstart=no".to_owned());
-    }
-    before.push(program.path.display().to_string());
-    before.extend(program.before.iter().cloned());
-    Program { path: PathBuf::from("valgrind"), before, ..program.clone() }
 }
 
 /// The count in what callgrind prints.
@@ -179,55 +229,4 @@ fn collected(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn workload(name: &str) -> &'static Workload {
-        crate::WORKLOADS.iter().find(|workload| workload.name == name).unwrap()
-    }
-
-    /// With fewer, two runs of different lots would do the same number of operations.
-    #[test]
-    fn a_lot_is_more_than_what_is_asked_at_first() {
-        for workload in crate::WORKLOADS.iter().filter(|workload| are_countable(workload)) {
-            let at_first = match workload.load {
-                "load" if workload.is_served() => workload.tasks * workload.depth,
-                _ => 1,
-            };
-            assert!(lot(workload) > u64::from(at_first), "{}", workload.name);
-        }
-        assert!(!are_countable(workload("idle-9000")));
-    }
-
-    #[test]
-    fn what_two_runs_do_not_tell_apart_is_said() {
-        assert_eq!(per_operation((100, 10), (180, 20)).unwrap(), 8.0);
-        for many in [(100, 20), (180, 10)] {
-            let error = per_operation((100, 10), many).unwrap_err().to_string();
-            assert!(error.contains("100 instructions for 10 operations"), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_total_of_a_file_is_found() {
-        let text = "summary: 7\n\ntotals: 7402395\n";
-        assert_eq!(total(text), Some(7_402_395));
-        assert_eq!(total("events: Ir\n"), None);
-    }
-
-    #[test]
-    fn a_server_has_a_file_that_the_process_names_and_timers_begin_silent() {
-        let arguments =
-            |name: &str| under_valgrind(&Program::default(), workload(name)).before.join(" ");
-        assert!(arguments("echo-64").contains("annulus-bench-callgrind-%p"));
-        assert!(arguments("timer-fire").contains("/dev/null --collect-atstart=no"));
-        assert!(!arguments("nop-1").contains("collect-atstart"));
-    }
-
-    #[test]
-    fn the_count_is_found_in_what_callgrind_prints() {
-        let text = "==7== Events    : Ir\n==7== Collected : 1234567\n==7== \n";
-        assert_eq!(collected(text), Some(1_234_567));
-        assert_eq!(collected("==7== Events    : Ir\n"), None);
-    }
-}
+mod tests;

@@ -42,12 +42,11 @@ pub fn read_all(files: &[PathBuf]) -> io::Result<Results> {
 }
 
 fn keep_instructions(old: &[Row], new: &mut [Row]) {
-    for row in new.iter_mut().filter(|row| row.instructions.is_none() && !row.again) {
+    let is_asked = |row: &&mut Row| row.instructions.is_some() || row.uncounted.is_some();
+    for row in new.iter_mut().filter(|row| !is_asked(row) && !row.again) {
         let counted = old.iter().find(|old| old.peer == row.peer && !old.again);
         row.instructions = counted.and_then(|old| old.instructions);
-        if row.uncounted.is_none() {
-            row.uncounted = counted.and_then(|old| old.uncounted.clone());
-        }
+        row.uncounted = counted.and_then(|old| old.uncounted.clone());
     }
 }
 

@@ -4,18 +4,37 @@
 //! this is dropped.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::program::Program;
-use crate::{Address, Job, Latency, Sample};
+use crate::{Address, Job, Latency, Sample, sys};
 
 pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     stderr: ChildStderr,
+    watch: Option<Watch>,
+}
+
+/// How long it may take until a process says something.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without any CPU time.
+    pub still: Duration,
+    /// Since its start.
+    pub whole: Duration,
+}
+
+/// Looks at a process while another one, or itself, is silent.
+struct Watch {
+    patience: Patience,
+    pid: u32,
+    since: Instant,
 }
 
 impl Process {
@@ -32,7 +51,14 @@ impl Process {
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(io::Error::other("a piped process has no pipes"));
         };
-        Ok(Self { child, stdin: Some(stdin), stdout: BufReader::new(stdout), stderr })
+        Ok(Self { child, stdin: Some(stdin), stdout: BufReader::new(stdout), stderr, watch: None })
+    }
+
+    /// Gives it up when it has been silent for too long and a process, which may be the one that
+    /// it waits for, stands still.
+    pub fn within(mut self, patience: Patience, pid: u32) -> Self {
+        self.watch = Some(Watch { patience, pid, since: Instant::now() });
+        self
     }
 
     /// The number of the process.
@@ -48,6 +74,10 @@ impl Process {
     /// Hears a line. If there is none, the error is what the process says on standard error.
     pub fn hear(&mut self) -> io::Result<Value> {
         let mut line = String::new();
+        if let Some(watch) = self.watch.as_ref().filter(|_| !self.stdout.buffer().contains(&b'\n'))
+        {
+            watch.wait(self.stdout.get_ref().as_fd())?;
+        }
         if self.stdout.read_line(&mut line)? == 0 {
             let status = self.child.wait()?;
             let mut text = String::new();
@@ -76,10 +106,18 @@ impl Process {
     /// Ends its input, waits for its end, and gives what it has said on standard error.
     pub fn last_words(&mut self) -> io::Result<String> {
         self.stdin = None;
-        let mut text = String::new();
-        self.stderr.read_to_string(&mut text)?;
+        let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+        loop {
+            if let Some(watch) = &self.watch {
+                watch.wait(self.stderr.as_fd())?;
+            }
+            match self.stderr.read(&mut chunk)? {
+                0 => break,
+                bytes => text.extend_from_slice(&chunk[..bytes]),
+            }
+        }
         self.child.wait()?;
-        Ok(text)
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Hears a sample.
@@ -100,8 +138,33 @@ impl Process {
     }
 }
 
+impl Watch {
+    /// Waits until there is something to read.
+    fn wait(&self, from: BorrowedFd<'_>) -> io::Result<()> {
+        let Patience { still, whole } = self.patience;
+        let too_late = |what, time: Duration| {
+            let message = format!("{what} {} seconds under valgrind", time.as_secs_f64());
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        };
+        let (mut spent, mut moved) = (sys::cpu_ticks_of(self.pid), Instant::now());
+        while !sys::is_readable_within(from, still.min(Duration::from_millis(100)))? {
+            let now = sys::cpu_ticks_of(self.pid);
+            if now != spent {
+                (spent, moved) = (now, Instant::now());
+            }
+            if self.since.elapsed() > whole {
+                return too_late("it has not ended after", whole);
+            }
+            if moved.elapsed() > still {
+                return too_late("it stood still for", still);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a process said first, on one line: of a panic, where and what.
-fn complaint(text: &str) -> Option<String> {
+pub fn complaint(text: &str) -> Option<String> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next()?.to_owned();
     match lines.next() {

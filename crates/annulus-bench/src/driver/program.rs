@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use super::process::complaint;
 
 /// The program that all others are compared with.
 pub const OURS: &str = "annulus";
@@ -30,12 +32,13 @@ impl Program {
     /// Asks the program which families it takes part in.
     ///
     /// # Errors
-    /// It cannot be started, or fails.
+    /// It cannot be started, or fails; then what it says is the reason.
     pub fn asked(mut self) -> io::Result<Self> {
         let mut command = Command::new(&self.path);
-        let output = command.args(&self.before).arg("--list").stderr(Stdio::inherit()).output()?;
+        let output = command.args(&self.before).arg("--list").output()?;
         if !output.status.success() {
-            return Err(io::Error::other(output.status.to_string()));
+            let said = complaint(&String::from_utf8_lossy(&output.stderr));
+            return Err(io::Error::other(said.unwrap_or_else(|| output.status.to_string())));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         self.families = text.lines().map(str::to_owned).collect();
@@ -47,5 +50,26 @@ impl Program {
         let named = |names: &[String], name: &str| names.iter().any(|known| known == name);
         named(&self.families, workload.family)
             && (self.only.is_empty() || named(&self.only, workload.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        let before = vec!["-c".to_owned(), script.to_owned()];
+        Program { path: "/bin/sh".into(), before, ..Program::default() }
+    }
+
+    #[test]
+    fn a_program_says_its_families_or_what_is_the_matter() {
+        let program = shell("echo read; echo echo").asked().unwrap();
+        assert_eq!(program.families, ["read", "echo"]);
+        let error = shell("echo no ring here >&2; exit 1").asked().unwrap_err();
+        assert_eq!(error.to_string(), "no ring here");
+        assert!(shell("exit 3").asked().unwrap_err().to_string().contains('3'));
+        let nowhere = Program { path: "/nonexistent".into(), ..Program::default() };
+        assert_eq!(nowhere.asked().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

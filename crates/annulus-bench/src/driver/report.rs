@@ -82,9 +82,12 @@ pub fn table(measured: &Measured) -> Table {
         .map(|row| columns.iter().map(|column| column.cell(measured, row)).collect::<Vec<_>>());
     let (band, operation) = (percent(band(measured)), workload.operation);
     let again = measured.rows.iter().find(|row| row.again).map_or(OURS, |row| &row.peer);
-    let mut notes = vec![format!("noise band, {again} against itself: {band}")];
+    let mut notes = Vec::new();
+    if !measured.rows.is_empty() {
+        notes.push(format!("noise band, {again} against itself: {band}"));
+    }
     notes.extend(measured.rows.iter().filter_map(|row| {
-        let why = row.uncounted.as_ref().filter(|_| row.instructions.is_none())?;
+        let why = row.uncounted.as_ref()?;
         Some(format!("instructions not counted: {}: {why}", row.peer))
     }));
     notes.extend(measured.skipped.iter().map(|(peer, why)| format!("skipped: {peer}: {why}")));

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -106,11 +106,8 @@ pub fn run(
     let seconds = plan.window.as_secs_f64();
     let mut results = Results { machine, rounds: plan.rounds, seconds, tables: Vec::new() };
     let pages = Pages::make()?;
-    let counts = plan.instructions && instructions::is_possible();
-    if plan.instructions && !counts {
-        println!("note: instructions are not counted, because valgrind is not installed");
-    }
-    let session = Session { plan, pages: pages.path().to_owned(), load, counts };
+    let direct = workloads.iter().any(|workload| workload.direct).then(Pages::make_direct);
+    let session = Session { plan, pages, direct, load };
     let bar = bar(workloads, programs, plan);
     for workload in workloads {
         let measured = session.measure(workload, programs, &bar);
@@ -146,15 +143,23 @@ fn entrants<'a>(workload: &Workload, programs: &'a [Program]) -> Vec<(&'a Progra
 
 struct Session<'a> {
     plan: &'a Plan,
-    pages: PathBuf,
+    pages: Pages,
+    /// The file that is read past the page cache, if there is one; made if somebody reads it.
+    direct: Option<io::Result<Pages>>,
     load: &'a Program,
-    /// Whether instructions are counted.
-    counts: bool,
 }
 
 impl Session<'_> {
     fn measure(&self, workload: &Workload, programs: &[Program], bar: &ProgressBar) -> Measured {
         let entrants = entrants(workload, programs);
+        let file = match self.file(workload) {
+            Ok(file) => file,
+            Err(why) => {
+                bar.inc(entrants.len() as u64 * u64::from(self.plan.rounds));
+                let skipped = vec![("everybody".to_owned(), why)];
+                return Measured { workload: *workload, rows: Vec::new(), skipped };
+            }
+        };
         let row = |&(program, again): &(&Program, bool)| Row {
             peer: program.name.clone(),
             version: program.version.clone(),
@@ -172,7 +177,7 @@ impl Session<'_> {
                 let program = entrants[index].0;
                 bar.set_message(format!("{}: {}", workload.name, program.name));
                 if failed[index].is_none() {
-                    match self.sample(workload, program) {
+                    match self.sample(workload, program, file) {
                         Ok(sample) => rows[index].samples.push(sample),
                         Err(error) => failed[index] = Some(error.to_string()),
                     }
@@ -180,10 +185,12 @@ impl Session<'_> {
                 bar.inc(1);
             }
         }
-        if self.counts && instructions::are_countable(workload) {
-            for (index, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.again) {
+        if self.plan.instructions && instructions::are_countable(workload) {
+            let once = rows.iter_mut().enumerate().filter(|(_, row)| !row.again);
+            for (index, row) in once.filter(|&(index, _)| failed[index].is_none()) {
                 bar.set_message(format!("{}: {}, instructions", workload.name, row.peer));
-                let (program, job) = (entrants[index].0, self.job(workload, entrants[index].0));
+                let (program, job) =
+                    (entrants[index].0, self.job(workload, entrants[index].0, file));
                 match instructions::count(program, self.load, workload, &job) {
                     Ok(count) => row.instructions = Some(count),
                     Err(error) => row.uncounted = Some(error.to_string()),
@@ -202,24 +209,34 @@ impl Session<'_> {
         Measured { workload: *workload, rows: kept, skipped }
     }
 
-    fn job(&self, workload: &Workload, program: &Program) -> Job {
+    /// Where the file of a workload is, or why there is none.
+    fn file(&self, workload: &Workload) -> Result<&Path, String> {
+        match &self.direct {
+            Some(Err(error)) if workload.direct => Err(error.to_string()),
+            Some(Ok(pages)) if workload.direct => Ok(pages.path()),
+            _ => Ok(self.pages.path()),
+        }
+    }
+
+    fn job(&self, workload: &Workload, program: &Program, file: &Path) -> Job {
         Job {
             workload: workload.family.to_owned(),
             tasks: workload.tasks,
             bytes: workload.bytes,
             depth: workload.depth,
             window: self.plan.window,
+            batch: workload.batch,
             variant: program.variant.clone(),
             cpu: Some(self.plan.measured),
             other_cpu: Some(self.plan.other),
-            file: self.pages.clone(),
+            file: file.to_owned(),
             directory: std::env::temp_dir(),
             ..Job::default()
         }
     }
 
-    fn sample(&self, workload: &Workload, program: &Program) -> io::Result<Sample> {
-        let job = self.job(workload, program);
+    fn sample(&self, workload: &Workload, program: &Program, file: &Path) -> io::Result<Sample> {
+        let job = self.job(workload, program, file);
         match workload.kind {
             Kind::Alone => Process::start(program, &job)?.sample(),
             Kind::Server | Kind::Memory => self.served(workload, program, job),
@@ -301,26 +318,4 @@ fn speak(address: SocketAddr, bytes: usize) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_is_late_is_greeted_and_one_that_says_something_else_is_not() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let answers = std::thread::spawn(move || {
-            let mut request = [0; 64];
-            // The first has nobody behind it.
-            drop(listener.accept().unwrap());
-            for spoil in [0, 1] {
-                let (mut stream, _) = listener.accept().unwrap();
-                stream.read_exact(&mut request).unwrap();
-                request[63] ^= spoil;
-                stream.write_all(&request).unwrap();
-            }
-        });
-        greet(address, 64).unwrap();
-        assert_eq!(greet(address, 64).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        answers.join().unwrap();
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use annulus_ring::abi::{RegisterOp, SqeFlags};
 use annulus_ring::op::{Op, Read, ReadFixed};
 use annulus_ring::{Kernel, Ring, Target};
 
-use crate::pages::{self, PAGE_BYTES, Pages, Random};
+use crate::pages::{self, PAGE_BYTES, Page, Pages, Random};
 use crate::{Job, Meter, Sample};
 
 /// Keeps as many reads in flight as the job has tasks, until the meter has enough. The variant
@@ -20,10 +20,17 @@ use crate::{Job, Meter, Sample};
 /// A ring is refused, or fails; wrong bytes were read.
 pub fn run(job: &Job) -> io::Result<Sample> {
     let pages = Pages::at(&job.file);
-    let file = pages.open()?;
+    of(job, &pages, &pages.open()?)
+}
+
+/// The same of a file that is open already.
+///
+/// # Errors
+/// As [`run`].
+pub fn of(job: &Job, pages: &Pages, file: &File) -> io::Result<Sample> {
     let meter = job.meter();
-    let mut reads = Reads::new(job.tasks, &file, job.variant == "registered")?;
-    let result = reads.run(&meter, &pages);
+    let mut reads = Reads::new(job.tasks, file, job.variant == "registered")?;
+    let result = reads.run(&meter, pages);
     // An error leaves reads behind that may still write.
     if result.is_err() {
         std::mem::forget(reads);
@@ -36,6 +43,7 @@ struct Reads {
     /// Whether the memory is registered as buffer 0.
     registered: bool,
     target: Target,
+    /// A page for each slot, aligned.
     memory: *mut u8,
     /// Which page each buffer waits for, and where the next one comes from.
     slots: Vec<(u64, Random)>,
@@ -46,7 +54,7 @@ impl Reads {
         let mut ring = Ring::builder().entries(parallel.max(8)).build()?;
         let mut target = Target::Fd(file.as_raw_fd());
         let bytes = parallel as usize * PAGE_BYTES;
-        let memory = Box::leak(vec![0u8; bytes].into_boxed_slice()).as_mut_ptr();
+        let memory: *mut u8 = vec![Page::ZERO; parallel as usize].leak().as_mut_ptr().cast();
         if registered {
             ring.register_files_sparse(1)?;
             ring.update_files(0, &[file.as_raw_fd()])?;

@@ -5,12 +5,17 @@ use std::io;
 use annulus::fs::File;
 use annulus::runtime::Runtime;
 
+use crate::pages::{self, FILE_MIB};
 use crate::{Job, Sample};
 
+/// What the examples read at a time.
+const BYTES: usize = 65536;
+
 pub fn run(job: &Job) -> io::Result<Sample> {
+    let bytes = if job.bytes == 0 { BYTES } else { job.bytes };
     Runtime::new()?.block_on(async {
         let meter = job.meter();
-        let mut buf = Vec::with_capacity(job.bytes);
+        let mut buf = Vec::with_capacity(bytes);
         loop {
             let file = File::open(&job.file).await?;
             let mut offset = 0;
@@ -20,10 +25,12 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 if n == 0 {
                     break;
                 }
+                pages::check_block(offset, &buf)?;
                 offset += n as u64;
-                if !meter.tick() {
-                    return meter.sample();
-                }
+            }
+            pages::check_end(offset)?;
+            if !meter.ticks(FILE_MIB) {
+                return meter.sample();
             }
         }
     })

@@ -5,11 +5,12 @@ use std::io;
 use annulus::fs::File;
 use annulus::runtime::Runtime;
 
+use crate::pages::{self, FILE_MIB};
 use crate::{Job, Sample, Scratch, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    Runtime::new()?.block_on(async {
+    let sample = Runtime::new()?.block_on(async {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(job.bytes);
         loop {
@@ -27,10 +28,12 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                     return Err(wrong("a short write"));
                 }
                 offset += read as u64;
-                if !meter.tick() {
-                    return meter.sample();
-                }
+            }
+            if !meter.ticks(FILE_MIB) {
+                return meter.sample();
             }
         }
-    })
+    })?;
+    pages::check_copy(scratch.path())?;
+    Ok(sample)
 }

@@ -48,6 +48,27 @@ fn a_peer_that_failed_is_named_below_the_table() {
 }
 
 #[test]
+fn what_could_not_be_counted_says_why() {
+    let counted = Row { instructions: Some(120.4), ..row(OURS, false, &[100]) };
+    let why = Some("valgrind is not installed".to_owned());
+    let uncounted = Row { uncounted: why, ..row("peer", false, &[100]) };
+    let text = table(&measured(vec![counted, uncounted])).to_string();
+    assert!(text.contains("instructions\n") && text.contains(" 120\n"), "{text}");
+    assert!(text.contains(" ?\n"), "{text}");
+    assert!(text.contains("instructions not counted: peer: valgrind is not installed"), "{text}");
+}
+
+#[test]
+fn a_workload_that_nobody_could_do_is_a_reason_and_no_figures() {
+    let mut measured = measured(Vec::new());
+    measured.skipped.push(("everybody".to_owned(), "there is no disk".to_owned()));
+    let text = table(&measured).to_string();
+    assert!(text.contains("skipped: everybody: there is no disk"), "{text}");
+    assert!(!text.contains("noise band"), "{text}");
+    assert!(losses(&Results { tables: vec![measured], ..Results::default() }).contains("nobody"));
+}
+
+#[test]
 fn numbers_have_three_digits_at_least() {
     assert_eq!([5.678, 56.78, 567.8, 5678.0].map(number), ["5.68", "56.8", "568", "5678"]);
 }
@@ -75,14 +96,4 @@ fn idle_connections_are_compared_by_memory_and_the_base_stands_beside() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     assert!(!text.contains("CPU"), "{text}");
-}
-
-#[test]
-fn instructions_that_could_not_be_counted_say_why() {
-    let mut counted = measured(vec![row(OURS, false, &[100]), row("odd", false, &[100])]);
-    counted.rows[0].instructions = Some(346.4);
-    counted.rows[1].uncounted = Some("it was ended by a signal".to_owned());
-    let text = table(&counted).to_string();
-    assert!(text.contains("instructions not counted: odd: it was ended by a signal"), "{text}");
-    assert!(text.contains("346\n") && text.contains("?\n"), "{text}");
 }

@@ -1,0 +1,34 @@
+//! Tasks that read one page after the other past the page cache. An aligned buffer that compio
+//! takes is a reference to an array that is never freed.
+
+use std::io;
+use std::rc::Rc;
+
+use annulus_bench::pages::{self, PAGE_BYTES, Page, Pages, Random};
+use annulus_bench::{Job, Sample};
+use compio::BufResult;
+use compio::fs::OpenOptions;
+use compio::io::AsyncReadAt;
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::crowd(job, |task, meter| {
+        let pages = Rc::new(Pages::at(&job.file));
+        async move {
+            let mut options = OpenOptions::new();
+            let options = options.read(true).custom_flags(libc::O_DIRECT);
+            let file = options.open(pages.path()).await?;
+            let mut random = Random::new(task);
+            let mut buf = &mut Box::leak(Box::new(Page::ZERO)).0;
+            loop {
+                let page = pages.pick(&mut random);
+                let BufResult(result, filled) = file.read_at(buf, page * PAGE_BYTES as u64).await;
+                let n = result?;
+                buf = filled;
+                pages::check(page, &buf[..n])?;
+                if !meter.tick() {
+                    return Ok(());
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,30 @@
+//! Reads a file from its beginning to its end, again and again, through a `BufReader` with the
+//! buffer that it has by itself.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+use annulus_bench::pages::{self, FILE_MIB};
+use annulus_bench::{Job, Sample};
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    let meter = job.meter();
+    loop {
+        let mut file = BufReader::new(File::open(&job.file)?);
+        let mut offset = 0;
+        loop {
+            let bytes = file.fill_buf()?;
+            if bytes.is_empty() {
+                break;
+            }
+            pages::check_block(offset, bytes)?;
+            let n = bytes.len();
+            file.consume(n);
+            offset += n as u64;
+        }
+        pages::check_end(offset)?;
+        if !meter.ticks(FILE_MIB) {
+            return meter.sample();
+        }
+    }
+}

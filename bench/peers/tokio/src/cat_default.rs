@@ -1,0 +1,33 @@
+//! Reads a file from its beginning to its end, again and again, through a `BufReader` with the
+//! buffer that it has by itself. Each time that it is empty a thread for blocking work fills it.
+
+use std::io;
+
+use annulus_bench::pages::{self, FILE_MIB};
+use annulus_bench::{Job, Sample};
+use tokio::fs::File;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+pub fn run(job: &Job) -> io::Result<Sample> {
+    super::runtime()?.block_on(async {
+        let meter = job.meter();
+        loop {
+            let mut file = BufReader::new(File::open(&job.file).await?);
+            let mut offset = 0;
+            loop {
+                let bytes = file.fill_buf().await?;
+                if bytes.is_empty() {
+                    break;
+                }
+                pages::check_block(offset, bytes)?;
+                let n = bytes.len();
+                file.consume(n);
+                offset += n as u64;
+            }
+            pages::check_end(offset)?;
+            if !meter.ticks(FILE_MIB) {
+                return meter.sample();
+            }
+        }
+    })
+}
