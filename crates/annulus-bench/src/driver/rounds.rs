@@ -303,6 +303,10 @@ pub fn greet(address: SocketAddr, bytes: usize) -> io::Result<()> {
             {
                 std::thread::sleep(Duration::from_millis(10));
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let message = format!("no answer came for {} seconds", PATIENCE.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
             spoken => return spoken,
         }
     }
