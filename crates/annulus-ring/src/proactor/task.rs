@@ -26,10 +26,19 @@ type Callback<R> = Box<dyn FnOnce(<R as Request>::Output) + Send>;
 
 enum State<R: Request> {
     InFlight(R, Option<Callback<R>>),
+    /// It has completed, and its own code, or the callback's, makes something of that.
+    Completing,
     Done(R::Output),
     /// The output was taken, or given to a callback; or there is none, because the request's own
     /// code panicked.
     Gone,
+}
+
+impl<R: Request> State<R> {
+    /// Whether the output is there, or never will be.
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Gone)
+    }
 }
 
 /// A request, in its place.
@@ -46,7 +55,7 @@ impl<R: Request> Task<R> {
         })
     }
 
-    /// No code of others runs under the lock but `encode` and `complete` of the request.
+    /// No code of others runs under the lock but `encode` of the request.
     fn locked(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,19 +69,29 @@ impl<R: Request> Job for Task<R> {
     }
 
     fn complete(&self, cqe: &Cqe) {
-        /// Wakes whoever waits, also if the request panics.
-        struct Tell<'a>(&'a Condvar);
-        impl Drop for Tell<'_> {
+        /// Ends the completion and wakes whoever waits, also if the request panics.
+        struct End<'a, R: Request>(&'a Task<R>);
+        impl<R: Request> Drop for End<'_, R> {
             fn drop(&mut self) {
-                self.0.notify_all();
+                let mut state = self.0.locked();
+                if matches!(*state, State::Completing) {
+                    *state = State::Gone;
+                }
+                drop(state);
+                self.0.done.notify_all();
             }
         }
 
-        let state = mem::replace(&mut *self.locked(), State::Gone);
-        let State::InFlight(request, callback) = state else {
+        let mut state = self.locked();
+        if !matches!(*state, State::InFlight(..)) {
             return;
+        }
+        let in_flight = mem::replace(&mut *state, State::Completing);
+        drop(state);
+        let _end = End(self);
+        let State::InFlight(request, callback) = in_flight else {
+            unreachable!("it was just looked at");
         };
-        let _tell = Tell(&self.done);
         let output = request.complete(cqe);
         match callback {
             Some(callback) => callback(output),
@@ -96,7 +115,7 @@ impl<R: Request> Ticket<R> {
     /// Whether the request has completed.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        !matches!(*self.task.locked(), State::InFlight(..))
+        self.task.locked().has_ended()
     }
 
     /// Waits for the output. A batch that is being collected is submitted at once.
@@ -131,7 +150,7 @@ impl<R: Request> Ticket<R> {
         let mut state = self.task.locked();
         loop {
             // A request in flight must not be moved, not even to look at it.
-            if !matches!(*state, State::InFlight(..)) {
+            if state.has_ended() {
                 let State::Done(output) = mem::replace(&mut *state, State::Gone) else {
                     panic!("the request panicked when it completed, so it has no output");
                 };

@@ -191,3 +191,62 @@ fn a_request_that_would_not_complete_once_is_answered_with_an_error() {
     let (reader, _writer) = pipe();
     assert_eq!(proactor.submit(Quiet(reader)).wait(), -libc::EINVAL);
 }
+
+/// A request whose end takes its time.
+struct Slow {
+    began: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+// SAFETY: a NOP borrows no memory.
+unsafe impl Request for Slow {
+    type Output = ();
+
+    fn encode(&mut self, sqe: &mut Sqe) {
+        sqe.opcode = Opcode::NOP;
+    }
+
+    fn complete(self, _cqe: &Cqe) {
+        self.began.send(()).unwrap();
+        let _ = self.go_on.recv();
+    }
+}
+
+#[test]
+fn a_request_whose_own_code_still_runs_has_not_ended() {
+    let proactor = small().build().unwrap();
+    let ((began, begun), (release, go_on)) = (mpsc::channel(), mpsc::channel());
+    let ticket = proactor.submit(Slow { began, go_on });
+    begun.recv().unwrap();
+    assert!(!ticket.is_done());
+    let ticket = ticket.wait_timeout(Duration::ZERO).expect_err("it is still at it");
+    drop(release);
+    ticket.wait();
+}
+
+/// A request that throws when it has completed.
+struct Throws;
+
+// SAFETY: a NOP borrows no memory.
+unsafe impl Request for Throws {
+    type Output = ();
+
+    fn encode(&mut self, sqe: &mut Sqe) {
+        sqe.opcode = Opcode::NOP;
+    }
+
+    fn complete(self, _cqe: &Cqe) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn who_waits_for_a_request_that_throws_is_told() {
+    let proactor = small().build().unwrap();
+    let ticket = proactor.submit(Throws);
+    let waiting = thread::spawn(move || ticket.wait());
+    let payload = waiting.join().expect_err("there is no output");
+    let text = payload.downcast_ref::<&str>().copied();
+    assert_eq!(text, Some("the request panicked when it completed, so it has no output"));
+    proactor.submit(Nop).wait().unwrap();
+}
