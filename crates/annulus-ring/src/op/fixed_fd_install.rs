@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::RawFd};
 
-use annulus_abi::{Cqe, Opcode, Sqe};
+use annulus_abi::{Cqe, FixedFdFlags, Opcode, Sqe};
 
 use super::{Op, Target, descriptor};
 
@@ -20,6 +20,7 @@ use super::{Op, Target, descriptor};
 /// None.
 #[doc(alias = "IORING_OP_FIXED_FD_INSTALL")]
 #[doc(alias = "io_uring_prep_fixed_fd_install")]
+#[doc(alias = "IORING_FIXED_FD_NO_CLOEXEC")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FixedFdInstall {
     /// The slot.
@@ -27,9 +28,6 @@ pub struct FixedFdInstall {
     /// Whether programs that this one executes get it too; else it is close-on-exec.
     pub inherit: bool,
 }
-
-/// In `op_flags`: not close-on-exec (`IORING_FIXED_FD_NO_CLOEXEC`).
-const NO_CLOEXEC: u32 = 1;
 
 impl Op for FixedFdInstall {
     const OPCODE: Opcode = Opcode::FIXED_FD_INSTALL;
@@ -39,7 +37,8 @@ impl Op for FixedFdInstall {
     fn encode(&self, sqe: &mut Sqe) {
         sqe.opcode = Self::OPCODE;
         Target::Fixed(self.slot).encode(sqe);
-        sqe.op_flags = if self.inherit { NO_CLOEXEC } else { 0 };
+        let flags = if self.inherit { FixedFdFlags::NO_CLOEXEC } else { FixedFdFlags::EMPTY };
+        sqe.op_flags = flags.bits();
     }
 
     #[inline]

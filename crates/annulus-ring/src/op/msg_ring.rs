@@ -2,7 +2,7 @@
 
 use std::io;
 
-use annulus_abi::{Cqe, CqeFlags, MsgRingFlags, Opcode, Sqe};
+use annulus_abi::{Cqe, CqeFlags, MsgRingCommand, MsgRingFlags, Opcode, Sqe};
 
 use super::{OLDEST, Op, Target, done, first_kernel, later};
 use crate::{OpConflict, Version};
@@ -25,6 +25,7 @@ use crate::{OpConflict, Version};
 #[doc(alias = "IORING_OP_MSG_RING")]
 #[doc(alias = "io_uring_prep_msg_ring")]
 #[doc(alias = "io_uring_prep_msg_ring_cqe_flags")]
+#[doc(alias = "IORING_MSG_DATA")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MsgRing {
     /// The other ring (or this one).
@@ -48,6 +49,7 @@ impl Op for MsgRing {
         sqe.opcode = Self::OPCODE;
         self.target.encode(sqe);
         sqe.off = self.user_data;
+        sqe.addr = MsgRingCommand::DATA.0;
         sqe.len = self.res as u32;
         let mut flags = self.flags;
         if let Some(cqe_flags) = self.cqe_flags {

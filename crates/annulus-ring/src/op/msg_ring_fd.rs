@@ -2,7 +2,7 @@
 
 use std::io;
 
-use annulus_abi::{Cqe, MsgRingFlags, Opcode, Sqe};
+use annulus_abi::{Cqe, MsgRingCommand, MsgRingFlags, Opcode, Sqe};
 
 use super::{Op, Place, Target, count};
 use crate::{OpConflict, Version};
@@ -41,9 +41,6 @@ pub struct MsgRingFd {
     pub flags: MsgRingFlags,
 }
 
-/// In `addr`: pass a file (`IORING_MSG_SEND_FD`); 0 is data alone.
-const SEND_FD: u64 = 1;
-
 impl Op for MsgRingFd {
     const OPCODE: Opcode = Opcode::MSG_RING;
     type Output = u32;
@@ -53,7 +50,7 @@ impl Op for MsgRingFd {
         sqe.opcode = Self::OPCODE;
         self.target.encode(sqe);
         sqe.off = self.user_data;
-        sqe.addr = SEND_FD;
+        sqe.addr = MsgRingCommand::SEND_FD.0;
         sqe.op_flags = self.flags.bits();
         sqe.addr3 = u64::from(self.slot);
         self.place.encode(sqe);

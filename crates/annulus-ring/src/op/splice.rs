@@ -2,7 +2,7 @@
 
 use std::io;
 
-use annulus_abi::{Cqe, Opcode, Sqe};
+use annulus_abi::{Cqe, Opcode, SpliceFlags, Sqe};
 
 use super::{Op, Target, count};
 
@@ -39,9 +39,6 @@ pub struct Splice {
     pub flags: u32,
 }
 
-/// In `op_flags`: `splice_fd_in` is a slot (`SPLICE_F_FD_IN_FIXED`).
-const FD_IN_FIXED: u32 = 1 << 31;
-
 /// Sets the input of a splice or tee, and the flags that share a word with its kind.
 pub(super) fn encode_source(from: Target, flags: u32, sqe: &mut Sqe) {
     match from {
@@ -51,7 +48,7 @@ pub(super) fn encode_source(from: Target, flags: u32, sqe: &mut Sqe) {
         }
         Target::Fixed(slot) => {
             sqe.file_index = slot;
-            sqe.op_flags = flags | FD_IN_FIXED;
+            sqe.op_flags = flags | SpliceFlags::FD_IN_FIXED.bits();
         }
     }
 }
