@@ -134,10 +134,34 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     #[doc(alias = "io_uring_clone_buffers_offset")]
     #[doc(alias = "IORING_REGISTER_CLONE_BUFFERS")]
     pub fn clone_buffers(&mut self, from: RawFd, which: BufferRange) -> Result<(), RegisterError> {
-        let flags = if which.replace { CloneFlags::DST_REPLACE } else { CloneFlags::EMPTY };
+        self.clone_from(from as u32, CloneFlags::EMPTY, which)
+    }
+
+    /// As [`clone_buffers`](Self::clone_buffers), from the ring at this index of the thread's table
+    /// ([`RingFds::indices`](crate::RingFds::indices)), whose descriptor may be closed.
+    ///
+    /// # Errors
+    /// EINVAL if no table has that index, EBADF if nothing is registered there, and as
+    /// `clone_buffers`.
+    #[doc(alias = "IORING_REGISTER_SRC_REGISTERED")]
+    pub fn clone_buffers_registered(
+        &mut self,
+        index: u32,
+        which: BufferRange,
+    ) -> Result<(), RegisterError> {
+        self.clone_from(index, CloneFlags::SRC_REGISTERED, which)
+    }
+
+    fn clone_from(
+        &mut self,
+        src_fd: u32,
+        source: CloneFlags,
+        which: BufferRange,
+    ) -> Result<(), RegisterError> {
+        let replace = if which.replace { CloneFlags::DST_REPLACE } else { CloneFlags::EMPTY };
         let mut clone = CloneBuffers {
-            src_fd: from as u32,
-            flags,
+            src_fd,
+            flags: source | replace,
             src_off: which.source,
             dst_off: which.target,
             nr: which.count,

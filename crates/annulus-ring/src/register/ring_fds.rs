@@ -18,8 +18,8 @@ use crate::{CqeShape, Kernel, Ring, SqeShape, Why};
 ///
 /// For callers of io_uring_enter(2) that name rings by index
 /// ([`EnterFlags::REGISTERED_RING`](annulus_abi::EnterFlags::REGISTERED_RING)), and for
-/// [`CloneFlags::SRC_REGISTERED`](annulus_abi::CloneFlags::SRC_REGISTERED). A [`Ring`] does so for
-/// itself. A registered ring stays open until its place is given back.
+/// [`Ring::clone_buffers_registered`]. A [`Ring`] does so for itself. A registered ring stays open
+/// until its place is given back.
 ///
 /// ```compile_fail
 /// fn send<T: Send>(_: T) {}

@@ -6,11 +6,7 @@ use std::{
     os::fd::AsRawFd as _,
 };
 
-use annulus_ring::{
-    BufferRange, Kernel as _, Ring, RingFds, Target,
-    abi::{CloneBuffers, CloneFlags, Errno, RegisterOp},
-    op::ReadFixed,
-};
+use annulus_ring::{BufferRange, Ring, RingFds, Target, abi::Errno, op::ReadFixed};
 
 use super::{errno, granted, iovecs};
 use crate::ops::{ring, run};
@@ -81,6 +77,7 @@ fn a_ring_without_buffers_has_none_to_give() {
     assert_eq!(errno(target.unregister_buffers()), libc::ENXIO);
 }
 
+// IORING_REGISTER_DST_REPLACE
 #[test]
 fn a_ring_with_buffers_takes_none_unless_they_may_be_replaced() {
     let (first, mut memory) = source();
@@ -174,11 +171,12 @@ fn a_source_may_be_named_by_its_index() {
     assert_eq!(done, Ok(()));
     target.unregister_buffers().unwrap();
     let fds = RingFds::register(&[source.fd()]).unwrap();
-    let flags = CloneFlags::SRC_REGISTERED;
-    let mut clone = CloneBuffers { src_fd: fds.indices()[0], flags, ..CloneBuffers::default() };
-    let clone: *mut CloneBuffers = &mut clone;
-    // SAFETY: one structure, read during the call.
-    let done = unsafe { target.kernel().register(RegisterOp::CLONE_BUFFERS, clone.cast(), 1) };
-    assert_eq!(done, Ok(0));
-    assert!(has(&mut target, 2, &mut memory, 2));
+    let index = fds.indices()[0];
+    drop(source);
+    target.clone_buffers_registered(index, ALL).unwrap();
+    assert!(has(&mut target, 2, &mut memory, 2), "its descriptor is closed, its place is not");
+    target.unregister_buffers().unwrap();
+    drop(fds);
+    assert_eq!(errno(target.clone_buffers_registered(index, ALL)), libc::EBADF);
+    assert_eq!(errno(target.clone_buffers_registered(16, ALL)), libc::EINVAL, "beyond the table");
 }
