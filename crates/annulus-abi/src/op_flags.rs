@@ -61,7 +61,7 @@ flags! {
         const UPDATE_EVENTS = 1 << 1 => "IORING_POLL_UPDATE_EVENTS", (5, 13);
         /// POLL_REMOVE: do not remove the poll but change its user data.
         const UPDATE_USER_DATA = 1 << 2 => "IORING_POLL_UPDATE_USER_DATA", (5, 13);
-        /// POLL_ADD: level-triggered rather than edge-triggered.
+        /// POLL_ADD: level-triggered rather than edge-triggered. Linux 6.18 still refuses it.
         const ADD_LEVEL = 1 << 3 => "IORING_POLL_ADD_LEVEL", (6, 0);
     }
 }

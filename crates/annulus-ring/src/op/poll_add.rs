@@ -12,16 +12,16 @@ use crate::{OpConflict, Version};
 /// The output is the events that are there (`POLLERR` and `POLLHUP` are always waited for). Without
 /// [`PollFlags::ADD_MULTI`] it completes once. With it, it completes each time something happens,
 /// as long as completions carry [`CqeFlags::MORE`](annulus_abi::CqeFlags::MORE); without it on a
-/// completion, it must be submitted again. Multishot is edge-triggered unless
-/// [`PollFlags::ADD_LEVEL`] says otherwise.
+/// completion, it must be submitted again. It is edge-triggered: what is there already is reported
+/// once, and then what comes.
 ///
 /// # Kernel
-/// `POLL_ADD`, since 5.1; 32 bits of events since 5.9, [`PollFlags::ADD_MULTI`] since 5.13,
-/// [`PollFlags::ADD_LEVEL`] since 6.0. *Polled*.
+/// `POLL_ADD`, since 5.1; 32 bits of events since 5.9, [`PollFlags::ADD_MULTI`] since 5.13.
+/// *Polled*. [`PollFlags::ADD_LEVEL`] is in the header since 6.0, but Linux 6.18 still refuses it.
 ///
 /// # Errors
-/// `EBADF`, `EINVAL`, `ECANCELED` (removed, cancelled). A file that cannot be polled is always
-/// ready.
+/// `EBADF`, `EINVAL` (`ADD_LEVEL`, for one), `ECANCELED` (removed, cancelled). A file that cannot
+/// be polled is always ready.
 ///
 /// # Memory
 /// None.
@@ -35,7 +35,7 @@ pub struct PollAdd {
     pub target: Target,
     /// `POLL*` or `EPOLL*`: `POLLIN`, `POLLOUT`, `POLLRDHUP`, `EPOLLEXCLUSIVE`, …
     pub events: u32,
-    /// [`PollFlags::ADD_MULTI`], [`PollFlags::ADD_LEVEL`].
+    /// [`PollFlags::ADD_MULTI`], or none.
     pub flags: PollFlags,
 }
 

@@ -5,8 +5,8 @@ use std::{fs::File, io::Write as _, os::unix::net::UnixStream};
 
 use annulus_ring::{
     Op as _, Ring, Target,
-    abi::{CqeFlags, Errno, PollFlags},
-    op::{Nop, PollAdd, PollRemove, PollUpdate},
+    abi::{CancelFlags, CqeFlags, Errno, Features, PollFlags},
+    op::{CancelFd, Nop, PollAdd, PollRemove, PollUpdate},
 };
 
 use super::{
@@ -161,6 +161,43 @@ fn a_full_queue_ends_a_multishot_poll_and_says_so_in_its_last_completion() {
     push(&mut ring, &multi, 3);
     let again = next(&mut ring);
     assert_eq!((again.user_data, decode::<PollAdd>(&again)), (3, Ok(IN)), "nothing is lost");
+}
+
+// IORING_FEAT_POLL_32BITS: EPOLLEXCLUSIVE is bit 28.
+#[test]
+fn an_exclusive_poll_leaves_the_others_asleep() {
+    let mut ring = ring();
+    assert!(ring.capabilities().has(Features::POLL_32BITS), "this suite runs on 6.1 and later");
+    for (events, woken) in [(IN, 3), (IN | libc::EPOLLEXCLUSIVE as u32, 1)] {
+        let mut eventfd = eventfd();
+        let poll = PollAdd { events, ..readable(fd(&eventfd)) };
+        (1..=3).for_each(|user_data| push(&mut ring, &poll, user_data));
+        assert_silence(&mut ring);
+        signal(&mut eventfd);
+        let seen = results(&mut ring, woken);
+        assert!(seen.iter().all(|(_, res)| *res == IN as i32), "{seen:?}");
+        assert_silence(&mut ring);
+        let rest = 3 - woken;
+        let cancel = CancelFd { target: fd(&eventfd), flags: CancelFlags::ALL };
+        push(&mut ring, &cancel, 9);
+        assert_eq!(sorted(&mut ring, rest + 1).pop(), Some((9, rest as i32)));
+    }
+}
+
+// IORING_POLL_ADD_LEVEL is in the header, and POLL_ADD refuses it.
+#[test]
+fn no_poll_is_triggered_by_a_level() {
+    let mut ring = ring();
+    let mut eventfd = eventfd();
+    signal(&mut eventfd);
+    let edge = PollAdd { flags: PollFlags::ADD_MULTI, ..readable(fd(&eventfd)) };
+    for flags in [PollFlags::ADD_LEVEL, PollFlags::ADD_MULTI | PollFlags::ADD_LEVEL] {
+        let refused = run(&mut ring, &PollAdd { flags, ..edge });
+        assert_eq!(refused, Err(Errno(libc::EINVAL)), "if it is taken now, PollAdd must say so");
+    }
+    push(&mut ring, &edge, 1);
+    assert_eq!(results(&mut ring, 1), [(1, IN as i32)]);
+    assert_silence(&mut ring);
 }
 
 #[test]
