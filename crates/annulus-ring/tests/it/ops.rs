@@ -30,6 +30,7 @@ mod slots;
 mod sockets;
 mod time;
 mod timers;
+mod timestamps;
 mod waiters;
 
 use std::{
