@@ -14,8 +14,8 @@ use std::{
 
 use annulus_ring::{
     Ring, Target,
-    abi::{Features, SqeFlags},
-    op::{Openat, Place, Read, Readv},
+    abi::{Features, MMAP_SQ_RING, SqeFlags},
+    op::{Nop, Openat, Place, Read, Readv},
 };
 
 use crate::{
@@ -144,4 +144,42 @@ fn a_submission_thread_takes_ordinary_descriptors() {
     }
     assert_eq!(next(&mut ring).result(), Ok(4));
     assert_eq!(&buffer, b"free");
+}
+
+/// The queues of `ring` as one mapping, and how many bytes that is.
+fn mapped(ring: &Ring, offset: u64) -> (*const u8, usize) {
+    let params = ring.params();
+    let bytes = (params.cq_off.cqes + params.cq_entries * 16) as usize;
+    let (access, sharing) = (libc::PROT_READ, libc::MAP_SHARED);
+    let at = ptr::null_mut();
+    // SAFETY: a new mapping, somewhere.
+    let start = unsafe { libc::mmap(at, bytes, access, sharing, ring.fd(), offset as i64) };
+    assert_ne!(start, libc::MAP_FAILED);
+    (start.cast(), bytes)
+}
+
+#[test]
+fn one_mapping_holds_both_queues() {
+    let mut ring = ring();
+    if !has(&ring, Features::SINGLE_MMAP) {
+        return;
+    }
+    let (start, bytes) = mapped(&ring, MMAP_SQ_RING);
+    let tail = |ring: &Ring, of_sq: bool| {
+        let params = ring.params();
+        let offset = if of_sq { params.sq_off.tail } else { params.cq_off.tail };
+        // SAFETY: the offset of an index that the mapping holds.
+        let word = unsafe { start.add(offset as usize) }.cast::<u32>();
+        // SAFETY: the kernel writes it only within the calls of this thread.
+        unsafe { word.read_volatile() }
+    };
+    let before = [true, false].map(|of_sq| tail(&ring, of_sq));
+    for _ in 0..3 {
+        push(&mut ring, &Nop, 1);
+        assert_eq!(next(&mut ring).result(), Ok(0));
+    }
+    let after = [true, false].map(|of_sq| tail(&ring, of_sq));
+    assert_eq!(after, before.map(|index| index + 3));
+    // SAFETY: the mapping made above, which nobody uses any more.
+    assert_eq!(unsafe { libc::munmap(start.cast_mut().cast(), bytes) }, 0);
 }

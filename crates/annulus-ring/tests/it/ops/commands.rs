@@ -5,7 +5,7 @@ use std::{io::Write as _, net::TcpListener, os::fd::AsRawFd as _, os::unix::net:
 
 use annulus_ring::{
     Op as _, SocketAddress, Target,
-    abi::{Errno, Opcode},
+    abi::{Errno, Opcode, SqeFlags},
     op::{
         CmdFixed, CmdMulti, Discard, GetSocketOption, NopWith, SetSocketOption, SocketInput,
         SocketName, SocketOutput, TxTimestamps, ZoneResetAll,
@@ -13,6 +13,7 @@ use annulus_ring::{
 };
 
 use super::{
+    link,
     made::{fd, file, has_option, results, tcp},
     next, pipe, push, ring, run, supported,
 };
@@ -48,6 +49,7 @@ fn a_nop_that_was_told_to_fail_breaks_a_chain() {
     assert_eq!(results(&mut ring, 2), [(1, -libc::EIO), (2, -libc::ECANCELED)]);
 }
 
+// IORING_NOP_FILE and IORING_NOP_FIXED_FILE
 #[test]
 fn a_nop_looks_up_the_file_that_it_was_told() {
     let mut ring = ring();
@@ -65,16 +67,24 @@ fn a_nop_looks_up_the_file_that_it_was_told() {
     assert_eq!(run(&mut ring, &NopWith { file: Some(Target::Fixed(0)), ..PLAIN }), bad);
 }
 
+// IORING_NOP_FIXED_BUFFER
 #[test]
 fn a_nop_looks_up_the_buffer_that_it_was_told() {
     let mut ring = ring();
     if !has_option(&mut ring, &NopWith { file: Some(Target::Fd(0)), ..PLAIN }) {
         return;
     }
-    let op = NopWith { buffer: Some(3), ..PLAIN };
-    assert_eq!(run(&mut ring, &op), Err(Errno(libc::EFAULT)));
+    let first = NopWith { buffer: Some(0), ..PLAIN };
+    let absent = Err(Errno(libc::EFAULT));
+    assert_eq!(run(&mut ring, &first), absent);
+    let mut memory = vec![0_u8; 4096];
+    let buffer = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
+    ring.register_buffers(&[buffer], &[]).unwrap();
+    assert_eq!(run(&mut ring, &first), Ok(0));
+    assert_eq!(run(&mut ring, &NopWith { buffer: Some(1), ..PLAIN }), absent);
 }
 
+// IORING_NOP_TW
 #[test]
 fn a_nop_by_task_work_completes_when_that_runs() {
     let mut ring = ring();
@@ -85,6 +95,10 @@ fn a_nop_by_task_work_completes_when_that_runs() {
     for _ in 0..10 {
         assert_eq!(run(&mut ring, &op), Ok(7));
     }
+    link(&mut ring, &op, 1, SqeFlags::EMPTY);
+    link(&mut ring, &PLAIN, 2, SqeFlags::EMPTY);
+    let expected = [(2, 0), (1, 7)];
+    assert_eq!(results(&mut ring, 2), expected, "task work runs when all has been submitted");
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn polling(ring: &mut Ring, how: BusyPoll) -> Option<BusyPoll> {
 
 const HOW: BusyPoll = BusyPoll { timeout_us: 30, prefer: true, tracking: Tracking::Dynamic };
 
+// IO_URING_NAPI_REGISTER_OP
 #[test]
 fn busy_polling_tells_the_settings_that_it_replaces() {
     let mut ring = ring();
@@ -40,6 +41,7 @@ fn busy_polling_tells_the_settings_that_it_replaces() {
     assert_eq!((former.timeout_us, former.prefer), (0, false));
 }
 
+// IO_URING_NAPI_TRACKING_STATIC
 #[test]
 fn cards_are_added_and_removed_one_by_one_where_that_was_chosen() {
     let mut ring = ring();
@@ -56,6 +58,7 @@ fn cards_are_added_and_removed_one_by_one_where_that_was_chosen() {
     assert_eq!(errno(ring.add_napi_id(0)), libc::EINVAL, "the number of no card");
 }
 
+// IO_URING_NAPI_TRACKING_DYNAMIC
 #[test]
 fn cards_that_are_found_by_themselves_cannot_be_added() {
     let mut ring = ring();
@@ -66,6 +69,7 @@ fn cards_that_are_found_by_themselves_cannot_be_added() {
     assert_eq!(errno(ring.remove_napi_id(100_000)), libc::EINVAL);
 }
 
+// IO_URING_NAPI_TRACKING_INACTIVE
 #[test]
 fn a_tracking_that_is_only_reported_cannot_be_asked_for() {
     let mut ring = ring();
@@ -79,6 +83,18 @@ fn a_tracking_that_is_only_reported_cannot_be_asked_for() {
     // SAFETY: one structure, read during the call.
     let reserved = unsafe { ring.kernel().register(RegisterOp::NAPI, napi.cast(), 1) };
     assert_eq!(reserved.map_err(|errno| errno.0), Err(libc::EINVAL));
+}
+
+#[test]
+fn the_tracking_that_was_replaced_is_told() {
+    let mut ring = ring();
+    let fixed = BusyPoll { tracking: Tracking::Static, ..HOW };
+    let Some(former) = polling(&mut ring, fixed) else { return };
+    assert_eq!(former.tracking, Tracking::Inactive);
+    assert_eq!(ring.register_napi(HOW).unwrap().tracking, Tracking::Static);
+    assert_eq!(ring.register_napi(HOW).unwrap().tracking, Tracking::Dynamic);
+    ring.unregister_napi().unwrap();
+    assert_eq!(ring.register_napi(HOW).unwrap().tracking, Tracking::Inactive);
 }
 
 #[test]
