@@ -104,6 +104,7 @@ fn an_incremental_buffer_stays_with_the_kernel_until_it_is_full() {
     assert_eq!(bench.receive(receiver.as_raw_fd()).res, -libc::ENOBUFS);
 }
 
+// IORING_UNREGISTER_PBUF_RING
 #[test]
 fn a_group_is_registered_once_and_removed_once() {
     let Some(Bench { mut ring, group, .. }) = Bench::new(4, BufRegFlags::EMPTY) else {

@@ -86,6 +86,7 @@ fn by_descriptor_one_request_is_cancelled_unless_all_are_meant() {
     assert_silence(&mut ring);
 }
 
+// IORING_ASYNC_CANCEL_FD_FIXED is what tells the two apart.
 #[test]
 fn a_descriptor_does_not_match_the_slot_of_another_file_with_its_number() {
     let mut ring = ring();
@@ -101,6 +102,7 @@ fn a_descriptor_does_not_match_the_slot_of_another_file_with_its_number() {
     assert_eq!(sorted(&mut ring, 2), [(1, CANCELED), (2, 0)]);
 }
 
+// IORING_ASYNC_CANCEL_USERDATA, beside another key.
 #[test]
 fn descriptor_and_name_must_both_match() {
     let mut ring = ring();

@@ -22,6 +22,7 @@ fn splice(from: Target, from_offset: u64, to: Target, len: u32) -> Splice {
     Splice { from, from_offset, to, to_offset: HERE, len, flags: 0 }
 }
 
+// SPLICE_F_FD_IN_FIXED
 #[test]
 fn bytes_are_spliced_between_slots() {
     let mut ring = ring();

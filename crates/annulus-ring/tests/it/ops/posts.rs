@@ -38,6 +38,7 @@ fn with_file(slots: u32, content: &[u8]) -> (Ring, File) {
     (ring, file)
 }
 
+// IORING_MSG_DATA: a message that carries no file.
 #[test]
 fn a_ring_posts_to_itself() {
     let mut ring = ring();
@@ -97,6 +98,7 @@ fn a_disabled_ring_and_what_is_no_ring_take_no_messages() {
     assert_eq!(run(&mut sender, &to_nobody), Err(Errno(libc::EBADF)));
 }
 
+// IORING_MSG_RING_FLAGS_PASS
 #[test]
 fn flags_are_passed_bit_by_bit() {
     let mut sender = ring();

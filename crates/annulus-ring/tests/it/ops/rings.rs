@@ -95,6 +95,7 @@ fn slots_are_filled_where_told_and_where_free() {
     assert_eq!(fds, [0, 3], "the slots that were free");
 }
 
+// IORING_FIXED_FD_NO_CLOEXEC, where it is inherited.
 #[test]
 fn a_slot_becomes_a_descriptor() {
     let mut ring = ring();

@@ -74,6 +74,7 @@ fn a_number_that_was_never_registered_is_refused() {
     }
 }
 
+// IORING_RSRC_REGISTER_SPARSE
 #[test]
 fn a_sparse_table_serves_the_slots_that_were_filled() {
     let mut ring = ring();

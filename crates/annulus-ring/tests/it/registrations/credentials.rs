@@ -59,6 +59,8 @@ fn privileged() -> bool {
     root
 }
 
+// IORING_FEAT_CUR_PERSONALITY: without lent ones it has those of its submitter, and not of the
+// ring.
 #[test]
 fn a_request_with_lent_credentials_may_what_its_submitter_may_not() {
     if !privileged() {

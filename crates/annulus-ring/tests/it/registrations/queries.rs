@@ -2,7 +2,9 @@
 
 use annulus_ring::{
     Kernel as _, Ring,
-    abi::{Errno, Opcode, QueryHeader, QueryOp, QueryOpcodes, QueryRingLayout, RegisterOp},
+    abi::{
+        Errno, Opcode, ProbeOp, QueryHeader, QueryOp, QueryOpcodes, QueryRingLayout, RegisterOp,
+    },
     ringless::{self, Question},
 };
 
@@ -30,6 +32,7 @@ fn a_query_without_a_ring_agrees_with_the_probe_of_a_ring() {
     let Some(has) = known() else { return };
     let probe = Ring::new(8).unwrap().probe().unwrap();
     assert_eq!(has.nr_request_opcodes, u32::from(probe.last_op.0) + 1);
+    assert_eq!(probe.ops[usize::from(Opcode::NOP.0)].flags, ProbeOp::SUPPORTED);
     assert!(probe.supports(Opcode::NOP));
     assert!(!probe.supports(Opcode(has.nr_request_opcodes as u8)));
 }

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use annulus_ring::{
     Cause, CqeMixed, Op, Ring, SqeMixed, Target,
-    abi::{Cqe, Cqe32, Opcode, SetupFlags, Sqe, Sqe128},
+    abi::{Cqe, Cqe32, CqeFlags, Opcode, SetupFlags, Sqe, Sqe128},
     op::Read,
 };
 
@@ -146,11 +146,13 @@ fn both_sizes_come_in_the_order_of_their_requests() {
             assert_eq!((cqe.cqe.user_data, cqe.cqe.res), (user_data, 0));
             let extra = (user_data % 3 != 1).then(|| words(user_data));
             assert_eq!(cqe.extra, extra, "{user_data}");
+            assert_eq!(cqe.cqe.flags.contains(CqeFlags::F_32), extra.is_some());
         }
         assert_eq!(ring.cq_ready(), 0);
     }
 }
 
+// IORING_CQE_F_SKIP
 #[test]
 fn a_filler_takes_a_slot_and_is_never_seen() {
     let Some(mut ring) = mixed(8) else { return };

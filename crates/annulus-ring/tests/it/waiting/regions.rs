@@ -28,6 +28,7 @@ fn with_region(slots: u32) -> Option<(Ring, WaitRegion)> {
     }
 }
 
+// IORING_MEM_REGION_REG_WAIT_ARG: each region of these tests is registered for waits with it.
 #[test]
 fn a_registered_wait_keeps_its_limit_as_often_as_it_is_used() {
     let Some((mut ring, mut region)) = with_region(4) else { return };
