@@ -2,7 +2,7 @@
 
 use super::Column::{Conformance, Golden, Method};
 use super::reasons::Reason;
-use super::{guide, liburing, table};
+use super::{guide, liburing, report, table};
 use crate::tree::Tree;
 
 const OPCODES: (&str, &str) = (
@@ -71,6 +71,18 @@ fn a_flag_that_nothing_takes_compares_or_tests_is_found() {
     let found = missing(&[FLAGS], &[]);
     let expected = ["op or method", "golden test", "conformance test"];
     assert_eq!(found, expected.map(|what| format!("IORING_SETUP_SQPOLL: {what}")));
+}
+
+#[test]
+fn a_quiet_report_has_no_tables_but_all_that_is_missing() {
+    let tree = Tree::of(&[OPCODES, OP, GOLDEN, FLAGS]);
+    let (long, passed) = report(&tree, &[]);
+    assert!(!passed && long.contains("| IORING_OP_NOP | Opcode::NOP |"), "{long}");
+    let (text, passed) = report(&tree, &["--quiet".to_owned()]);
+    assert!(!passed && text.starts_with("2 names of the kernel\n"), "{text}");
+    assert!(!text.contains('|') && long.ends_with(text.split_once('\n').unwrap().1), "{text}");
+    let (text, passed) = report(&tree, &["--silent".to_owned()]);
+    assert!(!passed && text.starts_with("usage:"), "{text}");
 }
 
 #[test]
