@@ -19,22 +19,18 @@
 use std::io;
 use std::os::fd::AsRawFd as _;
 
-use annulus_ring::abi::RegisterOp;
 use annulus_ring::op::{ReadFixed, WriteFixed};
-use annulus_ring::{Kernel as _, Op, Ring, Target};
+use annulus_ring::{Op, Ring, Target};
 
 const BYTES: usize = 4096;
 
 fn main() -> io::Result<()> {
     let mut ring = Ring::new(8)?;
     let mut buffers = [vec![7_u8; BYTES], vec![0; BYTES]];
-    let mut pieces = [0, 1].map(|index| libc::iovec {
-        iov_base: buffers[index as usize].as_mut_ptr().cast(),
-        iov_len: BYTES,
-    });
-    let (arg, count) = (pieces.as_mut_ptr().cast(), pieces.len() as u32);
-    // SAFETY: the array is read during the call; the buffers stay until they are unregistered.
-    unsafe { ring.kernel().register(RegisterOp::BUFFERS, arg, count) }?;
+    let pieces = buffers
+        .each_mut()
+        .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: BYTES });
+    ring.register_buffers(&pieces, &[])?;
     println!("registered 2 buffers of {BYTES} bytes");
 
     let path = std::env::temp_dir().join(format!("annulus-registered-{}", std::process::id()));
@@ -56,8 +52,7 @@ fn main() -> io::Result<()> {
     let error = run(&mut ring, &past).expect_err("its last byte is outside");
     println!("a read past the end of buffer 1: {error}");
 
-    // SAFETY: it takes no argument, and no request is in flight.
-    unsafe { ring.kernel().register(RegisterOp::UNREGISTER_BUFFERS, std::ptr::null_mut(), 0) }?;
+    ring.unregister_buffers()?;
     Ok(())
 }
 
