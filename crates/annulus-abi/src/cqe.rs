@@ -8,6 +8,8 @@
 //!
 //! Mirrors `struct io_uring_cqe`; io_uring_enter(2).
 
+use std::io;
+
 use crate::{Errno, flags::flags};
 
 /// A completion queue entry (`struct io_uring_cqe`), 16 bytes, aligned to 8.
@@ -33,6 +35,7 @@ use crate::{Errno, flags::flags};
 ///
 /// let failed = Cqe { res: -104, ..Cqe::default() };
 /// assert_eq!(failed.result(), Err(Errno(104)));
+/// assert_eq!(failed.io_result().unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
@@ -80,12 +83,21 @@ pub struct Cqe {
 }
 
 impl Cqe {
-    /// The result as a value or an error.
+    /// The result as a value or an error number, which can be compared and matched.
     ///
     /// # Errors
     /// The negated `res` if that is negative.
     pub const fn result(&self) -> Result<u32, Errno> {
         Errno::from_result(self.res)
+    }
+
+    /// The result as system calls of the standard library give it. [`result`](Self::result) can be
+    /// compared, and its error becomes an [`io::Error`] by `?` as well.
+    ///
+    /// # Errors
+    /// The negated `res` if that is negative, as [`io::Error::raw_os_error`].
+    pub fn io_result(&self) -> io::Result<u32> {
+        self.result().map_err(io::Error::from)
     }
 
     /// The id of the provided buffer that holds the data, if the kernel chose one. Of a bundle, the

@@ -28,6 +28,13 @@ fn results_split_at_zero() {
 }
 
 #[test]
+fn results_have_the_same_number_as_errors_of_the_standard_library() {
+    let result = |res| Cqe { res, ..Cqe::default() }.io_result();
+    assert_eq!(result(7).unwrap(), 7);
+    assert_eq!(result(-libc::ECONNRESET).unwrap_err().raw_os_error(), Some(libc::ECONNRESET));
+}
+
+#[test]
 fn a_wide_completion_takes_two_slots() {
     assert_eq!(with(CqeFlags::SKIP).slots(), 1);
     assert_eq!(with(CqeFlags::F_32).slots(), 2);
