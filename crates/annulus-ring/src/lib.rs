@@ -142,6 +142,7 @@ pub mod since;
 mod split;
 mod sq;
 mod wait;
+mod wide;
 // Public under loom, for the models in `tests/loom.rs`.
 #[cfg(not(loom))]
 mod tail;

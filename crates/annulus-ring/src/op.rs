@@ -332,7 +332,8 @@ pub trait Op {
 /// [`SetupFlags::SQE_MIXED`](annulus_abi::SetupFlags::SQE_MIXED), where those of
 /// [`Opcode::NOP128`] and [`Opcode::URING_CMD128`] are.
 ///
-/// It is not an [`Op`], so that no entry of 64 bytes can be made of it by mistake.
+/// It is not an [`Op`], so that no entry of 64 bytes can be made of it by mistake;
+/// [`Ring::push_wide`](crate::Ring::push_wide) takes it, which only those rings have.
 pub trait WideOp {
     /// The opcode that `encode` writes.
     const OPCODE: Opcode;

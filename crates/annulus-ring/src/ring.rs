@@ -11,13 +11,11 @@
 use core::marker::PhantomData;
 use std::{fmt, io, os::fd::RawFd, process};
 
-use annulus_abi::{
-    Cqe, EnterFlags, Errno, Opcode, Params, SetupFlags, SqFlags, Sqe, Sqe128, SqeFlags,
-};
+use annulus_abi::{Cqe, EnterFlags, Errno, Opcode, Params, SetupFlags, SqFlags, Sqe, SqeFlags};
 
 use crate::{
     AnyKernel, Capabilities, Completions, CqeShape, Kernel, Mask, Peeked, Reservation, RingMemory,
-    SetupError, SqeMixed, SqeShape, cq::Cq, op::Op, sq::Sq,
+    SetupError, SqeShape, cq::Cq, op::Op, sq::Sq,
 };
 
 /// One io_uring: a submission queue, a completion queue, and the kernel between them.
@@ -182,7 +180,8 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         Ok(())
     }
 
-    /// Pushes a typed operation.
+    /// Pushes a typed operation. Those of 128 bytes go with `push_wide`, on the rings that have
+    /// room for them.
     ///
     /// # Errors
     /// [`SqFull`].
@@ -465,21 +464,6 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         unsafe { self.cq.move_to(&memory, &params) };
         self.params = params;
         self.memory = memory;
-    }
-}
-
-impl<C: CqeShape> Ring<SqeMixed, C> {
-    /// The two free places at the tail as one entry of 128 bytes, zeroed, to be filled in place; it
-    /// counts as pushed. `None` if there are no two.
-    ///
-    /// It must not wrap around the end of the queue, so a NOP that posts no completion fills the
-    /// last place, and is linked if the entry before it is.
-    ///
-    /// # Safety
-    /// * As for [`vacant`](Self::vacant); the opcode becomes one of 128 bytes.
-    #[doc(alias = "io_uring_get_sqe128")]
-    pub unsafe fn vacant_wide(&mut self) -> Option<&mut Sqe128> {
-        self.sq.vacant_wide()
     }
 }
 

@@ -5,8 +5,8 @@ use std::os::fd::AsRawFd;
 
 use annulus_ring::{
     Cause, CqeMixed, Op, Ring, SqeMixed, Target,
-    abi::{Cqe, Cqe32, CqeFlags, Opcode, SetupFlags, Sqe, Sqe128},
-    op::Read,
+    abi::{Cqe, Cqe32, CqeFlags, NopFlags, SetupFlags, Sqe, Sqe128, UringCmdFlags},
+    op::{Cmd80, Nop128, Read},
 };
 
 use super::{goes_round, has_wide_nops, next, nop, refusal, small, wide_nop, works};
@@ -118,6 +118,23 @@ fn a_typed_operation_fills_the_first_half_of_a_wide_entry() {
 }
 
 #[test]
+fn a_typed_operation_of_128_bytes_reaches_the_kernel_among_others() {
+    let file = std::fs::File::open("/proc/self/comm").unwrap();
+    let mut ring: Ring<Sqe128> = small().build_as().unwrap();
+    let target = Target::Fd(file.as_raw_fd());
+    let flags = UringCmdFlags::EMPTY;
+    let op = Cmd80 { target, command: 1, addr: 0, len: 0, flags, buf_index: 0, data: [1; 80] };
+    for user_data in 0..20 {
+        // SAFETY: the file takes no commands.
+        unsafe { ring.push_wide(&op, user_data) }.unwrap();
+        nop(&mut ring, 100 + user_data).unwrap();
+        let command = next(&mut ring);
+        assert_eq!((command.user_data, command.res), (user_data, -libc::EOPNOTSUPP));
+        assert_eq!(next(&mut ring).user_data, 100 + user_data);
+    }
+}
+
+#[test]
 fn a_wide_entry_is_all_zero_when_its_place_is_used_again() {
     let mut ring: Ring<Sqe128> = Ring::builder().entries(2).build_as().unwrap();
     for _ in 0..6 {
@@ -224,9 +241,7 @@ fn submissions_of_both_sizes_are_made_or_refused_by_name() {
             nop(&mut ring, user_data).unwrap();
         } else {
             // SAFETY: NOPs borrow no memory.
-            let entry = unsafe { ring.vacant_wide() }.unwrap();
-            entry.sqe.opcode = Opcode::NOP128;
-            entry.sqe.user_data = user_data;
+            unsafe { ring.push_wide(&Nop128 { flags: NopFlags::EMPTY }, user_data) }.unwrap();
         }
         let cqe = next(&mut ring);
         assert_eq!((cqe.user_data, cqe.res), (user_data, 0));
