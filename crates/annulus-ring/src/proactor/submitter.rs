@@ -65,7 +65,7 @@ impl Work {
             self.shared.room.wait(Some(AGAIN), home);
         }
         for _ in 0..self.reapers {
-            self.push(&mut submitter, &nop(END));
+            push(&mut submitter, &nop(END));
         }
         submit(&mut submitter);
     }
@@ -114,7 +114,7 @@ impl Work {
         sqe.user_data = user_data;
         // A link would tie it to somebody else's.
         let tied = sqe.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK);
-        if encoded.is_err() || tied || !self.push(submitter, &sqe) {
+        if encoded.is_err() || tied || !push(submitter, &sqe) {
             let refused = Cqe { user_data, res: -libc::EINVAL, ..Cqe::default() };
             self.shared.complete(&refused);
         }
@@ -127,24 +127,7 @@ impl Work {
         let mut sqe = Sqe::default();
         op::Cancel { user_data, flags: CancelFlags::EMPTY }.encode(&mut sqe);
         sqe.user_data = CANCELLED;
-        self.push(submitter, &sqe);
-    }
-
-    /// Pushes an entry, waiting for room; false if the ring cannot take such an entry.
-    fn push(&self, submitter: &mut Submitter, sqe: &Sqe) -> bool {
-        loop {
-            // SAFETY: the entry is a request's, which lies in the table with all that it owns
-            // until its completion has been reaped; or it borrows no memory.
-            match unsafe { submitter.push_sqe(sqe) } {
-                Ok(()) => return true,
-                Err(PushError::Full) => {
-                    submit(submitter);
-                    // The time only bounds how long a refused submission rests.
-                    let _ = submitter.wait_for_room(1, Some(AGAIN));
-                }
-                Err(_) => return false,
-            }
-        }
+        push(submitter, &sqe);
     }
 }
 
@@ -154,6 +137,23 @@ enum Heard {
     More,
     Enough,
     Stop,
+}
+
+/// Pushes an entry, waiting for room; false if the ring cannot take such an entry.
+fn push(submitter: &mut Submitter, sqe: &Sqe) -> bool {
+    loop {
+        // SAFETY: the entry is a request's, which lies in the table with all that it owns
+        // until its completion has been reaped; or it borrows no memory.
+        match unsafe { submitter.push_sqe(sqe) } {
+            Ok(()) => return true,
+            Err(PushError::Full) => {
+                submit(submitter);
+                // The time only bounds how long a refused submission rests.
+                let _ = submitter.wait_for_room(1, Some(AGAIN));
+            }
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Submits until the kernel has taken all: what it refuses, it refuses for want of memory.
@@ -185,12 +185,12 @@ impl Shared {
                 }
             }
             if ends > 0 {
-                // Others' are passed on.
+                // Others' are passed on. There may be no room for them yet, because the thread that
+                // submitted the last ones may not have come back from that.
                 let mut submitter = self.ring.submitter();
                 for _ in 1..ends {
-                    // SAFETY: a NOP borrows no memory.
-                    let pushed = unsafe { submitter.push_sqe(&nop(END)) };
-                    debug_assert!(pushed.is_ok(), "nothing else is in flight at the end");
+                    let pushed = push(&mut submitter, &nop(END));
+                    debug_assert!(pushed, "a NOP goes into any ring");
                 }
                 submit(&mut submitter);
                 return;
