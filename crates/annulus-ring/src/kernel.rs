@@ -106,6 +106,13 @@ pub unsafe trait Kernel {
         Err(Errno(libc::ENOSYS))
     }
 
+    /// Whether the peer of a socket has ended its direction, or is gone (poll(2) for `POLLRDHUP`,
+    /// which does not wait). A kernel that never loses that event may say no, which is the default.
+    fn is_hung_up(&mut self, fd: RawFd) -> bool {
+        let _ = fd;
+        false
+    }
+
     /// CLOCK_MONOTONIC in nanoseconds.
     fn now(&self) -> u64;
 
@@ -294,6 +301,10 @@ unsafe impl Kernel for AnyKernel {
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
         forward!(self.poll_ring(timeout_ns))
+    }
+
+    fn is_hung_up(&mut self, fd: RawFd) -> bool {
+        forward!(self.is_hung_up(fd))
     }
 
     #[inline]

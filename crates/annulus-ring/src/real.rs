@@ -216,6 +216,15 @@ unsafe impl Kernel for Real {
         }
     }
 
+    fn is_hung_up(&mut self, fd: RawFd) -> bool {
+        let mut entry = libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 };
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let (entry, now, no_mask) = (&raw mut entry, &raw const now, core::ptr::null::<c_void>());
+        // Not the C library's poll, which is a place to cancel a thread and takes a lock for that.
+        // SAFETY: one valid entry, no wait, and no signal mask.
+        unsafe { libc::syscall(libc::SYS_ppoll, entry, 1_usize, now, no_mask, 0_usize) > 0 }
+    }
+
     fn now(&self) -> u64 {
         let mut time = MaybeUninit::<libc::timespec>::uninit();
         // SAFETY: the pointer is valid for one timespec. CLOCK_MONOTONIC always exists.

@@ -50,6 +50,10 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.inner.unregister_ring();
     }
 
+    fn is_hung_up(&mut self, fd: RawFd) -> bool {
+        self.inner.is_hung_up(fd)
+    }
+
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
         self.interrupt()?;
         self.inner.poll_ring(timeout_ns)

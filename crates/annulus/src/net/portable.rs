@@ -75,12 +75,11 @@ impl<S> Portable<S> {
         &self.parts.unread
     }
 
-    fn into_socket(self) -> Result<Socket, BufError<Self>> {
+    fn into_socket(self, mut stream: Box<Stream>) -> Result<Socket, BufError<Self>> {
         if current_id().is_none() {
             return Err(BufError::new(errors::no_runtime(), self));
         }
         let Parts { fd, unread, end } = self.parts;
-        let mut stream = Stream::new();
         stream.recv.end = end;
         if !unread.is_empty() {
             stream.recv.queue.push_back(Lease::from_vec(unread));
@@ -96,7 +95,7 @@ impl Portable<TcpStream> {
     /// # Errors
     /// If no runtime runs on this thread; with the connection.
     pub fn attach(self) -> Result<TcpStream, BufError<Self>> {
-        self.into_socket().map(TcpStream::from_socket)
+        self.into_socket(Stream::new()).map(TcpStream::from_socket)
     }
 }
 
@@ -106,7 +105,7 @@ impl Portable<UnixStream> {
     /// # Errors
     /// As there.
     pub fn attach(self) -> Result<UnixStream, BufError<Self>> {
-        self.into_socket().map(UnixStream::from_socket)
+        self.into_socket(Stream::of_unix()).map(UnixStream::from_socket)
     }
 }
 

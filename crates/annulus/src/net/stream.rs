@@ -32,12 +32,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
-        Ok(Self { owned: Owned::adopt(fd, Kind::Stream(Stream::new()))? })
+    pub(super) fn adopt(fd: RawFd, stream: Box<Stream>) -> io::Result<Self> {
+        Ok(Self { owned: Owned::adopt(fd, Kind::Stream(stream))? })
     }
 
-    pub(super) fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { owned: Owned::adopt_fd(fd, Kind::Stream(Stream::new()))? })
+    pub(super) fn from_fd(fd: OwnedFd, stream: Box<Stream>) -> io::Result<Self> {
+        Ok(Self { owned: Owned::adopt_fd(fd, Kind::Stream(stream))? })
     }
 
     pub(super) fn recv(&self) -> Recv<'_> {

@@ -14,6 +14,7 @@ use super::stream::{Socket, ip_address};
 use super::{Leases, Portable, ToAddress, options};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::key::Handle;
+use crate::core::stream::Stream;
 use crate::fs::File;
 use crate::op::OpExt;
 
@@ -52,7 +53,7 @@ pub struct TcpStream {
 
 impl TcpStream {
     pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
-        Ok(Self { socket: Socket::adopt(fd)? })
+        Ok(Self { socket: Socket::adopt(fd, Stream::new())? })
     }
 
     /// Connects, to an address or to a host by its name.
@@ -408,7 +409,7 @@ impl TcpStream {
     /// If no runtime runs on this thread.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { socket: Socket::from_fd(stream.into())? })
+        Ok(Self { socket: Socket::from_fd(stream.into(), Stream::new())? })
     }
 
     /// Takes the connection from this core, to be moved to another.

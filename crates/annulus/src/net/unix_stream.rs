@@ -10,6 +10,7 @@ use super::recv::{Parsed, Recv};
 use super::stream::Socket;
 use super::{Leases, Portable, Reader};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use crate::core::stream::Stream;
 use crate::core::with_any;
 use crate::op::OpExt;
 
@@ -43,7 +44,8 @@ impl UnixStream {
         let [left, right] = with_any(|core| {
             core.state.borrow_mut().ring.kernel().socketpair(libc::AF_UNIX, kind, 0)
         })??;
-        Ok((Self { socket: Socket::adopt(left)? }, Self { socket: Socket::adopt(right)? }))
+        let [left, right] = [left, right].map(|fd| Socket::adopt(fd, Stream::of_unix()));
+        Ok((Self { socket: left? }, Self { socket: right? }))
     }
 
     /// As [`TcpStream::recv`](super::TcpStream::recv).
@@ -133,7 +135,7 @@ impl UnixStream {
     /// As [`TcpStream::from_std`](super::TcpStream::from_std).
     pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { socket: Socket::from_fd(stream.into())? })
+        Ok(Self { socket: Socket::from_fd(stream.into(), Stream::of_unix())? })
     }
 
     /// As [`TcpStream::into_portable`](super::TcpStream::into_portable).

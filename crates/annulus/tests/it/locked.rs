@@ -14,13 +14,12 @@ use std::io;
 use std::rc::Rc;
 
 use annulus::fs::File;
-use annulus::net::UnixStream;
 use annulus::runtime::metrics;
 use annulus::task::yield_now;
 use annulus_ring::Real;
 
 use crate::cancel::{small, yield_to_kernel};
-use crate::harness::{made, own_process};
+use crate::harness::{made, own_process, pair};
 use stepper::{begin, end};
 
 /// Operations that are stepped, after as many to warm up.
@@ -91,7 +90,7 @@ async fn reads() -> io::Result<impl AsyncFnMut() -> io::Result<()>> {
 }
 
 async fn echoes() -> io::Result<impl AsyncFnMut() -> io::Result<()>> {
-    let (left, right) = UnixStream::pair()?;
+    let (left, right) = pair().await?;
     annulus::spawn(async move {
         while let Some(lease) = right.recv().await? {
             right.write_all(lease).await?;

@@ -423,3 +423,59 @@ fn nobody_overtakes_a_parser_that_holds_the_start_of_a_message() {
         Ok(())
     });
 }
+
+/// Sends to many sockets of the standard library and closes them at once, again and again.
+fn send_and_close<S: Write + Send + 'static>(sockets: Vec<S>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        for mut socket in sockets {
+            for _ in 0..3 {
+                socket.write_all(b"bytes").expect("somebody reads");
+            }
+        }
+    })
+}
+
+/// Everything of a stream, within a time in which nothing is slow enough to fail.
+async fn read_to_its_end(mut stream: impl annulus::io::AsyncRead) -> io::Result<usize> {
+    let mut bytes = 0;
+    while let Some(piece) = timeout(Duration::from_secs(20), stream.recv()).await?? {
+        bytes += piece.len();
+    }
+    Ok(bytes)
+}
+
+#[test]
+fn the_end_is_seen_however_soon_it_follows_the_last_bytes() {
+    const SOCKETS: usize = 24;
+    run(async {
+        for _ in 0..20 {
+            let (mut senders, mut readers) = (Vec::new(), Vec::new());
+            for _ in 0..SOCKETS {
+                let (sender, reader) = std::os::unix::net::UnixStream::pair()?;
+                senders.push(sender);
+                readers.push(annulus::spawn(read_to_its_end(UnixStream::from_std(reader)?)));
+            }
+            annulus::task::yield_now().await; // they wait
+            let sending = send_and_close(senders);
+            for reader in readers {
+                assert_eq!(reader.await.unwrap()?, 15);
+            }
+            sending.join().unwrap();
+        }
+        for _ in 0..5 {
+            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let (mut senders, mut readers) = (Vec::new(), Vec::new());
+            for _ in 0..SOCKETS {
+                senders.push(std::net::TcpStream::connect(listener.local_addr()?)?);
+                readers.push(annulus::spawn(read_to_its_end(listener.accept().await?.0)));
+            }
+            annulus::task::yield_now().await;
+            let sending = send_and_close(senders);
+            for reader in readers {
+                assert_eq!(reader.await.unwrap()?, 15);
+            }
+            sending.join().unwrap();
+        }
+        Ok(())
+    });
+}
