@@ -31,11 +31,12 @@ const SUITES: &[Suite] = &[
         tests: &["sim::"],
         options: "detect_leaks=1",
     },
-    // A child that reaches for the queues after fork(2) must die of the signal.
+    // A child that reaches for the queues after fork(2) must die of the signal. Tests of the bare ring
+    // leave memory to the kernel on purpose: buffers of groups, and what a killed thread held.
     Suite {
         package: &["-p", "annulus-ring", "--test", "it"],
         tests: &[],
-        options: "detect_leaks=1:handle_segv=0",
+        options: "detect_leaks=0:handle_segv=0",
     },
 ];
 

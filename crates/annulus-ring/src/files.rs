@@ -65,7 +65,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// [`update_files`](Self::update_files).
     ///
     /// # Errors
-    /// As `update_files`, [`Refusal::Tags`], and EINVAL for a tag of a slot that is emptied or
+    /// As `update_files`, [`Refusal::Tags`](crate::Refusal::Tags), and EINVAL for a tag of a slot that is emptied or
     /// left.
     #[doc(alias = "io_uring_register_files_update_tag")]
     pub fn update_files_tagged(
@@ -93,7 +93,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     ///
     /// # Errors
     /// EBUSY if there is a table, EBADF if one is not a descriptor, EMFILE beyond RLIMIT_NOFILE,
-    /// [`Refusal::Tags`].
+    /// [`Refusal::Tags`](crate::Refusal::Tags).
     #[doc(alias = "io_uring_register_files")]
     #[doc(alias = "io_uring_register_files_tags")]
     pub fn register_files(&mut self, fds: &[RawFd], tags: &[u64]) -> Result<(), RegisterError> {

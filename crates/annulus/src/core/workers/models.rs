@@ -128,7 +128,7 @@ mod tests {
 
     use annulus_sync::cross::oneshot;
 
-    use super::super::{Refused, Shape, Workers};
+    use super::super::{Refused, Shape, Ticket, Workers};
     use super::*;
 
     fn explore(short_of_threads: bool, model: impl Fn() + Send + Sync + 'static) {
@@ -171,10 +171,14 @@ mod tests {
             let _guard = guard;
             let _ = sender.send(());
         });
+        let mut ticket = Ticket::default();
         loop {
             let waker = Waker::from(Arc::new(Unpark(shuttle::thread::current())));
-            match workers.push(job, Some(waker)) {
-                Ok(()) => return !wait || result.recv_blocking().is_ok(),
+            match workers.push(job, Some((&mut ticket, waker))) {
+                Ok(()) => {
+                    workers.leave_queue(&mut ticket);
+                    return !wait || result.recv_blocking().is_ok();
+                }
                 Err(Refused::Closed) => return false,
                 Err(Refused::Full(back)) => job = back,
             }
