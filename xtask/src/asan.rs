@@ -31,8 +31,8 @@ const SUITES: &[Suite] = &[
         tests: &["sim::"],
         options: "detect_leaks=1",
     },
-    // A child that reaches for the queues after fork(2) must die of the signal. Tests of the bare ring
-    // leave memory to the kernel on purpose: buffers of groups, and what a killed thread held.
+    // A child that reaches for the queues after fork(2) must die of the signal. Tests of the bare
+    // ring leave memory to the kernel on purpose: buffers of groups, and what a killed thread held.
     Suite {
         package: &["-p", "annulus-ring", "--test", "it"],
         tests: &[],

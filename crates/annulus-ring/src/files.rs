@@ -65,8 +65,8 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// [`update_files`](Self::update_files).
     ///
     /// # Errors
-    /// As `update_files`, [`Refusal::Tags`](crate::Refusal::Tags), and EINVAL for a tag of a slot that is emptied or
-    /// left.
+    /// As `update_files`, [`Refusal::Tags`](crate::Refusal::Tags), and EINVAL for a tag of a slot
+    /// that is emptied or left.
     #[doc(alias = "io_uring_register_files_update_tag")]
     pub fn update_files_tagged(
         &mut self,
