@@ -215,8 +215,9 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         let mut consumed = self.wait_with(0, EnterFlags::EMPTY, nothing)?;
         while want > 0 && self.cq.ready() == 0 && (self.is_sqpoll() || self.sq.pending() == 0) {
             let left = deadline.saturating_sub(self.kernel.now());
-            match self.kernel.poll_ring(left) {
+            match self.kernel.poll_ring(left.min(LOOK_AGAIN_NS)) {
                 Ok(()) if left > 0 => {}
+                Err(Errno(libc::ETIME)) if left > LOOK_AGAIN_NS => {}
                 Ok(()) | Err(Errno(libc::ETIME)) => break,
                 Err(errno) => return Err(errno),
             }
@@ -226,6 +227,9 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         Ok(consumed)
     }
 }
+
+/// A wait by poll(2) looks again after so long: task work that is deferred wakes no poll.
+const LOOK_AGAIN_NS: u64 = 10_000_000;
 
 /// That the time is over is no error.
 #[cold]
