@@ -11,6 +11,7 @@ mod reentry;
 mod remote;
 mod scale;
 mod scope;
+mod succession;
 mod support;
 mod task_local;
 mod threads;

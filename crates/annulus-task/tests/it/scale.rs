@@ -50,21 +50,12 @@ fn slots_are_used_again_by_thousands_of_executors_with_ever_new_names() {
 
 #[test]
 fn the_registry_is_full_at_1024_and_says_so() {
-    // In a process of its own, for other tests need slots.
-    const CHILD: &str = "ANNULUS_TASK_REGISTRY_CHILD";
-    if std::env::var_os(CHILD).is_some() {
+    alone("scale::the_registry_is_full_at_1024_and_says_so", || {
         let mut executors: Vec<_> = (0..1024).map(|_| executor()).collect();
         assert!(Executor::new(OnPanic::Contain).is_err());
         executors.pop();
         assert!(Executor::new(OnPanic::Contain).is_ok());
-        return;
-    }
-    let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "scale::the_registry_is_full_at_1024_and_says_so"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    });
 }
 
 #[test]

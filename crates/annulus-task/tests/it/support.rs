@@ -30,6 +30,23 @@ pub fn settle(executor: &Executor) -> u32 {
     }
 }
 
+/// Runs the body of the test of that name in a process of its own, for the slots of cores are the
+/// process's: the calling test starts that process, in which the same call runs `body`.
+pub fn alone(test: &str, body: impl FnOnce()) {
+    const CHILD: &str = "ANNULUS_TASK_TEST_ALONE";
+    if std::env::var_os(CHILD).is_some() {
+        return body();
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    let complaint = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}{complaint}");
+}
+
 fn unpark(word: u64) {
     let thread = std::ptr::with_exposed_provenance::<Thread>(word as usize);
     // SAFETY: `block_on` takes the bell away before the thread handle is dropped.

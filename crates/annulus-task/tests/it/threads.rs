@@ -147,60 +147,6 @@ fn a_post_after_the_shutdown_is_refused_and_drops_its_job_on_the_caller() {
 }
 
 #[test]
-fn posts_and_wakes_race_with_executors_that_come_and_go() {
-    let target = Arc::new(Mutex::new(None::<(CoreId, Waker)>));
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let ended = Arc::new(AtomicUsize::new(0));
-    let stop = Arc::new(AtomicUsize::new(0));
-    let threads: Vec<_> = (0..2)
-        .map(|_| {
-            let target = Arc::clone(&target);
-            let (accepted, ended, stop) =
-                (Arc::clone(&accepted), Arc::clone(&ended), Arc::clone(&stop));
-            thread::spawn(move || {
-                while stop.load(Ordering::Relaxed) == 0 {
-                    let Some((core, waker)) = target.lock().unwrap().clone() else {
-                        continue;
-                    };
-                    waker.wake();
-                    let ended = Arc::clone(&ended);
-                    let count = OnDrop(move || {
-                        ended.fetch_add(1, Ordering::Relaxed);
-                    });
-                    let _ = post(core, move || drop(count));
-                    accepted.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
-    for _ in 0..2_000 {
-        let executor = executor();
-        let place = Arc::new(Mutex::new(None));
-        let published = Arc::clone(&place);
-        executor.spawn(poll_fn(move |cx| {
-            *published.lock().unwrap() = Some(cx.waker().clone());
-            Poll::<()>::Pending
-        }));
-        settle(&executor);
-        let waker = place.lock().unwrap().take().unwrap();
-        *target.lock().unwrap() = Some((executor.id(), waker));
-        settle(&executor);
-    }
-    stop.store(1, Ordering::Relaxed);
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    // A job that was accepted under the very last breath of a core waits in the slot for the next.
-    let last: Vec<_> = (0..8).map(|_| executor()).collect();
-    for executor in &last {
-        settle(executor);
-    }
-    drop(last);
-    let (accepted, ended) = (accepted.load(Ordering::Relaxed), ended.load(Ordering::Relaxed));
-    assert!(ended <= accepted);
-}
-
-#[test]
 fn wakes_from_elsewhere_of_running_finished_and_aborted_tasks_are_harmless() {
     let executor = executor();
     let _entered = executor.enter();
