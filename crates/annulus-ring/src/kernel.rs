@@ -9,6 +9,7 @@
 //! io_uring_register(2) and the few calls that are cheaper as calls than as operations.
 
 use core::ffi::c_void;
+use core::sync::atomic::AtomicU32;
 use std::os::fd::RawFd;
 
 use annulus_abi::{EnterFlags, Errno, Params, RegisterOp};
@@ -111,6 +112,17 @@ pub unsafe trait Kernel {
     fn is_hung_up(&mut self, fd: RawFd) -> bool {
         let _ = fd;
         false
+    }
+
+    /// Sleeps while `word` has the value `expected` (FUTEX_WAIT of futex(2), private to the
+    /// process): for who has nothing in the ring to wait for, only another thread.
+    ///
+    /// # Errors
+    /// EAGAIN when it has another value, EINTR, and ENOSYS where there is no such thing,
+    /// which is the default.
+    fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {
+        let _ = (word, expected);
+        Err(Errno(libc::ENOSYS))
     }
 
     /// CLOCK_MONOTONIC in nanoseconds.
@@ -305,6 +317,10 @@ unsafe impl Kernel for AnyKernel {
 
     fn is_hung_up(&mut self, fd: RawFd) -> bool {
         forward!(self.is_hung_up(fd))
+    }
+
+    fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {
+        forward!(self.wait_on_word(word, expected))
     }
 
     #[inline]

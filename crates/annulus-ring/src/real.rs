@@ -8,7 +8,9 @@
 //! thread's table keeps the ring alive. Mirrors io_uring_setup(2), io_uring_enter(2),
 //! io_uring_register(2), and each call's own page.
 
-use core::{ffi::c_void, marker::PhantomData, mem::MaybeUninit, ptr::NonNull};
+use core::{
+    ffi::c_void, marker::PhantomData, mem::MaybeUninit, ptr::NonNull, sync::atomic::AtomicU32,
+};
 use std::{
     any::Any,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -223,6 +225,15 @@ unsafe impl Kernel for Real {
         // Not the C library's poll, which is a place to cancel a thread and takes a lock for that.
         // SAFETY: one valid entry, no wait, and no signal mask.
         unsafe { libc::syscall(libc::SYS_ppoll, entry, 1_usize, now, no_mask, 0_usize) > 0 }
+    }
+
+    fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {
+        let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        let forever = core::ptr::null::<libc::timespec>();
+        // SAFETY: the word is valid; there is no timeout.
+        let result =
+            unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), wait, expected, forever) };
+        check(result as i32).map(drop)
     }
 
     fn now(&self) -> u64 {

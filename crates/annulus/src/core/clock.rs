@@ -219,6 +219,7 @@ impl Core {
             state.forget_held_timers();
             let timers = bound_ns.is_some() || state.wheel.len() > 0 || state.clock.held() > 0;
             let timeout_ns = (looks_on || timers).then_some(LOOK_NS);
+            state.arm_bell();
             state.note_wait();
             self.executor.sleep(|may_block| {
                 let wait = may_block

@@ -149,8 +149,17 @@ impl State {
         }
     }
 
-    /// Arms the request that ends when another thread rings the bell.
+    /// Arms the request that ends when another thread rings the bell, if there is none: before the
+    /// ring is waited for.
+    #[inline]
     pub(crate) fn arm_bell(&mut self) {
+        if !self.bell_armed && !self.stopping {
+            self.arm_bell_now();
+        }
+    }
+
+    #[cold]
+    fn arm_bell_now(&mut self) {
         let mut sqe = Sqe::default();
         self.bell.encode(&mut sqe);
         self.bell_armed = true;
@@ -178,9 +187,7 @@ impl State {
                 if cqe.res != -libc::ECANCELED {
                     self.counters.bell_rings.add(1);
                 }
-                if !self.stopping {
-                    self.arm_bell();
-                }
+                self.bell.hush();
             }
             Some((Kind::Close, key)) => self.on_close(key, cqe.res),
             Some((Kind::Tick, _)) => self.on_tick(cqe),

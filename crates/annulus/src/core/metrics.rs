@@ -67,6 +67,7 @@ pub(crate) struct Board {
     pub(crate) submits: Number,
     /// Calls made when there was nothing else to do.
     waits: Number,
+    pub(crate) waits_alone: Number,
     /// The tail of the submission queue, and what it was at first.
     sq_tail: Number,
     pub(crate) sq_start: Number,
@@ -123,6 +124,7 @@ impl Board {
             core,
             submits: Number::default(),
             waits: Number::default(),
+            waits_alone: Number::default(),
             sq_tail: Number::default(),
             sq_start: Number::default(),
             cqes: Number::default(),
@@ -189,6 +191,7 @@ impl Board {
             turns: tally.rounds(),
             enters: submits + waits,
             waits,
+            waits_alone: self.waits_alone.read(),
             spins: self.spins.read(),
             ticks: self.ticks.read(),
             sqes: self.sq_tail.read().saturating_sub(self.sq_start.read()),

@@ -151,7 +151,6 @@ impl Core {
         if config.start_paused {
             state.pause_clock();
         }
-        state.arm_bell();
         state.counters.life.real_clock.set(u64::from(config.kernel.is_none()));
         state.counters.fixed_files_free.set(state.fixed_free.len() as u64);
         executor.set_bell(state.bell.to_ring(executor.id()));

@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
 
 use super::metrics::Board;
@@ -184,6 +185,10 @@ impl State {
         if self.wheel.len() > 0 {
             timeout_ns = self.until_next_timer(bound_ns);
         }
+        if !self.bell_armed && timeout_ns.is_none() && self.sleep_alone() {
+            return Ok(());
+        }
+        self.arm_bell();
         self.counters.note_overflow(self.ring.overflowed());
         self.note_wait();
         // The kernel does not wait if completions are ready, or have overflowed.
@@ -194,6 +199,29 @@ impl State {
             self.lighten();
         }
         Ok(())
+    }
+
+    /// Sleeps on the bell itself if nothing is in the ring, or on its way there. False if it has to
+    /// be a wait for the ring. (With a timer it has to: futex(2) ends late by the thread's slack.)
+    #[cold]
+    fn sleep_alone(&mut self) -> bool {
+        let alone = self.table.used() + self.records.used() + self.cancels + self.closes == 0
+            && !self.tick.is_armed()
+            && !self.ring.wants_enter()
+            && self.ring.cq_ready() == 0;
+        let Some(word) = self.bell.word().filter(|_| alone && !self.stopping) else {
+            return false;
+        };
+        let waited = self.ring.kernel().wait_on_word(word, 0);
+        if matches!(waited, Err(Errno(libc::ENOSYS))) {
+            return false;
+        }
+        self.bell.hush();
+        self.counters.waits_alone.add(1);
+        if matches!(waited, Ok(()) | Err(Errno(libc::EAGAIN))) {
+            self.counters.bell_rings.add(1);
+        }
+        true
     }
 
     fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {

@@ -45,6 +45,9 @@ pub struct Metrics {
     pub enters: u64,
     /// Of these, the ones that waited for a completion if none was there.
     pub waits: u64,
+    /// Sleeps without the ring, on the futex by which other threads wake the core: nothing was in
+    /// flight.
+    pub waits_alone: u64,
     /// Times that the core looked for completions for a while before it slept
     /// ([`Builder::spin`](super::Builder::spin)).
     pub spins: u64,
@@ -151,6 +154,7 @@ impl Metrics {
             &mut self.turns,
             &mut self.enters,
             &mut self.waits,
+            &mut self.waits_alone,
             &mut self.spins,
             &mut self.ticks,
             &mut self.sqes,
@@ -191,6 +195,7 @@ impl Metrics {
         let kernel = vec![
             cell("enters", self.enters),
             cell("waits", self.waits),
+            cell("waits alone", self.waits_alone),
             cell("spins", self.spins),
             cell("ticks", self.ticks),
         ];
@@ -258,7 +263,7 @@ fn cell(what: &'static str, value: impl Into<u64>) -> Cell {
 }
 
 /// How many fields of [`Metrics`] are counters.
-const COUNTERS: usize = 24;
+const COUNTERS: usize = 25;
 
 struct Cell {
     what: &'static str,

@@ -3,6 +3,7 @@
 
 mod accept;
 mod allocations;
+mod alone;
 mod blocking;
 mod cancel;
 mod choices;
