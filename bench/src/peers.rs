@@ -182,7 +182,7 @@ fn compile_c(compiler: &str, sources: &Path, library: &str, to: &Path) -> io::Re
     }
     let link = format!("-l{}", library.strip_prefix("lib").unwrap_or(library));
     let mut command = Command::new(compiler);
-    command.args(["-std=gnu11", "-O3", "-flto", "-Wall", "-Wextra", "-o"]).arg(to);
+    command.args(["-std=gnu11", "-O3", "-flto", "-pthread", "-Wall", "-Wextra", "-o"]).arg(to);
     let status = command.args(in_c(sources)?).arg(link).stdin(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }

@@ -24,6 +24,8 @@ struct job {
     const char *variant;
     const char *file;
     unsigned tasks;
+    unsigned bytes; /* of a message */
+    unsigned depth; /* messages that a connection has outstanding */
     double seconds;
     uint64_t batch; /* operations between two looks at the clock */
     uint64_t ops;   /* so many operations instead, and no clock; 0 for none */
@@ -79,9 +81,16 @@ _Noreturn void fail(const char *what, int error);
 /* A ring for one thread that waits for its completions, as far as the kernel has that. */
 void ring_begin(struct io_uring *ring, unsigned entries);
 
+/* The same with a completion queue of this size; 0 for the usual one. */
+void ring_begin_sized(struct io_uring *ring, unsigned entries, unsigned cq_entries);
+
+/* Listens on loopback, tells the driver where and answers it from then on; the listener. */
+int serve(void);
+
 int nop(const struct job *job);
 int read_cached(const struct job *job);
 int read_direct(const struct job *job);
+int echo(const struct job *job);
 
 /* Keeps reads of this file in flight; for the two above. */
 int read_pages(const struct job *job, int fd);

@@ -13,6 +13,7 @@ static const struct {
     { "nop", nop },
     { "read", read_cached },
     { "direct", read_direct },
+    { "echo", echo },
 };
 
 enum { COUNT = sizeof WORKLOADS / sizeof WORKLOADS[0] };
@@ -48,6 +49,10 @@ static void set(struct job *job, const char *argument)
         job->file = value;
     else if ((value = value_of(argument, "--tasks=")))
         job->tasks = strtoul(value, NULL, 10);
+    else if ((value = value_of(argument, "--bytes=")))
+        job->bytes = strtoul(value, NULL, 10);
+    else if ((value = value_of(argument, "--depth=")))
+        job->depth = strtoul(value, NULL, 10);
     else if ((value = value_of(argument, "--seconds=")))
         job->seconds = strtod(value, NULL);
     else if ((value = value_of(argument, "--batch=")))
@@ -73,7 +78,7 @@ int main(int count, char **arguments)
 {
     struct job job = {
         .workload = "", .variant = "", .file = "/dev/null",
-        .tasks = 1, .seconds = 1, .batch = 1024, .cpu = -1,
+        .tasks = 1, .bytes = 64, .depth = 1, .seconds = 1, .batch = 1024, .cpu = -1,
     };
 
     if (count == 2 && strcmp(arguments[1], "--list") == 0) {
@@ -158,6 +163,11 @@ int meter_end(const struct meter *meter)
 
 void ring_begin(struct io_uring *ring, unsigned entries)
 {
+    ring_begin_sized(ring, entries, 0);
+}
+
+void ring_begin_sized(struct io_uring *ring, unsigned entries, unsigned cq_entries)
+{
     static const unsigned LADDER[] = {
 #ifdef IORING_SETUP_DEFER_TASKRUN
         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
@@ -170,7 +180,11 @@ void ring_begin(struct io_uring *ring, unsigned entries)
     int error = 0;
 
     for (size_t i = 0; i < sizeof LADDER / sizeof LADDER[0]; i++) {
-        error = io_uring_queue_init(entries, ring, LADDER[i]);
+        struct io_uring_params params = { .flags = LADDER[i], .cq_entries = cq_entries };
+
+        if (cq_entries)
+            params.flags |= IORING_SETUP_CQSIZE;
+        error = io_uring_queue_init_params(entries, ring, &params);
         if (error != -EINVAL)
             break;
     }
