@@ -47,6 +47,9 @@ pub enum Fault {
     Poison,
     /// A request that waits is woken for nothing.
     SpuriousWake,
+    /// A cancel meets a request that is being worked on, says EALREADY, and is forgotten: the
+    /// request goes on as if nobody had asked.
+    CancelLost,
     /// Entries are consumed only up to the middle of a chain, because there is no memory for the
     /// next request. What is left is another chain then, as it is to Linux. Not one of
     /// [`ALL`](Self::ALL): it changes what a program sees.
@@ -55,7 +58,7 @@ pub enum Fault {
 
 impl Fault {
     /// All classes that a driver hides from its users.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Delay,
         Self::Reorder,
         Self::ShortRead,
@@ -72,6 +75,7 @@ impl Fault {
         Self::LateTouch,
         Self::Poison,
         Self::SpuriousWake,
+        Self::CancelLost,
     ];
 
     /// The rate of [`Faults::all`], of a thousand.
@@ -81,7 +85,7 @@ impl Fault {
             Self::ShortRead | Self::ShortWrite | Self::LateTouch => 300,
             Self::Eintr | Self::PartialSubmit => 100,
             Self::Eagain | Self::Ebusy | Self::LateError | Self::Overflow => 50,
-            Self::NoBuffers | Self::MultishotEnd | Self::SpuriousWake => 100,
+            Self::NoBuffers | Self::MultishotEnd | Self::SpuriousWake | Self::CancelLost => 100,
             Self::Poison => 1000,
             Self::SplitChain => 0,
         }
@@ -105,6 +109,7 @@ impl Fault {
             Self::LateTouch => "late touch",
             Self::Poison => "poison",
             Self::SpuriousWake => "spurious wake",
+            Self::CancelLost => "cancel lost",
             Self::SplitChain => "split chain",
         }
     }

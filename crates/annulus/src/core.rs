@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
 
+pub(crate) mod again;
 pub(crate) mod bell;
 pub(crate) mod blocks;
 pub(crate) mod chain;
@@ -63,6 +64,7 @@ use annulus_ring::Ring;
 use annulus_ring::abi::Sqe;
 use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
+use again::Again;
 use bell::Bell;
 use clock::Clock;
 use driver::After;
@@ -135,6 +137,8 @@ pub(crate) struct State {
     pub(crate) tick: Tick,
     pub(crate) spin: Spin,
     pub(crate) cancels: u32,
+    /// Requests that are to be cancelled once more.
+    pub(crate) again: Again,
     pub(crate) closes: u32,
     pub(crate) stopping: bool,
     pub(crate) stop: Stop,

@@ -12,6 +12,7 @@ mod commands;
 mod connects;
 mod files;
 mod flows;
+mod forgotten;
 mod made;
 mod messages;
 mod names;

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | waits, or was not tried yet | 0 | `-ECANCELED`, or the bytes it had moved |
 //! | the same, and the race is lost | `-EALREADY` | success |
+//! | the same, and the cancel is lost | `-EALREADY` | nothing: it goes on |
 //! | is done, its completion under way | `-ENOENT` or `-EALREADY` | its own result |
 
 use annulus_abi::{CancelFlags, Opcode};
@@ -44,7 +45,21 @@ impl Machine {
         let flags = CancelFlags(entry.op_flags);
         let target = (entry.fd, flags.contains(CancelFlags::FD_FIXED));
         let matcher = self.matcher(ring, flags, (entry.addr, entry.cancel_opcode()), target)?;
+        if !matcher.all && self.loses_cancel(ring, &matcher) {
+            return Err(libc::EALREADY);
+        }
         self.cancel(ring, &matcher).map(|count| Tried::done(count as i32))
+    }
+
+    /// Whether a cancel is forgotten: of one request, which has not ended.
+    fn loses_cancel(&mut self, ring: usize, matcher: &Matcher) -> bool {
+        let first = self.ring(ring).requests.values().find(|request| matcher.matches(request));
+        let meets = first.is_some_and(|request| !request.is_finished());
+        let lost = meets && self.choices.chance("cancel lost", self.faults.rate(Fault::CancelLost));
+        if lost {
+            self.report.counted(Fault::CancelLost);
+        }
+        lost
     }
 
     pub(super) fn remove_poll(&mut self, ring: usize, request: &Request) -> Result<Tried, i32> {

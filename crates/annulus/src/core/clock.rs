@@ -218,7 +218,11 @@ impl Core {
             // Without a timer this is a sleep like any other.
             state.forget_held_timers();
             let timers = bound_ns.is_some() || state.wheel.len() > 0 || state.clock.held() > 0;
-            let timeout_ns = (looks_on || timers).then_some(LOOK_NS);
+            let mut timeout_ns = (looks_on || timers).then_some(LOOK_NS);
+            if !state.again.is_empty() {
+                state.cancel_again();
+                timeout_ns = state.until_cancel_again(timeout_ns);
+            }
             state.arm_bell();
             state.note_wait();
             self.executor.sleep(|may_block| {

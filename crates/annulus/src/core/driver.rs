@@ -125,27 +125,40 @@ impl State {
         self.push(cancel_of(victim), |sqe| cancel.encode(sqe));
     }
 
-    /// A cancel has ended. If it found nothing although its victim has not ended, the victim was on
-    /// its way from one of the kernel's lists to another, and is asked again.
+    /// A cancel has ended. If its victim has not, it is asked again: at once if nothing was found,
+    /// because the victim was on its way from one of the kernel's lists to another; in a while if it
+    /// was said to be under way, because the kernel may forget that.
     fn on_cancel(&mut self, victim: u64, res: i32) {
         self.cancels -= 1;
-        if res != -libc::ENOENT {
+        let is_open = matches!(-res, libc::ENOENT | libc::EALREADY) && self.is_asked_to_end(victim);
+        if is_open && res == -libc::EALREADY {
+            self.cancel_again_later(victim);
             return;
         }
-        let missed = match parse(victim) {
-            Some((Kind::Op, key)) => {
-                let asked = |phase| matches!(phase, Phase::Orphan | Phase::Cancelling);
-                self.table.get(key).is_some_and(|slot| asked(slot.phase))
-            }
+        self.cancel_is_settled(victim);
+        if is_open {
+            self.push_cancel(victim);
+        }
+    }
+
+    /// Whether a request is being cancelled and has not ended.
+    pub(crate) fn is_asked_to_end(&mut self, victim: u64) -> bool {
+        match parse(victim) {
+            Some((Kind::Op, key)) => match self.table.get(key) {
+                Some(slot) if slot.phase == Phase::Flight && slot.lane == Lane::Send => {
+                    let record = slot.record_key();
+                    let stream = record.and_then(|key| self.records.stream(key));
+                    stream.is_some_and(|stream| stream.send.given_up)
+                }
+                Some(slot) => matches!(slot.phase, Phase::Orphan | Phase::Cancelling),
+                None => false,
+            },
             Some((Kind::Recv, key)) => self.recv_is_cancelling(key),
             Some((Kind::Accept, key)) => self.accept_is_cancelling(key),
             Some((Kind::Watch, key)) => self.watch_is_closing(key),
             Some((Kind::Bell, _)) => self.stopping && self.bell_armed,
             Some((Kind::Tick, _)) => self.stopping && self.tick.is_armed(),
             Some((Kind::Close, _)) | None => false,
-        };
-        if missed {
-            self.push_cancel(victim);
         }
     }
 

@@ -14,6 +14,7 @@ use annulus_ring::abi::{BufRegFlags, Features, Opcode};
 use annulus_ring::{AnyKernel, Mask, Ring};
 use annulus_task::{Executor, OnPanic};
 
+use super::again::Again;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::locals::Locals;
@@ -141,6 +142,7 @@ impl Core {
             tick,
             spin: Spin::default(),
             cancels: 0,
+            again: Again::default(),
             closes: 0,
             stopping: false,
             stop: Stop::new(),

@@ -161,6 +161,9 @@ impl State {
         if !self.starved.is_empty() {
             self.feed_starved();
         }
+        if !self.again.is_empty() {
+            self.cancel_again();
+        }
         if !self.unsent.is_empty() {
             self.flush_unsent();
         }
@@ -175,6 +178,7 @@ impl State {
             && self.after.is_empty()
             && self.dirty.is_empty()
             && self.starved.is_empty()
+            && self.again.is_empty()
             && self.unsent.is_empty()
     }
 
@@ -184,6 +188,9 @@ impl State {
         let mut timeout_ns = bound_ns;
         if self.wheel.len() > 0 {
             timeout_ns = self.until_next_timer(bound_ns);
+        }
+        if !self.again.is_empty() {
+            timeout_ns = self.until_cancel_again(timeout_ns);
         }
         if !self.bell_armed && timeout_ns.is_none() && self.sleep_alone() {
             return Ok(());

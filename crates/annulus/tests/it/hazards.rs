@@ -18,6 +18,7 @@ mod close_and_descriptor_reuse;
 mod cq_overflow;
 mod direct_descriptor_leak;
 mod exec;
+mod forgotten_cancel;
 mod fork;
 mod interrupted_enter;
 mod linked_timeout;
