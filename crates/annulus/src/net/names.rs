@@ -67,8 +67,7 @@ pub(super) struct Lookup {
 
 enum Stage {
     Idle,
-    /// Never locked: it is reached through `&mut` alone, and the lock makes the future `Sync`.
-    Asking(Mutex<BlockingHandle<io::Result<Vec<IpAddr>>>>),
+    Asking(BlockingHandle<io::Result<Vec<IpAddr>>>),
 }
 
 impl Lookup {
@@ -87,13 +86,13 @@ impl Future for Lookup {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let asking = match &mut this.stage {
-            Stage::Asking(asking) => asking.get_mut().unwrap_or_else(PoisonError::into_inner),
+            Stage::Asking(asking) => asking,
             Stage::Idle => {
                 if let Some(known) = cache().get(&this.host) {
                     return Poll::Ready(Ok(this.answer(known)));
                 }
                 let host = this.host.clone();
-                this.stage = Stage::Asking(Mutex::new(spawn_blocking(move || resolve(&host))));
+                this.stage = Stage::Asking(spawn_blocking(move || resolve(&host)));
                 return self.poll(cx);
             }
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::Result as Caught;
 
@@ -55,7 +55,7 @@ where
     });
     // Closed: the job is gone, and with it the sender, which the receiver tells.
     let unsent = match workers.push(job, None) {
-        Err(Refused::Full(job)) => Some(job),
+        Err(Refused::Full(job)) => Some(Mutex::new(job)),
         Ok(()) | Err(Refused::Closed) => None,
     };
     BlockingHandle { unsent, ticket: Ticket::default(), workers, result }
@@ -67,8 +67,9 @@ where
 /// Polling it by reference takes nothing before it is ready.
 #[must_use = "the work goes on without it, but its result is lost"]
 pub struct BlockingHandle<T> {
-    /// The job, while there is no room in the queue.
-    unsent: Option<Job>,
+    /// The job, while there is no room in the queue. Never locked: it is reached through `&mut`
+    /// alone, and the lock makes the handle `Sync`.
+    unsent: Option<Mutex<Job>>,
     /// Its place among those that wait for room.
     ticket: Ticket,
     workers: Arc<Workers>,
@@ -81,9 +82,10 @@ impl<T> Future for BlockingHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(job) = this.unsent.take() {
+            let job = job.into_inner().unwrap_or_else(PoisonError::into_inner);
             let waits = (&mut this.ticket, cx.waker().clone());
             if let Err(Refused::Full(job)) = this.workers.push(job, Some(waits)) {
-                this.unsent = Some(job);
+                this.unsent = Some(Mutex::new(job));
                 return Poll::Pending;
             }
             this.workers.leave_queue(&mut this.ticket);

@@ -140,7 +140,7 @@ fn futures_cross_threads() {
     fn of_handles<T: Send>()
     where
         RemoteJoinHandle<T>: Send,
-        BlockingHandle<T>: Send,
+        BlockingHandle<T>: Send + Sync,
     {
     }
     of_handles::<Vec<u8>>();
