@@ -317,11 +317,6 @@ impl Builder {
         matches!(self.kernel, AnyKernel::Dyn(_))
     }
 
-    /// Whether a submission thread was asked for.
-    pub(crate) fn wants_sqpoll(&self) -> bool {
-        self.sqpoll.is_some()
-    }
-
     /// Opens a ring that is bound to no thread, and without any of these flags.
     pub(crate) fn build_unbound(mut self, withheld: SetupFlags) -> Result<Ring, SetupError> {
         self.task_work = Some(TaskWork::Interrupt);

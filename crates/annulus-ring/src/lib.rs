@@ -122,7 +122,6 @@ mod memory;
 mod mmap;
 pub mod op;
 mod pages;
-#[cfg(not(loom))]
 pub mod proactor;
 mod real;
 mod refusal;
@@ -172,8 +171,8 @@ pub use pages::{Pages, PagesError};
 pub use real::Real;
 pub use refusal::{Inadmissible, OpConflict, Refused};
 pub use register::{
-    BufferRange, BusyPoll, Clock, Filter, Personality, Refusal, RegisterError, RingFds, Tracking,
-    WaitRegion, ZcrxIfq, ZcrxSpec,
+    BufferRange, BusyPoll, Clock, Filter, Personality, Refusal, RegisterError,
+    RingFds, Tracking, WaitRegion, ZcrxIfq, ZcrxSpec,
 };
 pub use resize::ResizeError;
 pub use restrictions::Restrictions;

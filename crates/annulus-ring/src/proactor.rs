@@ -3,40 +3,50 @@
 //!
 //! ```text
 //!  any thread            the submitter's thread           the kernel     reaping threads
-//!  room, a place in the  collects a batch, encodes it,    carries it     look the request up, give
-//!  table, a message -->  and submits                 -->  out       -->  its output, and its room
+//!  room, a free cell,    collects a batch, encodes it,    carries it     look the cell up, make
+//!  an entry in a list -> and submits                 -->  out       -->  the output, give the room
 //!      ^                                                                 back
 //!      +-------------------------------------------------------------------+
 //! ```
 //!
-//! Owns: [`Proactor`], its [`Builder`], the table of requests and the threads. Does not own: the
-//! ring ([`SharedRing`]), requests ([`request`]), waiting for one ([`task`]). Invariants: a request
-//! lies in the table, with all that it owns, until its completion has been reaped, whatever becomes
-//! of its ticket; a place in the table has a generation, so a completion finds only its own
-//! request; the threads end when the table is empty.
+//! Owns: [`Proactor`], its [`Builder`] and the threads. Does not own: the ring ([`SharedRing`]),
+//! requests ([`request`]), the cells in which they lie ([`cell`], [`table`]), the lists by which
+//! threads tell the submitter ([`list`]). Invariants: a request lies in its cell, with all that it
+//! owns, until its completion has been reaped, whatever becomes of its ticket; a cell has a
+//! generation, so a completion finds only its own request; the threads end when nothing is in
+//! flight; nothing is allocated for a request.
 //!
 //! The submitter's thread lives as long as requests are in flight, because the kernel does not go
 //! on with those of a thread that has exited. That is why callers do not submit themselves.
 
+// Public under loom, for the models in `tests/loom`.
+#[cfg(not(loom))]
+mod cell;
+#[cfg(loom)]
+pub mod cell;
+#[cfg(not(loom))]
+mod list;
+#[cfg(loom)]
+pub mod list;
 mod request;
+mod storage;
 mod submitter;
 mod table;
-mod task;
+mod ticket;
 
 pub use request::{Nop, ReadAt, Request, Sleep, Sync, WriteAt};
-pub use task::Ticket;
+pub use ticket::Ticket;
 
 use core::{fmt, time::Duration};
 use std::{
     io,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use crate::{Ring, SharedRing, shared::room::Room};
-use submitter::Message;
+use list::List;
 use table::Table;
-use task::{Job, Task};
 
 /// Carries out requests for any number of threads.
 ///
@@ -56,9 +66,12 @@ use task::{Job, Task};
 /// wait ([`submit`](Self::submit)). Dropping it cancels what is in flight and waits for its end.
 ///
 /// # What it costs
-/// An allocation and two messages between threads for each request. Threads that have their own
-/// [`Ring`] pay neither; use this where requests come from many threads that have none, and take
-/// longer than a switch between threads.
+/// Two messages between threads for each request, and no allocation: a request, its output and its
+/// callback lie in a cell that was made with the proactor. What has more than 192 bytes is boxed,
+/// and the memory grows, to stay, with the most tickets that were ever held at once, if these are
+/// more than its [`capacity`](Self::capacity). Threads that have their own [`Ring`] pay for no
+/// messages; use this where requests come from many threads that have none, and take longer than a
+/// switch between threads.
 ///
 /// ```
 /// use std::{fs::File, sync::Arc};
@@ -80,11 +93,21 @@ pub struct Proactor {
 struct Shared {
     ring: SharedRing,
     table: Table,
-    /// A credit for each place in the table, returned when the request's output has been given.
+    /// A credit for each request in flight, returned when its output has been made.
     room: Room,
     capacity: u32,
-    messages: mpsc::Sender<Message>,
+    /// Cells with requests to be submitted, and what else the submitter is told.
+    submits: List,
+    /// Cells with requests to be cancelled.
+    cancels: List,
+    /// Where the submitter sleeps; it has no credits.
+    bell: Room,
 }
+
+/// A mark in the list of submissions: somebody waits, so do not collect any longer.
+const FLUSH: u32 = 1;
+/// Another: cancel everything, and end when it has completed.
+const STOP: u32 = 2;
 
 /// How a proactor is to be made.
 #[derive(Debug)]
@@ -129,28 +152,29 @@ impl Builder {
         let ring = self.ring.build_shared().map_err(io::Error::from)?;
         // Cancels need room, too; theirs is not promised to requests.
         let capacity = ring.capacity() - (ring.capacity() / 4).clamp(1, 32);
-        let (messages, inbox) = mpsc::channel();
         let shared = Arc::new(Shared {
             table: Table::new(capacity),
             room: Room::new(capacity),
             ring,
             capacity,
-            messages,
+            submits: List::new(),
+            cancels: List::new(),
+            bell: Room::new(0),
         });
         let mut proactor = Proactor { shared, threads: Vec::new() };
         let work = submitter::Work {
             shared: proactor.shared.clone(),
-            inbox,
             batch: self.batch,
             linger: self.linger,
             reapers: self.reapers,
         };
         let begin = |name: &str| thread::Builder::new().name(format!("proactor {name}"));
+        // First, because it is who ends those that reap if one of them cannot be started.
+        proactor.threads.push(begin("submit").spawn(move || work.run())?);
         for _ in 0..self.reapers {
             let shared = proactor.shared.clone();
             proactor.threads.push(begin("reap").spawn(move || shared.reap())?);
         }
-        proactor.threads.push(begin("submit").spawn(move || work.run())?);
         Ok(proactor)
     }
 }
@@ -217,7 +241,9 @@ impl Proactor {
         callback: impl FnOnce(R::Output) + Send + 'static,
     ) {
         self.shared.wait_for_room();
-        self.shared.begin(Task::new(request, Some(Box::new(callback))));
+        let cell = self.shared.table.take();
+        self.shared.table.cell(cell).begin_with(request, callback);
+        self.shared.submit(cell);
     }
 
     /// Cancels what is in flight, and waits until each request has given its output; the same as
@@ -238,16 +264,18 @@ impl Proactor {
 
     /// There is room for the request.
     fn ticket<R: Request>(&self, request: R) -> Ticket<R> {
-        let task = Task::new(request, None);
-        let user_data = self.shared.begin(task.clone());
-        Ticket { task, shared: self.shared.clone(), user_data }
+        let cell = self.shared.table.take();
+        let generation = self.shared.table.cell(cell).begin(request);
+        let ticket = Ticket::new(self.shared.clone(), cell, generation);
+        self.shared.submit(cell);
+        ticket
     }
 }
 
 impl Drop for Proactor {
     /// Nobody can submit any more, because that takes a reference to what is dropped.
     fn drop(&mut self) {
-        self.shared.tell(Message::Stop);
+        self.shared.tell(STOP);
         let own = thread::current().id();
         if self.threads.iter().all(|thread| thread.thread().id() != own) {
             for thread in self.threads.drain(..) {
@@ -267,12 +295,10 @@ impl fmt::Debug for Proactor {
 }
 
 impl Shared {
-    /// Puts a request for which there is room into the table, and has it submitted. Returns its
-    /// user data.
-    fn begin(&self, job: Arc<dyn Job>) -> u64 {
-        let user_data = self.table.insert(job);
-        self.tell(Message::Submit(user_data));
-        user_data
+    /// Has the request in a cell submitted.
+    fn submit(&self, cell: u32) {
+        self.submits.post(cell, &self.table.cell(cell).submits);
+        self.bell.made();
     }
 
     fn wait_for_room(&self) {
@@ -285,15 +311,19 @@ impl Shared {
 
     /// Submits what is being collected.
     fn flush(&self) {
-        self.tell(Message::Flush);
+        self.tell(FLUSH);
     }
 
-    fn cancel(&self, user_data: u64) {
-        self.tell(Message::Cancel(user_data));
+    /// After the end nobody listens, and nothing is left to be cancelled.
+    fn cancel(&self, cell: u32, generation: u32) {
+        if self.table.cell(cell).ask_to_cancel(generation) {
+            self.cancels.post(cell, &self.table.cell(cell).cancels);
+        }
+        self.flush();
     }
 
-    /// After the end nobody listens, and nothing is left to be done.
-    fn tell(&self, message: Message) {
-        let _ = self.messages.send(message);
+    fn tell(&self, mark: u32) {
+        self.submits.mark(mark);
+        self.bell.made();
     }
 }

@@ -17,7 +17,7 @@ pub mod room;
 pub mod slots;
 pub mod submission;
 mod submitter;
-mod sync;
+pub(crate) mod sync;
 
 pub use error::{OpenChain, PushError, SubmitError};
 pub use submitter::Submitter;
@@ -67,7 +67,7 @@ use submission::Submission;
 /// A batch costs six locked instructions on each side together, however many entries it has, so
 /// small batches cost more than a plain [`Ring`]'s. `DEFER_TASKRUN` and `SINGLE_ISSUER` are out of
 /// the question, so completions of requests that had to wait interrupt the thread that submitted
-/// them. To the kernel a request is that of the thread that entered with it, whoever pushed it, and
+/// them. Without a [submission thread](Builder::sqpoll), to the kernel a request is that of the thread that entered with it, whoever pushed it, and
 /// **once this thread has exited, a request of it that had to wait does not go on**: it completes
 /// with ECANCELED. Threads that submit should live as long as the ring is used, or let others
 /// submit ([`Submitter::commit`]).
@@ -117,6 +117,8 @@ pub(crate) struct Inner {
     port: Port,
     /// Credits in all hands.
     capacity: u32,
+    /// A thread of the kernel consumes what is published, when it likes.
+    has_sq_thread: bool,
     params: Params,
     capabilities: Capabilities,
     /// Closes the ring; registrations go through it.
@@ -127,16 +129,18 @@ impl Builder {
     /// Opens a ring for many threads, bound to none of them. As many requests can be in flight as
     /// it has completion entries.
     ///
-    /// [`task_work`](Self::task_work) does not matter: task work interrupts.
+    /// [`task_work`](Self::task_work) does not matter: task work interrupts. With a
+    /// [submission thread](Self::sqpoll) submitting makes no call unless that thread sleeps, and
+    /// requests are that thread's: they do not end with whoever pushed them. Then a push that finds
+    /// no slot, and a wait for room, look for what the thread has consumed meanwhile; nobody tells
+    /// them, so the wait looks each millisecond.
     ///
     /// # Errors
     /// [`ShareError`]: as [`build`](Self::build), and for a kernel or a wish that does not go with
     /// many threads.
     pub fn build_shared(self) -> Result<SharedRing, ShareError> {
-        // The index array is needed. A submission thread would consume at any time, and nobody
-        // would be there to give back its slots.
-        let withheld = SetupFlags(SetupFlags::NO_SQARRAY.0 | SetupFlags::SQPOLL.0);
-        let owner = Owner::open(self, withheld)?;
+        // The index array is needed.
+        let owner = Owner::open(self, SetupFlags::NO_SQARRAY)?;
         let ring = owner.ring();
         let params = *ring.params();
         let memory = ring.memory();
@@ -152,6 +156,7 @@ impl Builder {
             slots_made: Room::new(0),
             port: Port::new(ring, ring.fd()),
             capacity: params.cq_entries,
+            has_sq_thread: params.flags.contains(SetupFlags::SQPOLL),
             params,
             capabilities: ring.capabilities().clone(),
             owner: Mutex::new(owner),
@@ -177,7 +182,8 @@ impl SharedRing {
 
     /// Gives to the kernel what is committed and what a failed submission left. Returns how many
     /// entries this thread saw consumed: none if another thread is submitting, which then goes on
-    /// to take what was committed before this call.
+    /// to take what was committed before this call. A [submission thread](Builder::sqpoll) consumes
+    /// in its own time; it is woken if it sleeps.
     ///
     /// # Errors
     /// EAGAIN (no memory for a request), and what else io_uring_enter(2) says. Nothing is lost:
@@ -218,6 +224,13 @@ impl SharedRing {
     #[must_use]
     pub fn cq_ready(&self) -> u32 {
         self.inner.cq.ready()
+    }
+
+    /// Whether the [submission thread](Builder::sqpoll) sleeps, if there is one. Whoever submits
+    /// wakes it.
+    #[must_use]
+    pub fn sq_thread_sleeps(&self) -> bool {
+        self.inner.has_sq_thread && self.inner.sq.thread_sleeps()
     }
 
     /// How many requests can be in flight.
@@ -266,20 +279,23 @@ impl Inner {
     /// Leads as long as there is something to submit; see [`SharedRing::submit`].
     #[inline]
     pub(crate) fn submit(&self) -> Result<u32, Errno> {
-        if self.sq.committed() == 0 && self.sq.unconsumed() == 0 {
+        // What a submission thread has consumed is to be given back all the same.
+        if self.sq.committed() == 0 && self.sq.unconsumed() == 0 && !self.has_sq_thread {
             return Ok(0);
         }
         let mut consumed = 0;
         let mut leader = self.sq.lead();
         while let Some(leads) = leader {
             let entered = if leads.publish() == 0 {
-                Ok(0)
+                Ok(())
+            } else if self.has_sq_thread {
+                if leads.must_wake() { self.port.wake_sq_thread() } else { Ok(()) }
             } else {
                 // As many as there are when the kernel looks, so that it never stops within a
                 // batch that was published meanwhile.
                 // SAFETY: every entry was pushed through an unsafe method, whose caller answers
                 // for its memory.
-                unsafe { self.port.submit(self.params.sq_entries) }
+                unsafe { self.port.submit(self.params.sq_entries) }.map(drop)
             };
             let reclaimed = leads.reclaim();
             if reclaimed > 0 {

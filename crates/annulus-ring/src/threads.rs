@@ -27,8 +27,7 @@ pub enum ShareError {
     /// The builder has a kernel of its own ([`Builder::kernel`]), and only the real one is entered
     /// by several threads at once.
     ForeignKernel,
-    /// The builder asks for something that such a ring cannot have: entries of another size, and
-    /// for a [`SharedRing`](crate::SharedRing) a submission thread.
+    /// The builder asks for something that such a ring cannot have: entries of another size.
     Flags(SetupFlags),
     /// The builder asks for a ring that is not enabled, and nobody could enable it.
     Disabled,
@@ -101,9 +100,6 @@ impl Owner {
         if builder.is_foreign() {
             return Err(ShareError::ForeignKernel);
         }
-        if builder.wants_sqpoll() && withheld.contains(SetupFlags::SQPOLL) {
-            return Err(ShareError::Flags(SetupFlags::SQPOLL));
-        }
         let mut ring = builder.build_unbound(OF_ONE_THREAD | withheld)?;
         if !ring.is_enabled() {
             return Err(ShareError::Disabled);
@@ -154,6 +150,16 @@ impl Port {
         let nothing = (ptr::null(), 0);
         // SAFETY: the caller answers for the entries; there is no argument.
         unsafe { annulus_abi::enter(self.fd as u32, to_submit, 0, EnterFlags::EMPTY, nothing) }
+    }
+
+    /// Wakes the submission thread.
+    #[cold]
+    pub(crate) fn wake_sq_thread(&self) -> Result<(), Errno> {
+        let nothing = (ptr::null(), 0);
+        // SAFETY: nothing is submitted by this call, and there is no argument.
+        let woken =
+            unsafe { annulus_abi::enter(self.fd as u32, 0, 0, EnterFlags::SQ_WAKEUP, nothing) };
+        woken.map(drop)
     }
 
     /// Waits until `want` completions are in the queue, or the time is over, which is no error.

@@ -4,33 +4,20 @@
 //! not own: requests. Invariants: requests are submitted by these threads alone, which outlive
 //! them; a request that cannot be submitted is answered here.
 
-use core::{ops::ControlFlow, time::Duration};
-use std::{
-    panic::{self, AssertUnwindSafe},
-    sync::{Arc, mpsc},
-    thread,
-    time::Instant,
-};
+use core::time::Duration;
+use std::{sync::Arc, thread, time::Instant};
 
 use annulus_abi::{CancelFlags, Cqe, Sqe, SqeFlags};
 
-use super::Shared;
+use super::{
+    FLUSH, STOP, Shared,
+    cell::{Cell, Left},
+    list::Posted,
+};
 use crate::{
     PushError, Submitter,
     op::{self, Op as _},
 };
-
-/// What the submitter's thread is told.
-pub(super) enum Message {
-    /// Submit this request.
-    Submit(u64),
-    /// Ask the kernel to end this request.
-    Cancel(u64),
-    /// Somebody waits: do not collect any longer.
-    Flush,
-    /// Cancel everything, and end when it has completed.
-    Stop,
-}
 
 /// User data of a cancel's own completion.
 const CANCELLED: u64 = u64::MAX;
@@ -45,20 +32,42 @@ const REAP: usize = 32;
 /// The submitter's thread.
 pub(super) struct Work {
     pub(super) shared: Arc<Shared>,
-    pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) batch: u32,
     pub(super) linger: Duration,
     pub(super) reapers: usize,
 }
 
+/// What the submitter has been told and has not done.
+#[derive(Default)]
+struct Told {
+    submits: Posted,
+    cancels: Posted,
+    marks: u32,
+}
+
+impl Told {
+    fn is_empty(&self) -> bool {
+        self.submits.is_empty() && self.cancels.is_empty() && self.marks == 0
+    }
+}
+
 impl Work {
-    /// Until it is told to stop, and the table is empty.
+    /// Until it is told to stop, and nothing is in flight.
     pub(super) fn run(self) {
         let mut submitter = self.shared.ring.submitter();
-        while self.turn(&mut submitter).is_continue() {}
+        let mut told = Told::default();
+        loop {
+            self.turn(&mut submitter, &mut told);
+            if told.marks & STOP != 0 && told.submits.is_empty() {
+                break;
+            }
+        }
         while self.shared.room.credits() < self.shared.capacity {
-            let all: Vec<u64> = self.shared.table.all().collect();
-            all.into_iter().for_each(|user_data| self.cancel(&mut submitter, user_data));
+            for cell in self.shared.table.all() {
+                if let Some(generation) = self.shared.table.cell(cell).in_flight() {
+                    push(&mut submitter, &cancel(user_data(cell, generation)));
+                }
+            }
             submit(&mut submitter);
             // Ends early when all room has come back.
             let home = || (self.shared.room.credits() == self.shared.capacity).then_some(());
@@ -71,78 +80,95 @@ impl Work {
     }
 
     /// Collects a batch and submits it.
-    fn turn(&self, submitter: &mut Submitter) -> ControlFlow<()> {
-        let Ok(first) = self.inbox.recv() else {
-            return ControlFlow::Break(());
-        };
-        let deadline = Instant::now() + self.linger;
-        let mut heard = self.hear(submitter, first);
-        while heard == Heard::More && submitter.len() < self.batch {
-            let next = match self.inbox.try_recv() {
-                Ok(message) => message,
-                Err(_) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    match self.inbox.recv_timeout(left) {
-                        Ok(message) => message,
-                        Err(_) => break,
-                    }
-                }
-            };
-            heard = self.hear(submitter, next);
+    fn turn(&self, submitter: &mut Submitter, told: &mut Told) {
+        if told.is_empty() {
+            self.shared.bell.wait(None, || self.listen(told));
+        }
+        // `None` is for ever.
+        let deadline = Instant::now().checked_add(self.linger);
+        loop {
+            while submitter.len() < self.batch {
+                let Some(cell) = told.submits.pop(|cell| &self.cell(cell).submits) else {
+                    break;
+                };
+                self.begin(submitter, cell);
+            }
+            if !told.submits.is_empty() {
+                break;
+            }
+            // What is to be cancelled was submitted before.
+            while let Some(cell) = told.cancels.pop(|cell| &self.cell(cell).cancels) {
+                self.cancel(submitter, cell);
+            }
+            let flush = told.marks != 0;
+            told.marks &= !FLUSH;
+            if flush || submitter.len() >= self.batch || !self.more(deadline, told) {
+                break;
+            }
         }
         submit(submitter);
-        if heard == Heard::Stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn hear(&self, submitter: &mut Submitter, message: Message) -> Heard {
-        match message {
-            Message::Submit(user_data) => self.begin(submitter, user_data),
-            Message::Cancel(user_data) => self.cancel(submitter, user_data),
-            Message::Flush => return Heard::Enough,
-            Message::Stop => return Heard::Stop,
+    /// Waits for more until the deadline; whether there is some.
+    fn more(&self, deadline: Option<Instant>, told: &mut Told) -> bool {
+        if self.listen(told).is_some() {
+            return true;
         }
-        Heard::More
+        if self.linger.is_zero() {
+            return false;
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        self.shared.bell.wait(left, || self.listen(told)).is_some()
     }
 
-    fn begin(&self, submitter: &mut Submitter, user_data: u64) {
-        let Some(job) = self.shared.table.find(user_data) else {
+    /// Takes what threads have posted, once all of the last was done.
+    fn listen(&self, told: &mut Told) -> Option<()> {
+        // In this order: a cancel that is seen here was posted after its request, which is then
+        // seen below, if it was not earlier.
+        told.cancels = self.shared.cancels.take(|cell| &self.cell(cell).cancels);
+        told.submits = self.shared.submits.take(|cell| &self.cell(cell).submits);
+        told.marks |= told.submits.marks;
+        (!told.is_empty()).then_some(())
+    }
+
+    fn cell(&self, cell: u32) -> &Cell {
+        self.shared.table.cell(cell)
+    }
+
+    fn begin(&self, submitter: &mut Submitter, cell: u32) {
+        let Some(generation) = self.cell(cell).in_flight() else {
             return;
         };
+        let user_data = user_data(cell, generation);
         let mut sqe = Sqe::default();
-        // A request that panics while it is encoded is answered like one that the kernel refuses.
-        let encoded = panic::catch_unwind(AssertUnwindSafe(|| job.encode(&mut sqe)));
+        // SAFETY: only this thread encodes, and each request that was posted once.
+        let encoded = unsafe { self.cell(cell).encode(&mut sqe) };
         sqe.user_data = user_data;
-        // A link would tie it to somebody else's.
+        // A request that panics while it is encoded is answered like one that the kernel refuses. A
+        // link would tie it to somebody else's.
         let tied = sqe.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK);
-        if encoded.is_err() || tied || !push(submitter, &sqe) {
+        if encoded.is_none() || tied || !push(submitter, &sqe) {
             let refused = Cqe { user_data, res: -libc::EINVAL, ..Cqe::default() };
             self.shared.complete(&refused);
         }
     }
 
-    fn cancel(&self, submitter: &mut Submitter, user_data: u64) {
-        if self.shared.table.find(user_data).is_none() {
-            return;
+    fn cancel(&self, submitter: &mut Submitter, cell: u32) {
+        if let Some(generation) = self.cell(cell).to_cancel() {
+            push(submitter, &cancel(user_data(cell, generation)));
         }
-        let mut sqe = Sqe::default();
-        op::Cancel { user_data, flags: CancelFlags::EMPTY }.encode(&mut sqe);
-        sqe.user_data = CANCELLED;
-        push(submitter, &sqe);
     }
 }
 
-/// What a message asks of the batch.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    More,
-    Enough,
-    Stop,
+/// The name of a request for the kernel. Generations are below 2^31, so it is none of the marks.
+fn user_data(cell: u32, generation: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(cell)
 }
 
 /// Pushes an entry, waiting for room; false if the ring cannot take such an entry.
 fn push(submitter: &mut Submitter, sqe: &Sqe) -> bool {
     loop {
-        // SAFETY: the entry is a request's, which lies in the table with all that it owns
+        // SAFETY: the entry is a request's, which lies in its cell with all that it owns
         // until its completion has been reaped; or it borrows no memory.
         match unsafe { submitter.push_sqe(sqe) } {
             Ok(()) => return true,
@@ -161,6 +187,13 @@ fn submit(submitter: &mut Submitter) {
     while submitter.submit().is_err() {
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn cancel(user_data: u64) -> Sqe {
+    let mut sqe = Sqe::default();
+    op::Cancel { user_data, flags: CancelFlags::EMPTY }.encode(&mut sqe);
+    sqe.user_data = CANCELLED;
+    sqe
 }
 
 fn nop(user_data: u64) -> Sqe {
@@ -204,11 +237,12 @@ impl Shared {
 
     /// Gives a request its completion, and then its room back.
     fn complete(&self, cqe: &Cqe) {
-        if let Some(job) = self.table.remove(cqe.user_data) {
-            // The panic has been reported by the hook; the thread has other requests.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| job.complete(cqe)));
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(job)));
-            self.room.give(1);
+        let cell = cqe.user_data as u32;
+        match self.table.cell(cell).complete((cqe.user_data >> 32) as u32, cqe) {
+            None => return,
+            Some(Left::Free) => self.table.give(cell),
+            Some(Left::Taken) => {}
         }
+        self.room.give(1);
     }
 }

@@ -1,77 +1,90 @@
-//! The requests that are on their way, by place and generation.
+//! The cells of all requests, by number.
 //!
-//! Owns: [`Table`]. Does not own: room in it, which is taken before. Invariants: whoever has room
-//! finds a free place; a generation is used once in 2^32 requests of its place, and its upper half
-//! of the user data keeps clear of the marks of the threads.
+//! There are twice as many cells at first as requests can be in flight, in one page: the other half
+//! is for outputs that nobody has fetched yet. Who holds more tickets than that makes the table grow
+//! by pages, each as large as all before it, which stay.
+//!
+//! Owns: [`Table`]. Does not own: room for requests in flight, nor what lies in a cell. Invariants:
+//! a cell never moves and lives as long as the table; a cell is among the free ones or somebody's.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::OnceLock;
 
-use super::task::Job;
+use super::cell::Cell;
 use crate::shared::slots::{Slots, Taken};
 
-/// The requests on their way.
+/// The cells.
 pub(super) struct Table {
+    /// Cells of the first page, a power of two.
+    first: u32,
+    pages: Box<[OnceLock<Page>]>,
+}
+
+struct Page {
     free: Slots,
-    places: Box<[Mutex<Place>]>,
+    cells: Box<[Cell]>,
 }
 
-#[derive(Default)]
-struct Place {
-    generation: u32,
-    job: Option<Arc<dyn Job>>,
-}
-
-/// Generations are below this, so no user data of a request is one of the marks.
-const GENERATIONS: u32 = 1 << 31;
+/// All pages together have so many cells, which is more than memory has room for.
+const MOST: u32 = 1 << 30;
 
 impl Table {
-    pub(super) fn new(places: u32) -> Self {
-        Self { free: Slots::full(places), places: (0..places).map(|_| Mutex::default()).collect() }
+    /// With cells for so many requests in flight, and for as many outputs.
+    pub(super) fn new(in_flight: u32) -> Self {
+        let first = (in_flight * 2).next_power_of_two().min(MOST);
+        let pages = (0..=(MOST / first).ilog2()).map(|_| OnceLock::new());
+        let table = Self { first, pages: pages.collect() };
+        table.page(0);
+        table
     }
 
-    /// Puts a request into a free place and returns its user data. The caller has room.
-    pub(super) fn insert(&self, job: Arc<dyn Job>) -> u64 {
-        let place = loop {
-            // A place is free before its room is returned, so at most a look comes too early.
-            if let Some(index) = self.free.take(1, 0).and_then(|mut taken| taken.pop()) {
-                break index;
+    /// Takes a free cell.
+    pub(super) fn take(&self) -> u32 {
+        for number in 0..self.pages.len() {
+            if let Some(place) = self.page(number).free.take(1, 0).and_then(|mut one| one.pop()) {
+                return self.begin_of(number) + place;
             }
-            std::hint::spin_loop();
-        };
-        let mut entry = self.locked(place);
-        entry.generation = (entry.generation + 1) % GENERATIONS;
-        entry.job = Some(job);
-        u64::from(entry.generation) << 32 | u64::from(place)
-    }
-
-    /// The request, if it is still there.
-    pub(super) fn find(&self, user_data: u64) -> Option<Arc<dyn Job>> {
-        let entry = self.locked(user_data as u32);
-        (entry.generation == (user_data >> 32) as u32).then(|| entry.job.clone()).flatten()
-    }
-
-    /// Takes the request out, which frees its place.
-    pub(super) fn remove(&self, user_data: u64) -> Option<Arc<dyn Job>> {
-        let place = user_data as u32;
-        let mut entry = self.locked(place);
-        if entry.generation != (user_data >> 32) as u32 {
-            return None;
         }
-        let job = entry.job.take()?;
-        drop(entry);
-        self.free.give(Taken::one(place));
-        Some(job)
+        panic!("2^30 tickets are held");
     }
 
-    /// The user data of all requests.
-    pub(super) fn all(&self) -> impl Iterator<Item = u64> + '_ {
-        (0..self.places.len() as u32).filter_map(|place| {
-            let entry = self.locked(place);
-            entry.job.as_ref().map(|_| u64::from(entry.generation) << 32 | u64::from(place))
+    /// Gives a cell back.
+    pub(super) fn give(&self, cell: u32) {
+        let number = self.page_of(cell);
+        self.page(number).free.give(Taken::one(cell - self.begin_of(number)));
+    }
+
+    /// A cell that was taken.
+    #[inline]
+    pub(super) fn cell(&self, cell: u32) -> &Cell {
+        let number = self.page_of(cell);
+        &self.page(number).cells[(cell - self.begin_of(number)) as usize]
+    }
+
+    /// The numbers of all cells.
+    pub(super) fn all(&self) -> core::ops::Range<u32> {
+        let made = self.pages.iter().take_while(|page| page.get().is_some()).count();
+        0..self.begin_of(made)
+    }
+
+    #[inline]
+    fn page_of(&self, cell: u32) -> usize {
+        (cell / self.first).checked_ilog2().map_or(0, |log| log as usize + 1)
+    }
+
+    /// The number of the first cell of a page: of each but the first it is also its size.
+    #[inline]
+    fn begin_of(&self, page: usize) -> u32 {
+        if page == 0 { 0 } else { self.first << (page - 1) }
+    }
+
+    #[inline]
+    fn page(&self, number: usize) -> &Page {
+        self.pages[number].get_or_init(|| {
+            let cells = self.first.max(self.begin_of(number));
+            Page { free: Slots::full(cells), cells: (0..cells).map(|_| Cell::new()).collect() }
         })
     }
-
-    fn locked(&self, place: u32) -> MutexGuard<'_, Place> {
-        self.places[place as usize].lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -29,6 +29,8 @@ pub trait SqMemory {
     fn head(&self) -> &Self::Word;
     /// Where the tail is published.
     fn tail(&self) -> &Self::Word;
+    /// What the kernel says of the queue: whether its thread sleeps.
+    fn flags(&self) -> &Self::Word;
     /// The word of the index array for a position.
     fn index(&self, position: u32) -> &Self::Word;
     /// Fills a slot.
@@ -63,6 +65,7 @@ pub struct MappedSq {
     sqes: *mut Sqe,
     head: Word,
     tail: Word,
+    flags: Word,
     array: *const AtomicU32,
     _memory: RingMemory,
 }
@@ -77,7 +80,8 @@ impl MappedSq {
         let ring = memory.sq_ring();
         let at = &params.sq_off;
         // SAFETY: `params` give the offset of each shared word within the ring.
-        let [head, tail] = [at.head, at.tail].map(|offset| unsafe { Word::at(ring, offset) });
+        let words = [at.head, at.tail, at.flags].map(|offset| unsafe { Word::at(ring, offset) });
+        let [head, tail, flags] = words;
         // SAFETY: the array starts within the ring.
         let array = unsafe { ring.add(at.array as usize) };
         Self {
@@ -85,6 +89,7 @@ impl MappedSq {
             sqes: memory.sqes().as_ptr(),
             head,
             tail,
+            flags,
             array: array.as_ptr().cast(),
             _memory: memory.clone(),
         }
@@ -107,6 +112,11 @@ impl SqMemory for MappedSq {
     #[inline]
     fn tail(&self) -> &AtomicU32 {
         &self.tail
+    }
+
+    #[inline]
+    fn flags(&self) -> &AtomicU32 {
+        &self.flags
     }
 
     #[inline]

@@ -22,6 +22,10 @@
 //! So taking and committing are lock-free; being submitted is blocking in the leader's window,
 //! which is the same as the kernel's: it holds the ring's mutex during a submission.
 //!
+//! With a submission thread the leader does not enter, but wakes the thread if it sleeps; the thread
+//! consumes when it likes. What it has consumed is given back by the next leader, so whoever is in
+//! want of slots leads.
+//!
 //! Owns: slots, list, role, tail. Does not own: how many requests are in flight
 //! ([`room`](super::room)), the call of the kernel, what an entry says. Invariants: the kernel sees
 //! an index only of an entry that is whole; entries of one commit are adjacent and in order, and so
@@ -183,6 +187,12 @@ impl<M: SqMemory> Submission<M> {
         tail.wrapping_sub(self.memory.head().read(Ordering::Relaxed))
     }
 
+    /// Whether the submission thread sleeps.
+    #[inline]
+    pub fn thread_sleeps(&self) -> bool {
+        wakeup::is_needed(self.memory.flags())
+    }
+
     /// Becomes the leader; or, if there is one, makes sure that it sees what this thread has
     /// committed.
     #[inline]
@@ -239,6 +249,12 @@ impl<M: SqMemory> Leader<'_, M> {
         }
         // ORDERING: relaxed; only how many are left, nothing is overwritten for it.
         tail.wrapping_sub(queue.memory.head().read(Ordering::Relaxed))
+    }
+
+    /// Whether the submission thread has fallen asleep over what was published.
+    #[inline]
+    pub fn must_wake(&self) -> bool {
+        self.queue.thread_sleeps()
     }
 
     /// Gives back the slots of entries that the kernel has consumed. Returns how many.

@@ -50,6 +50,9 @@ pub struct Submitter {
     _of_one_thread: PhantomData<Cell<()>>,
 }
 
+/// How often a wait for slots looks whether a submission thread has consumed some.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Flags that tie an entry to the one after it.
 const LINKS: SqeFlags = SqeFlags(SqeFlags::IO_LINK.0 | SqeFlags::IO_HARDLINK.0);
 
@@ -103,6 +106,12 @@ impl Submitter {
         if self.find(count) {
             return Ok(());
         }
+        if self.inner.has_sq_thread {
+            self.look_what_was_consumed();
+            if self.find(count) {
+                return Ok(());
+            }
+        }
         self.release();
         Err(PushError::Full)
     }
@@ -128,17 +137,31 @@ impl Submitter {
             let found = self.find_credits(count);
             self.put_back_unless(found)
         });
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let slots = credits.and_then(|()| {
-            inner.slots_made.wait(left, || {
-                let found = self.find_slots(count);
-                self.put_back_unless(found)
-            })
-        });
+        let slots = credits.and_then(|()| self.wait_for_slots(count, deadline));
         if slots.is_none() {
             self.release();
         }
         slots.ok_or_else(|| io::ErrorKind::TimedOut.into())
+    }
+
+    fn wait_for_slots(&mut self, count: u32, deadline: Option<Instant>) -> Option<()> {
+        let inner = self.inner.clone();
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // A submission thread does not tell when it has consumed.
+            let pause = inner.has_sq_thread.then_some(LOOK);
+            if inner.has_sq_thread {
+                self.look_what_was_consumed();
+            }
+            let wait = [left, pause].into_iter().flatten().min();
+            let found = inner.slots_made.wait(wait, || {
+                let found = self.find_slots(count);
+                self.put_back_unless(found)
+            });
+            if found.is_some() || pause.is_none() || left.is_some_and(|left| left.is_zero()) {
+                return found;
+            }
+        }
     }
 
     /// While this thread waits, it keeps nothing that another could wait for. Nobody else looks
@@ -182,6 +205,13 @@ impl Submitter {
             }
         }
         true
+    }
+
+    /// Gives back slots that a submission thread has consumed. Not where slots are waited for:
+    /// whoever waits is told.
+    fn look_what_was_consumed(&self) {
+        // An error is of the call that wakes the thread, and comes again with the next submission.
+        let _ = self.inner.submit();
     }
 
     fn put_slots_back(&mut self) {

@@ -1,10 +1,12 @@
 //! Rings for several threads: in two halves, shared, and behind a proactor.
 
+mod cells;
 mod counting;
 mod limits;
 mod proactor;
 mod shared;
 mod split;
+mod sqpoll;
 
 use std::{
     fs::File,

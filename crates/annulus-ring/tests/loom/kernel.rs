@@ -12,6 +12,7 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub struct SqModel {
     head: AtomicU32,
     tail: AtomicU32,
+    pub flags: AtomicU32,
     array: Vec<AtomicU32>,
     entries: Vec<UnsafeCell<u64>>,
 }
@@ -21,6 +22,7 @@ impl SqModel {
         Self {
             head: AtomicU32::new(start),
             tail: AtomicU32::new(start),
+            flags: AtomicU32::new(0),
             array: (0..entries).map(|_| AtomicU32::new(u32::MAX)).collect(),
             entries: (0..entries).map(|_| UnsafeCell::new(0)).collect(),
         }
@@ -56,6 +58,10 @@ impl SqMemory for SqModel {
 
     fn tail(&self) -> &AtomicU32 {
         &self.tail
+    }
+
+    fn flags(&self) -> &AtomicU32 {
+        &self.flags
     }
 
     fn index(&self, position: u32) -> &AtomicU32 {

@@ -12,6 +12,7 @@
 mod completion;
 mod group;
 mod kernel;
+mod proactor;
 mod ring;
 mod room;
 mod submission;

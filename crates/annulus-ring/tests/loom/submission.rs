@@ -1,9 +1,11 @@
 //! Threads that fill one submission queue.
 
+use annulus_ring::abi::SqFlags;
 use annulus_ring::shared::room::Room;
 use annulus_ring::shared::slots::Taken;
 use annulus_ring::shared::submission::{Batch, Submission};
-use loom::sync::{Arc, Mutex};
+use loom::sync::atomic::{Ordering, fence};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::kernel::SqModel;
@@ -179,6 +181,56 @@ fn the_submission_thread_never_sees_half_an_entry() {
             assert!(leads.resign().is_none());
         }
         assert_eq!(kernel.join().unwrap(), [1, 2]);
+    });
+}
+
+/// The submission thread says that it sleeps, looks once more, and sleeps until it is woken. Two
+/// threads commit; whoever leads publishes for both, and wakes it.
+#[test]
+fn the_submission_thread_does_not_sleep_over_what_another_has_published() {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(3);
+    bounded.check(|| {
+        let ring = Ring::new(2, u32::MAX);
+        let woken = Arc::new((Mutex::new(false), Condvar::new()));
+        let (theirs, bed) = (ring.clone(), woken.clone());
+        let kernel = thread::spawn(move || {
+            let memory = theirs.sq.memory();
+            let mut seen = memory.consume();
+            while seen.len() < 2 {
+                memory.flags.store(SqFlags::NEED_WAKEUP.0, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+                let more = memory.consume();
+                if more.is_empty() {
+                    let mut guard = bed.0.lock().unwrap();
+                    while !*guard {
+                        guard = bed.1.wait(guard).unwrap();
+                    }
+                    *guard = false;
+                }
+                memory.flags.store(0, Ordering::Relaxed);
+                seen.extend(more);
+                seen.extend(memory.consume());
+            }
+            seen
+        });
+        let submit = |ring: &Ring, woken: &(Mutex<bool>, Condvar), entry| {
+            ring.commit(&[entry]);
+            let mut leader = ring.sq.lead();
+            while let Some(leads) = leader {
+                if leads.publish() > 0 && leads.must_wake() {
+                    *woken.0.lock().unwrap() = true;
+                    woken.1.notify_one();
+                }
+                leads.reclaim();
+                leader = leads.resign();
+            }
+        };
+        let (theirs, bed) = (ring.clone(), woken.clone());
+        let thread = thread::spawn(move || submit(&theirs, &bed, 1));
+        submit(&ring, &woken, 2);
+        thread.join().unwrap();
+        assert_eq!(sorted(kernel.join().unwrap()), [1, 2]);
     });
 }
 

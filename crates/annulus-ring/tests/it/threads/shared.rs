@@ -10,7 +10,7 @@ use std::{
 
 use annulus_ring::{
     Ring, ShareError, SharedRing, Submitter,
-    abi::{Cqe, SetupFlags, Sqe},
+    abi::{Cqe, Sqe},
 };
 
 use super::{counting::allocations, nop, pipe, read_a_byte};
@@ -248,8 +248,6 @@ fn wishes_that_do_not_go_with_many_threads_are_refused() {
     let foreign = refused(Ring::builder().kernel(kernel));
     assert!(matches!(foreign, ShareError::ForeignKernel), "{foreign}");
     assert!(script.borrow().setups.is_empty());
-    let thread = refused(Ring::builder().sqpoll(Duration::from_millis(1)));
-    assert!(matches!(thread, ShareError::Flags(SetupFlags::SQPOLL)), "{thread}");
     let disabled = refused(Ring::builder().disabled(true));
     assert!(matches!(disabled, ShareError::Disabled), "{disabled}");
     assert_eq!(io::Error::from(disabled).kind(), io::ErrorKind::InvalidInput);
