@@ -171,6 +171,7 @@ impl BufRing {
     }
 
     /// Shows all pushed buffers to the kernel.
+    #[doc(alias = "__io_uring_buf_ring_cq_advance")]
     #[doc(alias = "io_uring_buf_ring_cq_advance")]
     #[doc(alias = "io_uring_buf_ring_advance")]
     #[inline]

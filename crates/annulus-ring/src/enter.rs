@@ -104,6 +104,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     ///
     /// # Errors
     /// As io_uring_enter(2).
+    #[doc(alias = "__io_uring_sqring_wait")]
     #[doc(alias = "io_uring_sqring_wait")]
     pub fn wait_for_sq_space(&mut self) -> Result<(), Errno> {
         if !self.is_sqpoll() || self.sq.space_left() > 0 {

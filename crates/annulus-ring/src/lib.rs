@@ -171,7 +171,7 @@ pub use pages::{Pages, PagesError};
 pub use real::Real;
 pub use refusal::{Inadmissible, OpConflict, Refused};
 pub use register::{
-    BufferRange, BusyPoll, Clock, Filter, Personality, Refusal, RegisterError,
+    BufferRange, BusyPoll, Clock, Filter, MemoryRegion, Personality, Refusal, RegisterError,
     RingFds, Tracking, WaitRegion, ZcrxIfq, ZcrxSpec,
 };
 pub use resize::ResizeError;

@@ -384,6 +384,7 @@ impl Target {
 ///
 /// Only a process descriptor can be close-on-exec: with a slot, `O_CLOEXEC` and `SOCK_CLOEXEC` are
 /// refused with `EINVAL`.
+#[doc(alias = "__io_uring_set_target_fixed_file")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Place {
     /// A new descriptor of the process; the completion carries its number.

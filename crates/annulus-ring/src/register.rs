@@ -15,7 +15,7 @@
 //! | worker threads | `workers` | [`Ring::reset_iowq_affinity`] |
 //! | credentials | `personality` | [`Ring::unregister_personality`] |
 //! | busy-polling, clock | `napi`, `clock` | [`Ring::unregister_napi`]; – |
-//! | memory of waits | `region` | the end of the ring |
+//! | memory of waits, memory in general | `region`, `memory_region` | the end of the ring |
 //! | descriptors of rings | `ring_fds` | dropping [`RingFds`](crate::RingFds) |
 //! | receive queues of network cards | `zcrx` | the end of the ring |
 //! | BPF filters | `filter` | the end of the ring |
@@ -25,6 +25,7 @@ mod clock;
 mod error;
 mod eventfd;
 mod filter;
+mod memory_region;
 mod napi;
 mod personality;
 mod region;
@@ -40,6 +41,7 @@ pub use buffers::BufferRange;
 pub use clock::Clock;
 pub use error::{Refusal, RegisterError};
 pub use filter::Filter;
+pub use memory_region::MemoryRegion;
 pub use napi::{BusyPoll, Tracking};
 pub use personality::Personality;
 pub use region::WaitRegion;

@@ -287,6 +287,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     }
 
     /// The oldest completion, which stays in the queue.
+    #[doc(alias = "__io_uring_peek_cqe")]
     #[doc(alias = "io_uring_peek_cqe")]
     #[must_use]
     pub fn peek(&self) -> Option<C> {
@@ -326,6 +327,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
 
     /// Reaps what is ready now, oldest first.
     #[inline]
+    #[doc(alias = "__io_uring_get_cqe")]
     pub fn completions(&mut self) -> Completions<'_, C> {
         self.cq.completions()
     }

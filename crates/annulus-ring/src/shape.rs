@@ -25,6 +25,8 @@ pub(crate) use sealed::{Slots, Walk};
 /// The size of submission entries: [`Sqe`] (64 bytes), [`Sqe128`], or [`SqeMixed`].
 ///
 /// Sealed: the kernel has no other.
+#[doc(alias = "io_uring_sqe_shift")]
+#[doc(alias = "io_uring_sqe_shift_from_flags")]
 pub trait SqeShape: Slots + Debug {
     /// What the kernel is asked for.
     const SETUP: SetupFlags;
@@ -33,6 +35,8 @@ pub trait SqeShape: Slots + Debug {
 /// The size of completions: [`Cqe`] (16 bytes), [`Cqe32`], or [`CqeMixed`].
 ///
 /// Sealed: the kernel has no other.
+#[doc(alias = "io_uring_cqe_shift")]
+#[doc(alias = "io_uring_cqe_shift_from_flags")]
 pub trait CqeShape: Walk + Copy + Debug {
     /// What the kernel is asked for.
     const SETUP: SetupFlags;

@@ -21,6 +21,7 @@ use super::{Op, Target, count};
 /// # Memory
 /// As the driver demands.
 #[doc(alias = "IORING_OP_URING_CMD")]
+#[doc(alias = "__io_uring_prep_uring_cmd")]
 #[doc(alias = "io_uring_prep_uring_cmd")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cmd {

@@ -26,6 +26,7 @@ use crate::{OpConflict, Version};
 /// # Memory
 /// None.
 #[doc(alias = "IORING_OP_POLL_ADD")]
+#[doc(alias = "__io_uring_prep_poll_mask")]
 #[doc(alias = "io_uring_prep_poll_add")]
 #[doc(alias = "io_uring_prep_poll_multishot")]
 #[doc(alias = "io_uring_prep_poll_mask")]

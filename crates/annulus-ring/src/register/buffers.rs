@@ -131,6 +131,8 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// EBUSY if this ring has some and none may be replaced, EINVAL and EOVERFLOW if the range is
     /// not in the other ring.
     #[doc(alias = "io_uring_clone_buffers")]
+    #[doc(alias = "__io_uring_clone_buffers")]
+    #[doc(alias = "__io_uring_clone_buffers_offset")]
     #[doc(alias = "io_uring_clone_buffers_offset")]
     #[doc(alias = "IORING_REGISTER_CLONE_BUFFERS")]
     pub fn clone_buffers(&mut self, from: RawFd, which: BufferRange) -> Result<(), RegisterError> {

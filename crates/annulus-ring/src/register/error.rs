@@ -53,6 +53,8 @@ pub enum Refusal {
     Entries(u32),
     /// The address is not aligned to a page.
     Unaligned(usize),
+    /// A memory region of so many bytes: none, or not whole pages.
+    RegionBytes(usize),
     /// So many tags were given with a different number of resources.
     Tags(usize),
     /// More elements than one call takes.
@@ -202,6 +204,11 @@ impl fmt::Display for RegisterError {
             Refusal::Entries(entries) => write!(
                 f,
                 "a ring of {entries} buffers: their number must be a power of two, at most 32768"
+            ),
+            Refusal::RegionBytes(bytes) => write!(
+                f,
+                "a region of {bytes} bytes: it must be a multiple of the page, 4096 bytes, and at \
+                 least one"
             ),
             Refusal::Unaligned(addr) => {
                 write!(f, "the address {addr:#x} is not aligned to a page")

@@ -47,7 +47,17 @@ enum Owner {
     Kernel,
 }
 
-const PAGE: usize = 4096;
+/// Where a region is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// In memory of this process, from here on.
+    User(NonNull<u8>),
+    /// Where the kernel puts it.
+    Kernel,
+}
+
+/// Of the architectures that this crate is for; regions are whole pages.
+pub(super) const PAGE: usize = 4096;
 
 impl WaitRegion {
     /// Describes the wait of a slot from now on.
@@ -143,7 +153,8 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
             }
             Owner::Kernel => None,
         };
-        let offset = self.register_region(bytes, ours.as_ref())?;
+        let place = ours.as_ref().map_or(Place::Kernel, |ours| Place::User(ours.start()));
+        let offset = self.share_region(place, bytes, MemRegionFlags::REG_WAIT_ARG)?;
         let memory = match ours {
             Some(memory) => memory,
             None => self.map_region(offset, bytes)?,
@@ -152,21 +163,22 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         Ok(WaitRegion { memory, ring, slots: vec![Slot::default(); slots as usize].into() })
     }
 
-    /// Registers memory of ours, or has some made and returns where to map it.
-    fn register_region(
+    /// Registers memory, or has some made and returns where to map it.
+    pub(super) fn share_region(
         &mut self,
+        place: Place,
         bytes: usize,
-        ours: Option<&Mapping>,
+        flags: MemRegionFlags,
     ) -> Result<u64, RegisterError> {
         let mut desc = RegionDesc { size: bytes as u64, ..RegionDesc::default() };
-        if let Some(memory) = ours {
-            desc.user_addr = memory.start().as_ptr().expose_provenance() as u64;
+        if let Place::User(start) = place {
+            desc.user_addr = start.as_ptr().expose_provenance() as u64;
             desc.flags = RegionFlags::TYPE_USER;
         }
         let desc: *mut RegionDesc = &mut desc;
         let mut region = MemRegion {
             region_uptr: desc.expose_provenance() as u64,
-            flags: MemRegionFlags::REG_WAIT_ARG,
+            flags,
             ..MemRegion::default()
         };
         // SAFETY: one region and its description, read and written during the call; the kernel

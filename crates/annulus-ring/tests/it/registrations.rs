@@ -8,6 +8,7 @@ mod cancelling;
 mod cloning;
 mod credentials;
 mod eventfds;
+mod memory;
 mod queries;
 mod refusals;
 mod rings;

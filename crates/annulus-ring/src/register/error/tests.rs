@@ -35,6 +35,7 @@ fn every_refusal_becomes_the_error_number_that_a_kernel_gives_for_it() {
         Refusal::Lacking,
         Refusal::Entries(3),
         Refusal::Unaligned(1),
+        Refusal::RegionBytes(1),
         Refusal::Tags(1),
         Refusal::TooMany(1),
         Refusal::Enabled,
