@@ -18,6 +18,7 @@ pub(crate) mod chain;
 pub(crate) mod chunk;
 pub(crate) mod clock;
 pub(crate) mod close;
+pub(crate) mod datagrams;
 pub(crate) mod driver;
 pub(crate) mod dump;
 pub(crate) mod end;
@@ -27,6 +28,10 @@ pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod locals;
+pub(crate) mod message;
+pub(crate) mod message_op;
+pub(crate) mod message_send;
+pub(crate) mod messages;
 pub(crate) mod metrics;
 pub(crate) mod op;
 pub(crate) mod path_op;
@@ -70,6 +75,7 @@ use clock::Clock;
 use driver::After;
 use key::{Handle, Key};
 use locals::Locals;
+use messages::Messages;
 use metrics::Board;
 use pool::Pool;
 use record::{Kind, Records};
@@ -123,6 +129,8 @@ pub(crate) struct State {
     pub(crate) samples: Samples,
     /// Streams that wait for a buffer.
     pub(crate) starved: VecDeque<Key>,
+    /// Where messages are received, and who waits for a buffer there.
+    pub(crate) messages: Messages,
     /// Streams with a chunk that is not with the kernel yet.
     pub(crate) dirty: Vec<Key>,
     /// Vectors for the next chunks.

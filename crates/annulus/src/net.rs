@@ -3,30 +3,42 @@
 //! A socket is a record of its core. Receives are armed once and deliver again and again into
 //! buffers that the kernel chooses ([`TcpStream::recv`]), so an idle connection holds no buffer;
 //! sends queue up one behind the other. Futures wait on the record in the order in which they came,
-//! and dropping one loses no byte.
+//! and dropping one loses no byte. Datagrams ([`UdpSocket`], [`UnixDatagram`]) go the same way,
+//! whole, with their [control messages](control).
 
 mod accept;
 mod address;
 mod connect;
+pub mod control;
+mod datagram;
 mod held;
 mod leases;
+mod messenger;
 mod names;
 mod options;
 mod portable;
 mod race;
 mod read;
 mod reader;
+mod receive;
 mod recv;
 mod room;
+mod send_batch;
 mod send_file;
 mod stream;
 mod tcp_listener;
 mod tcp_stream;
 mod traits;
+mod udp_connect;
+mod udp_options;
+mod udp_socket;
+mod unix_datagram;
+mod unix_seqpacket;
 mod unix_stream;
 
 pub use accept::{Accept, Incoming};
 pub use address::{Destination, ToAddress};
+pub use datagram::{Datagram, Received, Segments};
 pub use leases::Leases;
 pub use names::lookup_host;
 pub use portable::Portable;
@@ -35,6 +47,9 @@ pub use recv::{Parsed, Recv};
 pub use std::net::Shutdown;
 pub use tcp_listener::{ListenOptions, TcpListener};
 pub use tcp_stream::TcpStream;
+pub use udp_socket::{UdpOptions, UdpSocket};
+pub use unix_datagram::UnixDatagram;
+pub use unix_seqpacket::UnixSeqpacket;
 pub use unix_stream::UnixStream;
 
 pub(crate) use recv::{Place, Queue};

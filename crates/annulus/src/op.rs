@@ -63,12 +63,14 @@ pub(crate) use shaped::Shaped;
 /// |---|---|
 /// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync, [`fs::metadata`](crate::fs::metadata()) |
 /// | sockets | `connect`, `accept`, `recv`, `read`, `read_exact`, `write`, `write_all`, `write_all_vectored`, `flush`, `send_file` |
+/// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
 /// | any | [`submit`](crate::submit), [`chain`], and all of these with a [`deadline`](Self::deadline) |
 ///
 /// | has it not | because |
 /// |---|---|
 /// | `with_data`, `fill_buf`, `fill_more` | dropping them loses nothing: bytes that were not consumed stay with the stream. [`time::timeout`](crate::time::timeout) bounds them |
 /// | [`File::close`](crate::fs::File::close) | nobody would know whether the descriptor is closed; dropped, it goes on |
+/// | [`UnixSeqpacket::connect`](crate::net::UnixSeqpacket::connect) | dropping it closes the socket: [`time::timeout`](crate::time::timeout) bounds it |
 /// | `into_std`, `into_portable` | all that they wait for is what `flush` waits for: bound that first |
 /// | streams (`leases`, `incoming`, [`Readiness`](crate::io::Readiness)) | between two items there is nothing to end, and dropping the wait for one loses none |
 /// | sleeps, locks, channels, joins | the kernel has nothing of them, and dropping them loses nothing |

@@ -53,6 +53,10 @@ impl State {
                     self.push_cancel(user_data(UserKind::Watch, key));
                 }
             }
+            Kind::Datagrams(datagrams) => {
+                datagrams.discard();
+                self.pause_messages(key);
+            }
             Kind::Plain | Kind::Free { .. } => {}
         }
         self.finish_close(key);

@@ -90,8 +90,12 @@ impl State {
             Lane::Free | Lane::Chain => self.push_slot(key.index),
             Lane::Send => self.enqueue_send(key),
             Lane::Recv => {
-                if let Some(stream) = slot.record_key().and_then(|key| self.records.stream(key)) {
-                    stream.recv.arm = Arm::Single;
+                if let Some(record) = slot.record_key().and_then(|key| self.records.get(key)) {
+                    match &mut record.kind {
+                        record::Kind::Stream(stream) => stream.recv.arm = Arm::Single,
+                        record::Kind::Datagrams(datagrams) => datagrams.arm = Arm::Single,
+                        _ => {}
+                    }
                 }
                 self.push_slot(key.index);
             }
@@ -153,7 +157,9 @@ impl State {
                 Some(slot) => matches!(slot.phase, Phase::Orphan | Phase::Cancelling),
                 None => false,
             },
-            Some((Kind::Recv, key)) => self.recv_is_cancelling(key),
+            Some((Kind::Recv, key)) => {
+                self.recv_is_cancelling(key) || self.messages_are_cancelling(key)
+            }
             Some((Kind::Accept, key)) => self.accept_is_cancelling(key),
             Some((Kind::Watch, key)) => self.watch_is_closing(key),
             Some((Kind::Bell, _)) => self.stopping && self.bell_armed,
@@ -192,6 +198,9 @@ impl State {
     fn dispatch_other(&mut self, cqe: Cqe) {
         match parse(cqe.user_data) {
             Some((Kind::Op, key)) => self.on_op(key, cqe),
+            Some((Kind::Recv, key)) if self.records.datagrams(key).is_some() => {
+                self.on_message(key, cqe);
+            }
             Some((Kind::Recv, key)) => self.on_recv(key, cqe),
             Some((Kind::Accept, key)) => self.on_accept(key, cqe),
             Some((Kind::Watch, key)) => self.on_watch(key, cqe),
@@ -321,7 +330,12 @@ impl State {
         let record = self.records.at(key.index);
         record.in_flight -= 1;
         let closing = record.closing;
-        if let record::Kind::Stream(stream) = &mut record.kind {
+        if let record::Kind::Datagrams(datagrams) = &mut record.kind {
+            if lane == Lane::Recv {
+                datagrams.arm = Arm::Idle;
+                datagrams.heap = None;
+            }
+        } else if let record::Kind::Stream(stream) = &mut record.kind {
             match lane {
                 Lane::Free | Lane::Chain => {}
                 Lane::Send if stream.send.head == index => self.advance_send(key.index),

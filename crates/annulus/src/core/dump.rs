@@ -194,6 +194,12 @@ impl State {
                     queued_bytes: stream.send.queued_bytes,
                 }
             }
+            Kind::Datagrams(datagrams) => {
+                queues.push((datagrams.waiters, WaitsFor::Receive { descriptor }));
+                let (unread, unread_bytes) = datagrams.unread();
+                let receive = armed(datagrams.arm);
+                DescriptorKind::Datagrams { local: None, receive, unread, unread_bytes }
+            }
             Kind::Listener(listener) => {
                 queues.push((listener.waiters, WaitsFor::Accept { descriptor }));
                 let (accept, untaken) = listener.look();
@@ -217,7 +223,7 @@ impl State {
             DescriptorKind::Stream { peer, .. } => {
                 *peer = kernel.peer_address(fd).ok().and_then(|address| address.ip());
             }
-            DescriptorKind::Listener { local, .. } => {
+            DescriptorKind::Listener { local, .. } | DescriptorKind::Datagrams { local, .. } => {
                 *local = kernel.local_address(fd).ok().and_then(|address| address.ip());
             }
         }

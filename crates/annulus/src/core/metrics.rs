@@ -269,12 +269,16 @@ impl State {
         self.note_timers();
         board.descriptors.set(u64::from(self.records.used()));
         board.fixed_files_free.set(self.fixed_free.len() as u64);
-        board.starved.set(self.starved.len() as u64);
-        if let Some(pool) = &self.pool {
-            board.leases_out.set(u64::from(pool.leases_out()));
-            board.buffers_published.set(u64::from(pool.published()));
-            board.buffers.set(u64::from(pool.count()));
+        self.note_starved();
+        let (mut leases, mut published, mut count) = (0, 0, 0);
+        for pool in self.pool.iter().chain(self.messages.look()) {
+            leases += u64::from(pool.leases_out());
+            published += u64::from(pool.published());
+            count += u64::from(pool.count());
         }
+        board.leases_out.set(leases);
+        board.buffers_published.set(published);
+        board.buffers.set(count);
     }
 }
 

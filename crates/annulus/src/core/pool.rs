@@ -123,7 +123,7 @@ impl Pool {
             consumed: vec![0; usize::from(shape.count)],
         };
         pool.replenish();
-        pool.shared().board.buffers.set(u64::from(shape.count));
+        pool.shared().board.buffers.add(u64::from(shape.count));
         Ok(pool)
     }
 
@@ -188,7 +188,7 @@ impl Pool {
         }
         if pushed > 0 {
             self.published += pushed;
-            self.shared().board.buffers_published.set(u64::from(self.published));
+            self.shared().board.buffers_published.add(u64::from(pushed));
             if let Some(ring) = &mut self.ring {
                 ring.publish();
             }

@@ -11,6 +11,7 @@ use std::os::fd::RawFd;
 
 use annulus_ring::op::Target;
 
+use super::datagrams::Datagrams;
 use super::key::{Key, NONE, next_generation};
 use super::listener::Listener;
 use super::stream::Stream;
@@ -26,6 +27,7 @@ pub(crate) enum Kind {
     Stream(Box<Stream>),
     Listener(Box<Listener>),
     Watch(Box<Watch>),
+    Datagrams(Box<Datagrams>),
 }
 
 /// One descriptor of this core.
@@ -130,6 +132,15 @@ impl Records {
     pub(crate) fn watch(&mut self, key: Key) -> Option<&mut Watch> {
         match self.get(key) {
             Some(Record { kind: Kind::Watch(watch), .. }) => Some(watch),
+            _ => None,
+        }
+    }
+
+    /// The socket of messages of a live key.
+    #[inline]
+    pub(crate) fn datagrams(&mut self, key: Key) -> Option<&mut Datagrams> {
+        match self.get(key) {
+            Some(Record { kind: Kind::Datagrams(datagrams), .. }) => Some(datagrams),
             _ => None,
         }
     }

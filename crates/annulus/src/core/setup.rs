@@ -18,6 +18,7 @@ use super::again::Again;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::locals::Locals;
+use super::messages::Messages;
 use super::metrics::Board;
 use super::pool::{Pool, Shape};
 use super::record::Records;
@@ -132,6 +133,7 @@ impl Core {
             counters: board,
             samples: Samples::new(now_ns),
             starved: VecDeque::new(),
+            messages: Messages::new(config.buffer_count, config.buffers_published),
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
             unsent: VecDeque::new(),

@@ -39,8 +39,8 @@ impl Core {
             self.state.borrow_mut().abandon_descriptors();
         }
         let mut state = self.state.borrow_mut();
-        let mut pool = state.pool.take();
-        if let Some(ring) = pool.as_mut().and_then(Pool::take_ring) {
+        let mut pools = [state.pool.take(), state.messages.take()];
+        for ring in pools.iter_mut().flatten().filter_map(Pool::take_ring) {
             if let Err((ring, _)) = state.ring.unregister_buf_ring(ring) {
                 // The kernel keeps it: its memory must stay.
                 std::mem::forget(ring);
@@ -49,9 +49,9 @@ impl Core {
         drop(state);
         drop(entered);
         if drained {
-            drop(pool);
+            drop(pools);
         } else {
-            std::mem::forget(pool);
+            std::mem::forget(pools);
         }
         self.release_bell(drained);
         self.state.borrow().counters.life.ended.set(1);
@@ -164,6 +164,9 @@ impl State {
         for key in self.records.live() {
             if let Some(stream) = self.records.stream(key) {
                 stream.recv.queue = Unread::default();
+            }
+            if let Some(datagrams) = self.records.datagrams(key) {
+                datagrams.discard();
             }
         }
     }

@@ -296,7 +296,7 @@ impl State {
         };
         stream.recv.arm = Arm::Starved;
         self.starved.push_back(key);
-        self.counters.starved.set(self.starved.len() as u64);
+        self.note_starved();
         self.counters.starvations.add(1);
         if let Some(pool) = &mut self.pool {
             pool.announce_starvation(true);
@@ -306,6 +306,7 @@ impl State {
     /// Buffers may have come back: re-arms as many starved streams as there are buffers for, and
     /// serves one by a receive into the heap if the pool is exhausted for good.
     pub(crate) fn feed_starved(&mut self) {
+        self.feed_starved_messages();
         if self.starved.is_empty() {
             return;
         }
@@ -338,7 +339,7 @@ impl State {
                 pool.announce_starvation(false);
             }
         }
-        self.counters.starved.set(self.starved.len() as u64);
+        self.note_starved();
     }
 
     /// The pool has nothing to give: the starved streams that somebody waits for receive once into
@@ -574,6 +575,6 @@ impl State {
 }
 
 /// Errors that say nothing about the connection: the receive is simply armed again.
-fn is_passing(errno: i32) -> bool {
+pub(super) fn is_passing(errno: i32) -> bool {
     matches!(errno, libc::ECANCELED | libc::EAGAIN | libc::EINTR)
 }

@@ -158,7 +158,10 @@ impl State {
         if let Some(pool) = &mut self.pool {
             pool.replenish();
         }
-        if !self.starved.is_empty() {
+        if let Some(pool) = self.messages.group() {
+            pool.replenish();
+        }
+        if !(self.starved.is_empty() && self.messages.starved.is_empty()) {
             self.feed_starved();
         }
         if !self.again.is_empty() {
@@ -179,6 +182,7 @@ impl State {
             && self.dirty.is_empty()
             && self.starved.is_empty()
             && self.again.is_empty()
+            && self.messages.starved.is_empty()
             && self.unsent.is_empty()
     }
 

@@ -20,7 +20,7 @@ const PIECES_MAX: usize = 1024;
 
 /// The list that the kernel reads.
 #[derive(Default)]
-struct Pieces(Vec<libc::iovec>);
+pub(super) struct Pieces(Vec<libc::iovec>);
 
 // SAFETY: the addresses are only read by the kernel, and name memory of the buffers that the same
 // operation owns; wherever it goes they stay valid.
@@ -36,7 +36,7 @@ impl Pieces {
     }
 
     /// The initialised bytes of `bufs` behind the first `skipped`.
-    fn gather<V: IoVecBuf>(&mut self, bufs: &V, mut skipped: usize) {
+    pub(super) fn gather<V: IoVecBuf>(&mut self, bufs: &V, mut skipped: usize) {
         self.0.clear();
         for index in 0..bufs.part_count() {
             let (address, len) = bufs.part(index);
@@ -47,12 +47,12 @@ impl Pieces {
         }
     }
 
-    fn list(&self) -> (*const libc::iovec, u32) {
+    pub(super) fn list(&self) -> (*const libc::iovec, u32) {
         (self.0.as_ptr(), self.0.len() as u32)
     }
 }
 
-fn too_many(parts: usize) -> Option<io::Error> {
+pub(super) fn too_many(parts: usize) -> Option<io::Error> {
     (parts > PIECES_MAX).then(|| {
         io::Error::new(
             io::ErrorKind::InvalidInput,

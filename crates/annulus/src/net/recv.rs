@@ -28,6 +28,7 @@ pub(crate) enum Queue {
     Accepted,
     Room,
     Watched,
+    Messages,
 }
 
 impl Place {
@@ -111,6 +112,7 @@ impl State {
             Queue::Accepted => self.leave_accept(key, waiter),
             Queue::Room => self.leave_room(key, waiter),
             Queue::Watched => self.leave_watch(key, waiter),
+            Queue::Messages => self.leave_messages(key, waiter),
         }
     }
 }

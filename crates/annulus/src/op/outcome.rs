@@ -34,6 +34,12 @@ impl<T, B> Revise for Result<T, BufError<B>> {
     }
 }
 
+impl<T: Revise> Revise for Vec<T> {
+    fn revise(&mut self, revise: &mut dyn FnMut(&mut io::Error)) {
+        self.iter_mut().for_each(|outcome| outcome.revise(revise));
+    }
+}
+
 impl<A: Revise, B: Revise> Revise for (A, B) {
     fn revise(&mut self, revise: &mut dyn FnMut(&mut io::Error)) {
         self.0.revise(revise);

@@ -218,6 +218,18 @@ pub enum DescriptorKind {
         /// Connections that were accepted and not taken.
         untaken: usize,
     },
+    /// A socket that keeps messages apart.
+    #[non_exhaustive]
+    Datagrams {
+        /// Its address, if that is an internet address.
+        local: Option<std::net::SocketAddr>,
+        /// What of the receive is with the kernel.
+        receive: Armed,
+        /// Messages that arrived and were not taken.
+        unread: usize,
+        /// Bytes in them.
+        unread_bytes: usize,
+    },
     /// A descriptor that is [watched](crate::io::Readiness).
     #[non_exhaustive]
     Watched {

@@ -13,6 +13,7 @@
 mod buffers;
 mod combined;
 mod coverage;
+mod datagrams;
 mod early;
 mod files;
 mod locks;

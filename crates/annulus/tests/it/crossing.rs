@@ -18,8 +18,9 @@ use annulus::io::{
     Take, WriteHalf,
 };
 use annulus::net::{
-    Accept, Destination, Incoming, Leases, ListenOptions, Parsed, Portable, Reader, Recv,
-    TcpListener, TcpStream, UnixStream,
+    Accept, Datagram, Destination, Incoming, Leases, ListenOptions, Parsed, Portable, Reader,
+    Received, Recv, Segments, TcpListener, TcpStream, UdpOptions, UdpSocket, UnixDatagram,
+    UnixSeqpacket, UnixStream, control,
 };
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
 use annulus::runtime::{
@@ -117,6 +118,39 @@ fn handles_and_values_cross_threads() {
     crosses::<cross::Receiver<u8>>();
     crosses::<cross::OneSender<u8>>();
     crosses::<cross::OneReceiver<u8>>();
+}
+
+#[test]
+fn sockets_of_messages_and_their_futures_cross_threads() {
+    crosses::<UdpSocket>();
+    crosses::<UdpOptions>();
+    crosses::<UnixDatagram>();
+    crosses::<UnixSeqpacket>();
+    crosses::<Datagram>();
+    crosses::<Received>();
+    crosses::<Segments<'_>>();
+    crosses::<control::Control>();
+    crosses::<control::ControlMessage<'_>>();
+    crosses::<control::ControlMessages<'_>>();
+    crosses::<control::Credentials>();
+    crosses::<control::Ecn>();
+    crosses::<control::PacketInfoV4>();
+    crosses::<control::PacketInfoV6>();
+
+    async fn holds(udp: &UdpSocket, unix: &UnixDatagram) -> io::Result<()> {
+        let datagram = udp.recv().await?;
+        let to = *datagram.sender();
+        udp.send_to(datagram.into_lease(), to).await?;
+        udp.send_batch([("a", to)]).await;
+        let (_, (_, control)) = udp.recv_msg(vec![0; 8], control::Control::new()).await?;
+        udp.send_msg(("a",), Some(to), control).await?;
+        let mut datagram = unix.recv().await?;
+        unix.send("text").await?;
+        drop(datagram.take_rights());
+        unix.read(vec![0; 8]).await.map(drop)?;
+        udp.connect("localhost:1").await
+    }
+    let _ = |udp: &UdpSocket, unix: &UnixDatagram| is_send(holds(udp, unix));
 }
 
 #[test]

@@ -36,6 +36,8 @@ mod storm;
 mod stream;
 mod tasks;
 mod time;
+mod udp;
+mod unix_messages;
 mod vectored;
 mod waiting;
 mod wakers;

@@ -162,6 +162,13 @@ impl fmt::Display for DescriptorKind {
                 }
                 write!(f, ", accept {accept}, {untaken} connections untaken")
             }
+            Self::Datagrams { local, receive, unread, unread_bytes } => {
+                f.write_str("datagrams")?;
+                if let Some(local) = local {
+                    write!(f, " at {local}")?;
+                }
+                write!(f, ", receive {receive}, {unread_bytes} bytes unread in {unread} messages")
+            }
             Self::Watched { events, poll, ready } => {
                 write!(f, "watched for {events:?}, poll {poll}, ready for {ready:?}")
             }

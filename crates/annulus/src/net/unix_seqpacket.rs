@@ -1,0 +1,223 @@
+//! Unix sockets that keep messages apart: connections.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::SocketAddr;
+use std::path::Path;
+
+use annulus_ring::SocketAddress;
+
+use super::control::Control;
+use super::datagram::{Datagram, Received};
+use super::messenger::Messenger;
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use crate::core::datagrams::Datagrams;
+use crate::core::message_send::To;
+use crate::op::OpExt;
+
+/// A Unix connection that keeps packets apart (`SOCK_SEQPACKET`): in order, none lost, and with an
+/// end, as a stream has.
+///
+/// Its methods are those of [`UnixDatagram`](super::UnixDatagram), with the same rules. A packet
+/// without bytes looks like the end to whoever receives it into a buffer; do not send any.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::net::UnixSeqpacket;
+///
+/// let (left, right) = UnixSeqpacket::pair()?;
+/// left.send("one").await?;
+/// left.send("two").await?;
+/// drop(left);
+/// assert_eq!(&*right.recv().await?.unwrap(), b"one");
+/// assert_eq!(&*right.recv().await?.unwrap(), b"two");
+/// assert!(right.recv().await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct UnixSeqpacket {
+    socket: Messenger,
+}
+
+impl UnixSeqpacket {
+    /// Two sockets connected to each other.
+    ///
+    /// # Errors
+    /// Those of socketpair(2); an error that says so if no runtime runs on this thread.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let [left, right] = Messenger::pair(libc::SOCK_SEQPACKET, Datagrams::packets)?;
+        Ok((Self { socket: left }, Self { socket: right }))
+    }
+
+    /// Connects to the listener at a path.
+    ///
+    /// # Errors
+    /// `NotFound`, `ConnectionRefused` if nobody listens there, `PermissionDenied`; `InvalidInput`
+    /// for a path that cannot be one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    ///
+    /// # Kernel
+    /// socket(2), then `CONNECT`, 5.5.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::connect_address(SocketAddress::unix(path)?).await
+    }
+
+    /// As [`connect`](Self::connect), to an address.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::connect_address(SocketAddress::try_from(address)?).await
+    }
+
+    async fn connect_address(address: SocketAddress) -> io::Result<Self> {
+        let socket = Messenger::open(libc::AF_UNIX, libc::SOCK_SEQPACKET, Datagrams::packets())?;
+        socket.connect(address).await?;
+        Ok(Self { socket })
+    }
+
+    /// The next packet, leased where the kernel put it; `None` when the peer has ended its
+    /// direction.
+    ///
+    /// # Errors
+    /// `ConnectionReset` if the peer closed with packets unread.
+    ///
+    /// # Cancel safety
+    /// As [`UdpSocket::recv`](super::UdpSocket::recv).
+    ///
+    /// # Kernel
+    /// As [`UdpSocket::recv`](super::UdpSocket::recv).
+    pub fn recv(&self) -> impl OpExt<Output = io::Result<Option<Datagram<SocketAddr>>>> + use<'_> {
+        self.socket.recv_until_end()
+    }
+
+    /// Receives a packet into `buf`; 0 at the end. What does not fit is lost;
+    /// [`recv_msg`](Self::recv_msg) tells.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), with the buffer; `InvalidInput` for a buffer without capacity.
+    ///
+    /// # Cancel safety
+    /// As [`UdpSocket::recv_from`](super::UdpSocket::recv_from).
+    ///
+    /// # Kernel
+    /// As [`UdpSocket::recv_from`](super::UdpSocket::recv_from).
+    pub fn read<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.read(buf)
+    }
+
+    /// As [`UdpSocket::recv_msg`](super::UdpSocket::recv_msg).
+    pub fn recv_msg<B: IoBufMut>(
+        &self,
+        buf: B,
+        control: Control,
+    ) -> impl OpExt<Output = BufResult<Received<SocketAddr>, (B, Control)>> + use<'_, B> {
+        self.socket.recv_msg(buf, control)
+    }
+
+    /// Sends the bytes of `buf` as one packet.
+    ///
+    /// # Errors
+    /// With the buffer: `BrokenPipe`, `ConnectionReset`, `EMSGSIZE` for more than the socket's
+    /// buffer holds.
+    ///
+    /// # Cancel safety
+    /// As [`UdpSocket::send`](super::UdpSocket::send).
+    ///
+    /// # Kernel
+    /// As [`UdpSocket::send`](super::UdpSocket::send).
+    pub fn send<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.send(self.socket.datagram(buf, To::Peer))
+    }
+
+    /// Sends the bytes of several buffers as one packet with control messages.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), with buffers and control messages.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    ///
+    /// # Kernel
+    /// As [`UdpSocket::send_msg`](super::UdpSocket::send_msg).
+    pub fn send_msg<V: IoVecBuf>(
+        &self,
+        bufs: V,
+        control: Control,
+    ) -> impl OpExt<Output = BufResult<usize, (V, Control)>> + use<'_, V> {
+        self.socket.send_msg(bufs, Ok(To::Peer), control)
+    }
+
+    /// Ends one direction or both.
+    ///
+    /// # Errors
+    /// Those of shutdown(2): `NotConnected`.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Those of getsockname(2); use on a foreign core.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        SocketAddr::try_from(&self.socket.local_address()?)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// Those of getpeername(2): `NotConnected`; use on a foreign core.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        SocketAddr::try_from(&self.socket.peer_address()?)
+    }
+
+    /// The descriptor, in blocking mode: `std` has no type for it.
+    ///
+    /// # Errors
+    /// With the socket given back: if packets were received and not read yet, or a send is in
+    /// flight.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the socket.
+    pub async fn into_fd(self) -> Result<OwnedFd, BufError<Self>> {
+        let detached = self.socket.detach().await;
+        let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
+        // The mode is that of the open file, whatever type sets it.
+        let file = std::os::unix::net::UnixDatagram::from(fd);
+        file.set_nonblocking(false).map_err(BufError::without_buf)?;
+        Ok(file.into())
+    }
+}
+
+/// Takes over a descriptor, which must be that of a connected Unix socket of packets.
+impl TryFrom<OwnedFd> for UnixSeqpacket {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<Self> {
+        // The mode is that of the open file, whatever type sets it.
+        let file = std::os::unix::net::UnixDatagram::from(fd);
+        file.set_nonblocking(true)?;
+        Ok(Self { socket: Messenger::from_fd(file.into(), Datagrams::packets())? })
+    }
+}
+
+impl AsFd for UnixSeqpacket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.owned.as_fd()
+    }
+}
+
+impl AsRawFd for UnixSeqpacket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.owned.raw_fd()
+    }
+}

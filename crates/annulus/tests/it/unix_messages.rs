@@ -1,0 +1,326 @@
+//! Unix sockets that keep messages apart, against those of `std` and of the C library.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnix};
+use std::path::Path;
+
+use annulus::net::control::{Control, ControlMessage, Credentials};
+use annulus::net::{UnixDatagram, UnixSeqpacket};
+use annulus::runtime::Runtime;
+use annulus_ring::Mask;
+
+use crate::cancel::yield_to_kernel;
+use crate::harness::{Scratch, check, descriptors, own_process, run, run_on};
+use crate::udp::pattern;
+
+pub fn address_of(path: &Path) -> io::Result<SocketAddr> {
+    SocketAddr::from_pathname(path)
+}
+
+/// A listener of packets, which `std` has no type for.
+pub fn packet_listener(path: &Path) -> io::Result<OwnedFd> {
+    let checked = |res: i32| if res < 0 { Err(io::Error::last_os_error()) } else { Ok(res) };
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: socket(2) touches no memory.
+    let fd = checked(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    // SAFETY: it was just opened, and nobody else has it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let address = annulus_ring::SocketAddress::unix(path)?;
+    // SAFETY: the address is valid for its length.
+    checked(unsafe { libc::bind(fd.as_raw_fd(), address.as_ptr(), address.len()) })?;
+    // SAFETY: listen(2) touches no memory.
+    checked(unsafe { libc::listen(fd.as_raw_fd(), 10) })?;
+    Ok(fd)
+}
+
+fn accept(listener: &OwnedFd) -> io::Result<OwnedFd> {
+    let null = std::ptr::null_mut();
+    // SAFETY: no address is asked for.
+    let fd = unsafe { libc::accept4(listener.as_raw_fd(), null, null.cast(), libc::SOCK_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was just opened, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[test]
+fn datagrams_go_both_ways_by_path_by_abstract_name_and_without_one() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("ours");
+    let theirs = scratch.path().join("theirs");
+    run(async move {
+        let peer = StdUnix::bind(&theirs)?;
+        let ours = UnixDatagram::bind(&path)?;
+        assert_eq!(ours.local_addr()?.as_pathname(), Some(&*path));
+        ours.send_to("by path", &theirs).await?;
+        let mut got = [0; 100];
+        let (n, from) = peer.recv_from(&mut got)?;
+        assert_eq!((&got[..n], from.as_pathname()), (&b"by path"[..], Some(&*path)));
+        peer.send_to(b"back", &path)?;
+        let datagram = ours.recv().await?;
+        assert_eq!(&*datagram, b"back");
+        assert_eq!(datagram.sender().as_pathname(), Some(&*theirs));
+        ours.connect(&theirs).await?;
+        assert_eq!(ours.peer_addr()?.as_pathname(), Some(&*theirs));
+        ours.send("connected").await?;
+        assert_eq!(peer.recv(&mut got)?, 9);
+
+        let name = format!("annulus {}", std::process::id());
+        let abstract_name = SocketAddr::from_abstract_name(&name)?;
+        let named = UnixDatagram::bind_addr(&abstract_name)?;
+        let unbound = UnixDatagram::unbound()?;
+        unbound.send_to_addr("by name", &abstract_name).await?;
+        let ((n, from), got) = named.recv_from(Vec::with_capacity(100)).await?;
+        assert!(got[..n] == *b"by name" && from.is_unnamed());
+        let stranger = named.send_to("not its peer", &path).await.unwrap_err();
+        assert_eq!(stranger.kind(), io::ErrorKind::PermissionDenied);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_unix_socket_cannot_do_is_an_error() {
+    let scratch = Scratch::new();
+    let gone = scratch.path().join("gone");
+    run(async move {
+        let socket = UnixDatagram::unbound()?;
+        let error = socket.send("nobody").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        let error = socket.send_to("nobody", &gone).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let error = socket.send_to("nobody", "x".repeat(200)).await.unwrap_err();
+        assert_eq!((error.kind(), error.buf()), (io::ErrorKind::InvalidInput, Some(&"nobody")));
+        assert_eq!(socket.connect(&gone).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        drop(UnixDatagram::bind(&gone)?);
+        let error = socket.connect(&gone).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(UnixDatagram::bind(&gone).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let (left, right) = UnixDatagram::pair()?;
+        let error = left.send(vec![0; 4 << 20]).await.unwrap_err();
+        assert_eq!(error.error().raw_os_error(), Some(libc::EMSGSIZE));
+        drop(right);
+        let error = left.send("gone").await.unwrap_err();
+        let kinds = [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotConnected];
+        assert!(kinds.contains(&error.kind()), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_unix_datagram_longer_than_a_buffer_of_the_core_is_cut_and_said() {
+    run(async {
+        let (left, right) = UnixDatagram::pair()?;
+        for len in [65535, 65536, 65537, 100_000] {
+            left.send(pattern(len, 1)).await?;
+            let datagram = right.recv().await?;
+            assert_eq!(datagram.sent_bytes(), len);
+            assert_eq!(datagram.is_truncated(), len > 65536);
+            assert!(*datagram == pattern(len, 1)[..len.min(65536)]);
+            left.send(pattern(len, 2)).await?;
+            let (n, buf) = right.read(Vec::with_capacity(200_000)).await?;
+            assert!(n == len.min(65536) && buf == pattern(len, 2)[..n], "it was queued");
+        }
+        let (left, right) = UnixDatagram::pair()?;
+        left.send(pattern(100_000, 3)).await?;
+        let (n, buf) = right.read(Vec::with_capacity(200_000)).await?;
+        assert!(n == 100_000 && buf == pattern(n, 3), "straight into the buffer");
+        Ok(())
+    });
+}
+
+/// A file whose contents tell which one it is.
+fn marked(mark: u8) -> io::Result<OwnedFd> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(&[mark])?;
+    Ok(file.into())
+}
+
+fn mark_of(fd: OwnedFd) -> io::Result<u8> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut file = File::from(fd);
+    file.seek(SeekFrom::Start(0))?;
+    let mut mark = [0];
+    file.read_exact(&mut mark)?;
+    Ok(mark[0])
+}
+
+#[test]
+fn descriptors_are_passed_and_none_is_left_open() {
+    let _own = own_process();
+    let before = descriptors();
+    for mask in [Mask::none(), Mask::none().buf_rings()] {
+        check(Runtime::builder().mask(mask), async {
+            let (left, right) = UnixDatagram::pair()?;
+            right.set_receive_credentials(true)?;
+            for armed in [false, true] {
+                let mut control = Control::new();
+                control.pass(vec![marked(1)?, marked(2)?])?;
+                control.push(ControlMessage::Rights(&[marked(3)?]))?;
+                let (_, (_, control)) = left.send_msg(("three",), None, control).await?;
+                let mut got = if armed {
+                    let mut datagram = right.recv().await?;
+                    assert!(tells_us(datagram.control()));
+                    datagram.take_rights()
+                } else {
+                    let room = Control::with_room(128);
+                    let (_, (_, mut got)) = right.recv_msg(vec![0; 9], room).await?;
+                    assert!(tells_us(got.messages()) && !got.is_truncated());
+                    got.take_rights()
+                };
+                assert_eq!(got.len(), 3);
+                for (index, fd) in got.drain(..).enumerate() {
+                    // SAFETY: fcntl(2) with F_GETFD touches no memory.
+                    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) };
+                    assert_eq!(flags, libc::FD_CLOEXEC);
+                    assert_eq!(mark_of(fd)?, index as u8 + 1);
+                }
+                drop(control);
+            }
+            // Nobody takes these: not read, without room, cut off, in the queue at the end.
+            let (near, far) = UnixDatagram::pair()?;
+            let send = || async {
+                let mut control = Control::new();
+                control.pass((0..253).map(|_| marked(9)).collect::<io::Result<_>>()?)?;
+                near.send_msg(("many",), None, control).await.map(drop)?;
+                io::Result::Ok(())
+            };
+            send().await?;
+            let (_, (_, control)) = far.recv_msg(vec![0; 9], Control::with_room(24 + 8)).await?;
+            assert!(control.is_truncated());
+            assert!(control.messages().count() <= 1);
+            drop(control);
+            send().await?;
+            far.read(vec![0; 9]).await?;
+            send().await?;
+            assert_eq!(far.recv().await?.take_rights().len(), 253);
+            send().await?;
+            far.peek_from(vec![0; 9]).await?;
+            let (_, (_, control)) = far.recv_msg(vec![0; 9], Control::with_room(40)).await?;
+            assert!(control.is_truncated(), "what was queued is cut as well");
+            send().await?;
+            drop(far.recv().await?);
+            send().await?;
+            yield_to_kernel().await?;
+            drop(far);
+            crate::cancel::until("it is closed", || {
+                annulus::runtime::metrics().expect("a runtime runs").descriptors == 3
+            })
+            .await
+        });
+    }
+    assert_eq!(descriptors(), before);
+}
+
+/// Whether the kernel says that the message is ours.
+fn tells_us(messages: annulus::net::control::ControlMessages<'_>) -> bool {
+    let mut messages = messages;
+    messages.any(|message| match message {
+        ControlMessage::Credentials(Credentials { pid, .. }) => pid == std::process::id() as i32,
+        _ => false,
+    })
+}
+
+#[test]
+fn credentials_can_be_sent() {
+    run(async {
+        let (left, right) = UnixDatagram::pair()?;
+        right.set_receive_credentials(true)?;
+        // SAFETY: getuid(2) cannot fail and touches no memory.
+        let uid = unsafe { libc::getuid() };
+        // SAFETY: so does getgid(2).
+        let gid = unsafe { libc::getgid() };
+        let own = Credentials { pid: std::process::id() as i32, uid, gid };
+        let mut control = Control::new();
+        control.push(ControlMessage::Credentials(own))?;
+        left.send_msg(("me",), None, control).await?;
+        let datagram = right.recv().await?;
+        let told = datagram.control().find_map(|message| match message {
+            ControlMessage::Credentials(told) => Some(told),
+            _ => None,
+        });
+        assert_eq!(told, Some(own));
+        Ok(())
+    });
+}
+
+#[test]
+fn packets_keep_order_and_edges_and_have_an_end() {
+    for mask in [Mask::none(), Mask::none().buf_rings()] {
+        run_on(Runtime::builder().mask(mask), async {
+            let (left, right) = UnixSeqpacket::pair()?;
+            let sending = annulus::spawn(async move {
+                for number in 0..300 {
+                    left.send(pattern(1 + number * 97 % 3000, number)).await?;
+                }
+                left.shutdown(std::net::Shutdown::Write)?;
+                let (n, last) = left.read(vec![0; 10]).await?;
+                assert_eq!(&last[..n], b"answer");
+                assert_eq!(left.read(vec![0; 10]).await?.0, 0);
+                assert!(left.recv().await?.is_none());
+                io::Result::Ok(())
+            });
+            for number in 0..300 {
+                let expected = pattern(1 + number * 97 % 3000, number);
+                if number % 3 == 0 {
+                    let (_, got) = right.read(Vec::with_capacity(4000)).await?;
+                    assert!(got == expected);
+                } else {
+                    let got = right.recv().await?.expect("no end yet");
+                    assert!(*got == expected[..]);
+                }
+            }
+            assert!(right.recv().await?.is_none());
+            assert!(right.recv().await?.is_none(), "again");
+            right.send("answer").await?;
+            drop(right);
+            sending.await.expect("the sender does not panic")
+        });
+    }
+}
+
+#[test]
+fn packets_go_to_a_listener_of_another_interface_and_its_descriptors_are_taken_over() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("listener");
+    run(async move {
+        let listener = packet_listener(&path)?;
+        let client = UnixSeqpacket::connect(&path).await?;
+        assert_eq!(client.peer_addr()?.as_pathname(), Some(&*path));
+        let server = UnixSeqpacket::try_from(accept(&listener)?)?;
+        client.send("one").await?;
+        client.send("two").await?;
+        assert_eq!(&*server.recv().await?.expect("no end yet"), b"one");
+        let (received, (buf, _)) = server.recv_msg(vec![0; 2], Control::new()).await?;
+        assert_eq!((received.bytes, received.sent_bytes, &buf[..]), (2, 3, &b"tw"[..]));
+        let fd = server.into_fd().await?;
+        client.send("three").await?;
+        let mut got = [0; 10];
+        let n = StdUnix::from(fd).recv(&mut got)?;
+        assert_eq!(&got[..n], b"three", "blocking, and by anybody");
+        assert!(client.recv().await?.is_none());
+        let error = client.send("late").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "and no signal");
+        let nobody = UnixSeqpacket::connect(scratch.path().join("nobody")).await.unwrap_err();
+        assert_eq!(nobody.kind(), io::ErrorKind::NotFound);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_unix_datagram_socket_comes_from_std_and_goes_back() {
+    run(async {
+        let (one, other) = StdUnix::pair()?;
+        let ours = UnixDatagram::from_std(one)?;
+        other.send(b"hello")?;
+        assert_eq!(&*ours.recv().await?, b"hello");
+        let one = ours.into_std().await?;
+        other.send(b"again")?;
+        let mut got = [0; 10];
+        assert_eq!(one.recv(&mut got)?, 5);
+        Ok(())
+    });
+}
