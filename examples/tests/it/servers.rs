@@ -1,11 +1,11 @@
 //! The echo servers, and how a server ends.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, UdpSocket};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
-use crate::example::{Example, connect};
+use crate::example::{BOUND, Example, connect};
 
 const SIGINT: i32 = 2;
 
@@ -52,6 +52,30 @@ fn echo_sends_everything_back_and_counts_it() -> io::Result<()> {
 fn echo_serves_clients_besides_each_other() -> io::Result<()> {
     let (_server, address) = Example::serve("echo", &[]);
     clients_do_not_wait_for_each_other(address)
+}
+
+#[test]
+fn udp_echo_sends_every_datagram_back_whatever_its_length() -> io::Result<()> {
+    let (server, address) = Example::serve("udp_echo", &[]);
+    let clients = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?];
+    for client in &clients {
+        client.set_read_timeout(Some(BOUND))?;
+        client.connect(address)?;
+        client.send(&[1; 9])?;
+    }
+    for client in &clients {
+        assert_eq!(client.recv(&mut [0; 10])?, 9);
+        let line = server.line();
+        assert!(line.ends_with(" was sent back 9 bytes"), "{line}");
+    }
+    for len in [0, 1, 1472, 65507] {
+        let said: Vec<u8> = (0..len).map(|n| (n % 253) as u8).collect();
+        clients[0].send(&said)?;
+        let mut heard = vec![0; 65536];
+        assert_eq!(clients[0].recv(&mut heard)?, said.len());
+        assert!(heard.starts_with(&said));
+    }
+    Ok(())
 }
 
 #[test]
