@@ -6,7 +6,7 @@
 //! takes more bytes only while it is not with the kernel; the bound is checked before bytes are
 //! taken, so one call may go over it, and the next one is refused.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::task::{Poll, Waker};
 
 use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
@@ -101,6 +101,33 @@ impl State {
         }
         self.append_chunk(key, bytes);
         Ok(())
+    }
+
+    /// Takes as many of the bytes as there is room for, and waits if there is none.
+    pub(crate) fn poll_queue(
+        &mut self,
+        key: Key,
+        bufs: &[IoSlice<'_>],
+        (waiter, waker): (&mut Option<Key>, &mut Option<Waker>),
+    ) -> Poll<io::Result<usize>> {
+        let most = self.send_high_bytes;
+        let Some(stream) = self.records.stream(key) else {
+            return Poll::Ready(Err(errors::handle_gone()));
+        };
+        let room = most.saturating_sub(stream.send.queued_bytes);
+        if room == 0 && bufs.iter().any(|buf| !buf.is_empty()) {
+            // A failure is reported at once, and else it waits: there is no room.
+            return self.poll_room((key, most - 1), waiter, waker).map_ok(|()| 0);
+        }
+        let mut taken = 0;
+        for buf in bufs {
+            let part = &buf[..buf.len().min(room - taken)];
+            if let Err(error) = self.queue_bytes(key, part) {
+                return Poll::Ready(Err(error));
+            }
+            taken += part.len();
+        }
+        Poll::Ready(Ok(taken))
     }
 
     fn extend_chunk(&mut self, index: u32, bytes: &[u8]) -> bool {

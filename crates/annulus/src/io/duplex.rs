@@ -7,12 +7,12 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{AsyncRead, AsyncWrite};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, Lease};
 
 /// Two ends of a connection in memory, for tests and for protocols inside of others. In each
 /// direction `bytes` bytes can wait.
@@ -51,6 +51,32 @@ pub struct DuplexStream {
     outgoing: Arc<Direction>,
 }
 
+impl DuplexStream {
+    /// The next piece, copied, and `None` at the end of the stream; for code that polls.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Lease>> {
+        let copy = |bytes: &[u8]| (bytes.len(), bytes.to_vec());
+        let piece = self.incoming.poll_receive(cx, &mut Some(copy));
+        piece.map(|piece| (!piece.is_empty()).then(|| Lease::from(piece)))
+    }
+
+    /// Takes as many of the bytes as there is room for, and gives how many; for code that polls.
+    ///
+    /// # Errors
+    /// `BrokenPipe` if the other end is gone, or this direction was ended.
+    pub fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.outgoing.poll_send(cx, bufs)
+    }
+
+    /// Says that nothing more will be written.
+    pub fn end(&self) {
+        self.outgoing.change(|pipe| pipe.ended = true);
+    }
+}
+
 #[derive(Debug)]
 struct Direction {
     pipe: Mutex<Pipe>,
@@ -80,40 +106,50 @@ impl Direction {
     /// Waits for a byte or the end, and gives what `take` makes of the bytes that lie in one piece.
     async fn receive<T>(&self, take: impl FnOnce(&[u8]) -> (usize, T)) -> T {
         let mut take = Some(take);
-        poll_fn(|cx| {
-            let mut pipe = self.lock();
-            if pipe.bytes.is_empty() && !pipe.ended {
-                return wait(&mut pipe.reader, cx);
-            }
-            let take = take.take().expect("a future is not polled after its end");
-            let (taken, result) = take(pipe.bytes.as_slices().0);
-            pipe.bytes.drain(..taken);
-            let writer = pipe.writer.take();
-            drop(pipe);
-            wake(writer);
-            Poll::Ready(result)
-        })
-        .await
+        poll_fn(|cx| self.poll_receive(cx, &mut take)).await
+    }
+
+    fn poll_receive<T, F>(&self, cx: &mut Context<'_>, take: &mut Option<F>) -> Poll<T>
+    where
+        F: FnOnce(&[u8]) -> (usize, T),
+    {
+        let mut pipe = self.lock();
+        if pipe.bytes.is_empty() && !pipe.ended {
+            return wait(&mut pipe.reader, cx);
+        }
+        let take = take.take().expect("a future is not polled after its end");
+        let (taken, result) = take(pipe.bytes.as_slices().0);
+        pipe.bytes.drain(..taken);
+        let writer = pipe.writer.take();
+        drop(pipe);
+        wake(writer);
+        Poll::Ready(result)
     }
 
     /// Waits for room, and gives how many bytes were taken.
     async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| {
-            let mut pipe = self.lock();
-            if pipe.deaf || pipe.ended {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-            }
-            let taken = (self.room - pipe.bytes.len()).min(bytes.len());
-            if taken == 0 && !bytes.is_empty() {
-                return wait(&mut pipe.writer, cx);
-            }
-            pipe.bytes.extend(&bytes[..taken]);
-            let reader = pipe.reader.take();
-            drop(pipe);
-            wake(reader);
-            Poll::Ready(Ok(taken))
-        })
-        .await
+        poll_fn(|cx| self.poll_send(cx, &[IoSlice::new(bytes)])).await
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut pipe = self.lock();
+        if pipe.deaf || pipe.ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let room = self.room - pipe.bytes.len();
+        if room == 0 && bufs.iter().any(|buf| !buf.is_empty()) {
+            return wait(&mut pipe.writer, cx);
+        }
+        let mut taken = 0;
+        for buf in bufs {
+            let part = &buf[..buf.len().min(room - taken)];
+            pipe.bytes.extend(part);
+            taken += part.len();
+        }
+        let reader = pipe.reader.take();
+        drop(pipe);
+        wake(reader);
+        Poll::Ready(Ok(taken))
     }
 
     /// Changes what is known of an end, and tells both.
@@ -165,7 +201,7 @@ impl AsyncWrite for &DuplexStream {
     }
 
     async fn shutdown(&mut self) -> io::Result<()> {
-        self.outgoing.change(|pipe| pipe.ended = true);
+        self.end();
         Ok(())
     }
 }
@@ -192,7 +228,7 @@ impl AsyncWrite for DuplexStream {
 
 impl Drop for DuplexStream {
     fn drop(&mut self) {
-        self.outgoing.change(|pipe| pipe.ended = true);
+        self.end();
         self.incoming.change(|pipe| {
             pipe.deaf = true;
             pipe.bytes = VecDeque::new();

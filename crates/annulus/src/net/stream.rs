@@ -13,6 +13,7 @@ use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::held::Held;
 use super::leases::Leases;
+use super::polled::Polled;
 use super::read::{ReadExact, ReadInto};
 use super::recv::{Parsed, Place, Queue, Recv};
 use super::room::Room;
@@ -46,6 +47,10 @@ impl Socket {
 
     pub(super) fn leases(&self) -> Leases<'_> {
         Leases::new(&self.owned)
+    }
+
+    pub(super) fn polled(&self) -> Polled {
+        Polled::new(&self.owned)
     }
 
     pub(super) fn read<B: IoBufMut>(&self, buf: B) -> ReadInto<B> {

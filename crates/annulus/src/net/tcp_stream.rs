@@ -11,7 +11,7 @@ use super::connect::Connecting;
 use super::recv::{Parsed, Recv};
 use super::send_file::SendFile;
 use super::stream::{Socket, ip_address};
-use super::{Leases, Portable, ToAddress, options};
+use super::{Leases, Polled, Portable, ToAddress, options};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::key::Handle;
 use crate::core::stream::Stream;
@@ -157,6 +157,11 @@ impl TcpStream {
     /// ```
     pub fn leases(&self) -> Leases<'_> {
         self.socket.leases()
+    }
+
+    /// A reader and a writer of this stream for code that polls.
+    pub fn polled(&self) -> Polled {
+        self.socket.polled()
     }
 
     /// Reads into `buf`, from its start up to its capacity. Gives the number of bytes, 0 at the

@@ -8,7 +8,7 @@ use annulus_ring::Kernel as _;
 
 use super::recv::{Parsed, Recv};
 use super::stream::Socket;
-use super::{Leases, Portable, Reader};
+use super::{Leases, Polled, Portable, Reader};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::stream::Stream;
 use crate::core::with_any;
@@ -56,6 +56,11 @@ impl UnixStream {
     /// As [`TcpStream::leases`](super::TcpStream::leases).
     pub fn leases(&self) -> Leases<'_> {
         self.socket.leases()
+    }
+
+    /// As [`TcpStream::polled`](super::TcpStream::polled).
+    pub fn polled(&self) -> Polled {
+        self.socket.polled()
     }
 
     /// As [`TcpStream::read`](super::TcpStream::read).

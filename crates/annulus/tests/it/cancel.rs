@@ -17,6 +17,7 @@ mod datagrams;
 mod early;
 mod files;
 mod locks;
+mod polled;
 mod sockets;
 mod streams;
 mod tasks;

@@ -18,8 +18,8 @@ use annulus::io::{
     Take, WriteHalf,
 };
 use annulus::net::{
-    Accept, Datagram, Destination, Incoming, Leases, ListenOptions, Parsed, Portable, Reader,
-    Received, Recv, Segments, TcpListener, TcpStream, UdpOptions, UdpSocket, UnixDatagram,
+    Accept, Datagram, Destination, Incoming, Leases, ListenOptions, Parsed, Polled, Portable,
+    Reader, Received, Recv, Segments, TcpListener, TcpStream, UdpOptions, UdpSocket, UnixDatagram,
     UnixSeqpacket, UnixStream, control,
 };
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
@@ -57,6 +57,7 @@ fn handles_and_values_cross_threads() {
     crosses::<UnixStream>();
     crosses::<Destination>();
     crosses::<ListenOptions>();
+    crosses::<Polled>();
     crosses::<Portable<TcpStream>>();
     crosses::<Portable<UnixStream>>();
     crosses::<Parsed>();
