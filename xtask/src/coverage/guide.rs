@@ -6,7 +6,15 @@ use crate::source::words;
 use crate::tree::Tree;
 
 const GUIDE: &str = "docs/coming-from.md";
-const CRATES: &[&str] = &["crates/annulus-abi/src/", "crates/annulus-ring/src/"];
+const CRATES: &[&str] = &[
+    "crates/annulus-abi/src/",
+    "crates/annulus-ring/src/",
+    "crates/annulus-task/src/",
+    "crates/annulus-sync/src/",
+    "crates/annulus/src/",
+    "crates/annulus-compat/src/",
+    "crates/annulus-http/src/",
+];
 
 /// Names that the guide should tell and does not, and names of ours in it that are nowhere.
 pub fn missing(tree: &Tree, names: &[&str]) -> Vec<String> {
