@@ -10,3 +10,4 @@ mod http;
 mod once;
 mod rings;
 mod servers;
+mod web;
