@@ -11,6 +11,9 @@
 //! ```sh
 //! cargo bench -p annulus-ring --bench shared
 //! ```
+//!
+//! `CASE=2x32` runs that case alone; `WAY=shared` or `WAY=mutex` besides runs that way alone, for a
+//! profiler.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -225,6 +228,12 @@ fn main() {
                 continue;
             }
             let case = Case { pairs, batch };
+            if let Ok(way) = std::env::var("WAY") {
+                let way = if way == "shared" { Way::Shared } else { Way::Mutex };
+                let all = (0..ROUNDS).map(|_| round(way, case)).collect();
+                println!("{pairs}+{pairs} threads, batch {batch}: {:.2}", median(all));
+                continue;
+            }
             let [mut first, mut again, mut shared] = [const { Vec::new() }; 3];
             for _ in 0..ROUNDS {
                 first.push(round(Way::Mutex, case));

@@ -13,6 +13,7 @@ use core::{iter::FusedIterator, sync::atomic::Ordering};
 use annulus_abi::{Cqe, Cqe32, Params};
 
 use crate::{
+    handover,
     memory::{RingMemory, Word},
     shape::{CqeShape, PUBLISH_EVERY},
 };
@@ -131,17 +132,13 @@ impl<C: CqeShape> Cq<C> {
 
     #[inline]
     fn kernel_tail(&self) -> u32 {
-        // ORDERING: acquire pairs with the kernel's release of the tail: the entries before it are
-        // whole.
-        self.shared_tail.load(Ordering::Acquire)
+        handover::posted(&*self.shared_tail)
     }
 
     /// Gives the slots of all reaped completions back to the kernel.
     #[inline]
     pub(crate) fn publish(&self) {
-        // ORDERING: release pairs with the kernel's acquire of the head: our copies were made
-        // before.
-        self.shared_head.store(self.head, Ordering::Release);
+        handover::reaped(&*self.shared_head, self.head);
     }
 }
 

@@ -116,6 +116,11 @@ mod cq;
 pub mod diagnose;
 mod enter;
 mod files;
+// Public under loom, for the models in `tests/loom`.
+#[cfg(not(loom))]
+mod handover;
+#[cfg(loom)]
+pub mod handover;
 mod kernel;
 mod ladder;
 mod memory;

@@ -21,8 +21,6 @@ use annulus_abi::{CqOffsets, Cqe, Params, SetupFlags, SqOffsets, Sqe};
 /// The kernel behind the seam makes it, mapped or allocated; the offsets in [`Params`] say where
 /// things are in it. A clone is another handle on the same memory, so a kernel that plays the other
 /// side in user space keeps one for itself.
-#[doc(alias = "io_uring_smp_load_acquire")]
-#[doc(alias = "io_uring_smp_store_release")]
 #[doc(alias = "io_uring_queue_mmap")]
 #[derive(Clone)]
 pub struct RingMemory {

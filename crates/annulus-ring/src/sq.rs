@@ -18,6 +18,7 @@ use core::{ptr::NonNull, sync::atomic::Ordering};
 use annulus_abi::{Params, SetupFlags, SqFlags, Sqe, Sqe128, SqeFlags};
 
 use crate::{
+    handover,
     memory::{RingMemory, Word},
     shape::{Slots, SqeMixed, SqeShape},
     wakeup,
@@ -205,8 +206,7 @@ impl<S: SqeShape> Sq<S> {
 
     /// Entries pushed that the kernel has not consumed.
     pub(crate) fn pending(&self) -> u32 {
-        // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries.
-        let head = self.shared_head.load(Ordering::Acquire);
+        let head = handover::consumed(&*self.shared_head);
         (self.tail() as u32).wrapping_sub(head)
     }
 
@@ -243,9 +243,7 @@ impl<S: SqeShape> Sq<S> {
     /// Looks at the kernel's head and says by how much it moved since last time.
     #[inline]
     pub(crate) fn refresh_head(&mut self) -> u32 {
-        // ORDERING: acquire pairs with the kernel's release of the head: it has read those entries,
-        // so they may be overwritten.
-        let head = self.shared_head.load(Ordering::Acquire);
+        let head = handover::consumed(&*self.shared_head);
         let moved = head.wrapping_sub(self.head);
         self.head = head;
         moved

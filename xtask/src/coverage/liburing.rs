@@ -31,35 +31,12 @@ pub fn missing(tree: &Tree, names: &[&str], elsewhere: &[(&[&str], &str)]) -> Ve
 /// Names that no item of ours carries, and why.
 pub const ELSEWHERE: &[(&[&str], &str)] = &[
     (
-        &[
-            "__io_uring_buf_ring_cq_advance",
-            "__io_uring_clone_buffers",
-            "__io_uring_clone_buffers_offset",
-            "__io_uring_get_cqe",
-            "__io_uring_peek_cqe",
-            "__io_uring_prep_poll_mask",
-            "__io_uring_prep_uring_cmd",
-            "__io_uring_set_target_fixed_file",
-            "__io_uring_sqring_wait",
-        ],
-        "inner parts of functions that have their own names",
-    ),
-    (
         &["io_uring_check_version", "io_uring_major_version", "io_uring_minor_version"],
         "versions of a C library that is not there",
     ),
     (
         &["io_uring_smp_load_acquire", "io_uring_smp_store_release"],
         "memory orderings, which Rust has itself",
-    ),
-    (
-        &[
-            "io_uring_cqe_shift",
-            "io_uring_cqe_shift_from_flags",
-            "io_uring_sqe_shift",
-            "io_uring_sqe_shift_from_flags",
-        ],
-        "sizes of entries, which are types here",
     ),
 ];
 

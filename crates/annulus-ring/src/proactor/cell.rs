@@ -3,7 +3,7 @@
 //! | phase | the content is | it belongs to | ends by |
 //! |---|---|---|---|
 //! | free | nothing | the table | [`begin`](Cell::begin) |
-//! | in flight | the request | the kernel and the thread that encodes it | [`complete`](Cell::complete) |
+//! | in flight | the request | the kernel, and who encodes it | [`complete`](Cell::complete) |
 //! | completing | the request, then the output | the thread that reaped | the request's own code |
 //! | done | the output | the ticket | [`take`](Cell::take) |
 //! | over | nothing | the ticket | [`let_go`](Cell::let_go) |

@@ -1,8 +1,8 @@
 //! The cells of all requests, by number.
 //!
 //! There are twice as many cells at first as requests can be in flight, in one page: the other half
-//! is for outputs that nobody has fetched yet. Who holds more tickets than that makes the table grow
-//! by pages, each as large as all before it, which stay.
+//! is for outputs that nobody has fetched yet. Who holds more tickets than that makes the table
+//! grow by pages, each as large as all before it, which stay.
 //!
 //! Owns: [`Table`]. Does not own: room for requests in flight, nor what lies in a cell. Invariants:
 //! a cell never moves and lives as long as the table; a cell is among the free ones or somebody's.

@@ -22,9 +22,9 @@
 //! So taking and committing are lock-free; being submitted is blocking in the leader's window,
 //! which is the same as the kernel's: it holds the ring's mutex during a submission.
 //!
-//! With a submission thread the leader does not enter, but wakes the thread if it sleeps; the thread
-//! consumes when it likes. What it has consumed is given back by the next leader, so whoever is in
-//! want of slots leads.
+//! With a submission thread the leader does not enter, but wakes the thread if it sleeps; the
+//! thread consumes when it likes. What it has consumed is given back by the next leader, so whoever
+//! is in want of slots leads.
 //!
 //! Owns: slots, list, role, tail. Does not own: how many requests are in flight
 //! ([`room`](super::room)), the call of the kernel, what an entry says. Invariants: the kernel sees

@@ -6,6 +6,7 @@
 
 mod attach;
 mod choices;
+mod closing;
 mod completion;
 mod deferred;
 mod issuer;

@@ -11,6 +11,7 @@
 
 mod completion;
 mod group;
+mod handover;
 mod kernel;
 mod proactor;
 mod ring;

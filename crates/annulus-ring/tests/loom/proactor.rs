@@ -136,7 +136,9 @@ fn what_is_posted_is_taken_once_in_order_and_nobody_sleeps_over_it() {
 
 #[test]
 fn a_mark_comes_no_earlier_than_what_its_thread_had_posted() {
-    loom::model(|| {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(3);
+    bounded.check(|| {
         let told = Told::new(2);
         let theirs = told.clone();
         let thread = thread::spawn(move || {

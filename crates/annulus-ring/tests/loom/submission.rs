@@ -189,7 +189,7 @@ fn the_submission_thread_never_sees_half_an_entry() {
 #[test]
 fn the_submission_thread_does_not_sleep_over_what_another_has_published() {
     let mut bounded = loom::model::Builder::new();
-    bounded.preemption_bound = Some(3);
+    bounded.preemption_bound = Some(2);
     bounded.check(|| {
         let ring = Ring::new(2, u32::MAX);
         let woken = Arc::new((Mutex::new(false), Condvar::new()));

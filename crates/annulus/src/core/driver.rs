@@ -130,8 +130,8 @@ impl State {
     }
 
     /// A cancel has ended. If its victim has not, it is asked again: at once if nothing was found,
-    /// because the victim was on its way from one of the kernel's lists to another; in a while if it
-    /// was said to be under way, because the kernel may forget that.
+    /// because the victim was on its way from one of the kernel's lists to another; in a while if
+    /// it was said to be under way, because the kernel may forget that.
     fn on_cancel(&mut self, victim: u64, res: i32) {
         self.cancels -= 1;
         let is_open = matches!(-res, libc::ENOENT | libc::EALREADY) && self.is_asked_to_end(victim);

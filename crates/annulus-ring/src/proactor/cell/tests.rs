@@ -1,3 +1,5 @@
+//! The phases of a cell, one thread at a time.
+
 use std::time::{Duration, Instant};
 
 use super::{Cell, Cqe, Left, Request, Sqe};

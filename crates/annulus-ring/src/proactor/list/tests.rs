@@ -1,3 +1,5 @@
+//! What is posted and taken, one thread at a time.
+
 use super::{AtomicU32, List, Posted};
 
 fn links() -> [AtomicU32; 4] {

@@ -1,3 +1,5 @@
+//! Values of all sizes, in the storage and boxed.
+
 use super::{INLINE_BYTES, Storage, at, put, take};
 
 fn round_trip<T: PartialEq + Clone + core::fmt::Debug>(value: T) {

@@ -1,3 +1,5 @@
+//! Numbers and pages of cells.
+
 use std::collections::BTreeSet;
 
 use super::Table;

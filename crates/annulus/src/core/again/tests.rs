@@ -1,3 +1,5 @@
+//! When a request is asked again.
+
 use super::{Again, FIRST_NS, NEVER_NS};
 
 #[test]
