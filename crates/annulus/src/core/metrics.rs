@@ -114,9 +114,12 @@ pub(crate) struct Life {
     pub(crate) lap_ns: Number,
     /// 1 if its clock is that of the machine.
     pub(crate) real_clock: Number,
-    /// 1 once the core has ended.
-    pub(crate) ended: Number,
+    /// Once the core has ended: as the how manieth, from 1 on.
+    ended: Number,
 }
+
+/// Cores that have ended in this process.
+static ENDED: AtomicU64 = AtomicU64::new(0);
 
 impl Board {
     pub(crate) fn new(core: CoreId, tally: Arc<Tally>, blocking: Arc<Workers>) -> Arc<Self> {
@@ -176,6 +179,12 @@ impl Board {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.life.ended.read() != 0
+    }
+
+    /// The core has ended.
+    pub(crate) fn end(&self) {
+        // ORDERING: relaxed; only that each gets another number.
+        self.life.ended.set(ENDED.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
     /// All numbers, as they are now.
@@ -291,7 +300,7 @@ impl Core {
     }
 }
 
-/// Boards of cores that have ended and are still found by name; older ones go.
+/// Boards of cores that have ended and are still found by name; those that ended earlier go.
 const ENDED_MAX: usize = 256;
 
 /// Where a core's name leads to its board.
@@ -308,11 +317,12 @@ fn boards() -> MutexGuard<'static, Boards> {
 impl Boards {
     fn enlist(&mut self, board: &Arc<Board>) {
         if self.by_core.len() >= ENDED_MAX {
-            let ended = self.by_core.values().filter(|board| board.has_ended());
-            // In the order of names: of each place the earliest core first.
-            let surplus = (ended.clone().count() + 1).saturating_sub(ENDED_MAX);
-            let oldest: Vec<CoreId> = ended.take(surplus).map(|board| board.core).collect();
-            for core in oldest {
+            let boards = self.by_core.values().filter(|board| board.has_ended());
+            let mut ended: Vec<(u64, CoreId)> =
+                boards.map(|board| (board.life.ended.read(), board.core)).collect();
+            ended.sort_unstable();
+            let surplus = (ended.len() + 1).saturating_sub(ENDED_MAX);
+            for (_, core) in ended.drain(..surplus) {
                 self.by_core.remove(&core);
             }
         }

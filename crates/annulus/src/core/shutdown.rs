@@ -54,7 +54,7 @@ impl Core {
             std::mem::forget(pools);
         }
         self.release_bell(drained);
-        self.state.borrow().counters.life.ended.set(1);
+        self.state.borrow().counters.end();
         last
     }
 

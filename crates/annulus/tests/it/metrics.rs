@@ -12,6 +12,7 @@ use annulus::time::sleep;
 use annulus_ring::op::Nop;
 use annulus_sim::{Faults, Profile, World};
 
+use crate::harness::ground::tiny;
 use crate::harness::{check, own_process, run, run_on, share_process};
 
 thread_local! {
@@ -122,7 +123,8 @@ fn levels_of_descriptors_timers_and_buffers_follow() {
 /// What another thread reads is what the core itself reads, as soon as it sleeps.
 #[test]
 fn a_sleeping_core_is_read_exactly_from_another_thread() {
-    let _shared = share_process();
+    // Alone, because many cores that end meanwhile would take the place of this one's numbers.
+    let _alone = own_process();
     let (tell, told) = mpsc::channel();
     let core = std::thread::spawn(move || {
         check(Runtime::builder(), async move {
@@ -161,6 +163,27 @@ fn a_sleeping_core_is_read_exactly_from_another_thread() {
     );
     assert_eq!((ended.posts, ended.since(&last).posts), (1, 1), "the stop");
     assert_eq!(core_handle.metrics(), Some(ended), "its name still leads there");
+}
+
+#[test]
+fn of_cores_that_have_ended_those_that_ended_last_are_remembered() {
+    let _alone = own_process();
+    let made = || {
+        let runtime = crate::harness::made(tiny());
+        let handle = runtime.block_on(async { CoreHandle::current().expect("it runs") });
+        (runtime, handle)
+    };
+    let (long_lived, remembered) = made();
+    let forgotten = made().1;
+    for _ in 0..300 {
+        drop(made());
+    }
+    drop(long_lived);
+    for _ in 0..3 {
+        drop(made());
+    }
+    assert!(remembered.metrics().is_some(), "it ended just now");
+    assert!(forgotten.metrics().is_none(), "it ended long ago");
 }
 
 #[test]
