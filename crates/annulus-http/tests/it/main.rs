@@ -8,3 +8,4 @@ mod protocols;
 mod sendable;
 mod server;
 mod support;
+mod upgrade;
