@@ -130,6 +130,11 @@ impl Workload {
         self
     }
 
+    /// Whether what is sent to its server over TCP comes back.
+    pub fn echoes(&self) -> bool {
+        self.family == "echo"
+    }
+
     /// Whether there is another process that asks.
     pub fn is_served(&self) -> bool {
         self.kind != Kind::Alone
@@ -239,6 +244,10 @@ pub const WORKLOADS: &[Workload] = &[
     server("unix-1", "unix", "net").titled("Unix-socket echo of 64 B, 1 connection", "request"),
     server("unix-64", "unix", "net")
         .titled("Unix-socket echo of 64 B, 64 connections", "request")
+        .tasks(64),
+    server("http-hello", "http", "net")
+        .titled("HTTP/1.1 with hyper, a greeting of 14 B, 64 connections", "request")
+        .load("http")
         .tasks(64),
     server("connect", "echo", "net")
         .titled("connect, echo 64 B, close; one connection at a time", "connection")

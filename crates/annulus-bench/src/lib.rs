@@ -54,6 +54,9 @@ pub use shares::{Share, Shares};
 /// Room of the channels that numbers go through.
 pub const CHANNEL_CAPACITY: usize = 128;
 
+/// What servers of HTTP answer.
+pub const GREETING: &str = "Hello, world!\n";
+
 /// An error of a workload whose result was not what it had to be.
 #[cold]
 pub fn wrong(what: &str) -> std::io::Error {

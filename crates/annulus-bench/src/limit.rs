@@ -13,6 +13,7 @@
 //! | `cross` | a ball between two threads with a ring each |
 //! | `echo` | multishot accept, multishot receive, one send in flight per connection |
 //! | `load`, `connect`, `storm`, `idle` | the other sides of `echo` |
+//! | `http` | the other side of servers that greet over HTTP |
 //! | `pool` | provided buffers |
 //!
 //! Invariant: these processes end by returning an error or by the end of the process, so memory
@@ -27,6 +28,7 @@ mod copy;
 mod cross;
 mod direct;
 mod echo;
+mod http;
 mod idle;
 mod load;
 mod nop;
@@ -56,6 +58,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
 /// The other side of servers.
 pub const LOADS: &[(&str, Run)] = &[
     ("load", load::run),
+    ("http", http::run),
     ("connect", connect::run),
     ("requests", connect::run),
     ("storm", storm::run),

@@ -9,6 +9,7 @@ mod copy_default;
 mod cross;
 mod direct;
 mod echo;
+mod http;
 mod read;
 mod spawn;
 mod timer;
@@ -46,6 +47,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("copy", copy::run),
     ("copy-default", copy_default::run),
     ("echo", echo::run),
+    ("http", http::run),
     ("unix", unix::run),
 ];
 

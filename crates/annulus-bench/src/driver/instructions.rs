@@ -88,8 +88,9 @@ impl Counter<'_> {
     /// The same of a server, which is asked for its count while its connections are silent.
     fn served(&self, mut process: Process, job: Job) -> io::Result<(u64, u64)> {
         let address = Served(process.address()?);
-        if let Address::Tcp(address) = address.0 {
-            greet(address, job.bytes)?;
+        match address.0 {
+            Address::Tcp(address) if self.workload.echoes() => greet(address, job.bytes)?,
+            _ => {}
         }
         let asking = Job {
             workload: self.workload.load.to_owned(),

@@ -110,6 +110,11 @@ pub fn run(
     let session = Session { plan, pages, direct, load };
     let bar = bar(workloads, programs, plan);
     for workload in workloads {
+        if entrants(workload, programs).is_empty() {
+            let name = workload.name;
+            bar.suspend(|| println!("\n{name}: none of these programs takes part in it"));
+            continue;
+        }
         let measured = session.measure(workload, programs, &bar);
         bar.suspend(|| print!("\n{}", report::table(&measured)));
         results.tables.push(measured);
@@ -244,13 +249,14 @@ impl Session<'_> {
     }
 
     /// The server is idle when its CPU time is read, before and after. Its memory is read when it
-    /// has spoken with one connection, so that what it makes for all of them is not counted as
-    /// theirs.
+    /// has, if it echoes, spoken with one connection, so that what it makes for all of them is not
+    /// counted as theirs.
     fn served(&self, workload: &Workload, program: &Program, job: Job) -> io::Result<Sample> {
         let mut server = Process::start(program, &job)?;
         let address = Served(server.address()?);
-        if let Address::Tcp(address) = address.0 {
-            greet(address, job.bytes)?;
+        match address.0 {
+            Address::Tcp(address) if workload.echoes() => greet(address, job.bytes)?,
+            _ => {}
         }
         let asking = Job {
             workload: workload.load.to_owned(),
@@ -287,7 +293,7 @@ impl Drop for Served {
 /// How long the first answer of a server may take, under Valgrind as well.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Speaks once with a server, over a connection of its own.
+/// Speaks once with a server that echoes, over a connection of its own.
 pub fn greet(address: SocketAddr, bytes: usize) -> io::Result<()> {
     use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
     let since = Instant::now();

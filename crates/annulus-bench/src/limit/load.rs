@@ -39,15 +39,23 @@ const SEND: u64 = 1;
 pub fn run(job: &Job) -> io::Result<Sample> {
     sys::raise_descriptor_limit()?;
     let mut load = Load::connect(job)?;
+    measured(job, |window, requests| load.run(window, requests))
+}
+
+/// Warms a server up, says so, and measures as soon as it hears a line.
+pub(super) fn measured(
+    job: &Job,
+    mut run: impl FnMut(Duration, u64) -> io::Result<Sample>,
+) -> io::Result<Sample> {
     if job.ops.is_none() {
-        load.run(job.window / 10, u64::MAX)?;
+        run(job.window / 10, u64::MAX)?;
     }
     println!("{{\"ready\":true}}");
     let mut go = String::new();
     io::stdin().lock().read_line(&mut go)?;
     match job.ops {
-        Some(ops) => load.run(Duration::MAX, ops),
-        None => load.run(job.window, u64::MAX),
+        Some(ops) => run(Duration::MAX, ops),
+        None => run(job.window, u64::MAX),
     }
 }
 
