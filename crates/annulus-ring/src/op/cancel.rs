@@ -42,7 +42,9 @@ pub enum CancelOutcome {
     Done(u32),
     /// Nothing matched: it has completed already, or never was.
     NotFound,
-    /// It runs, and cannot be stopped at once; a worker that blocks was signalled.
+    /// It runs, and cannot be stopped at once; a worker that blocks was signalled. **This may be
+    /// forgotten**: a worker that was about to hand its request to poll does so, and the request
+    /// waits as if nobody had asked. If its completion does not come, cancel it again.
     Running,
 }
 

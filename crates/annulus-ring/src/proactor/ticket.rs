@@ -53,7 +53,8 @@ impl<R: Request> Ticket<R> {
     }
 
     /// Asks the kernel to end the request. Its output comes as ever: an error with ECANCELED, or
-    /// what it was too late for.
+    /// what it was too late for. One that a worker thread of the kernel has begun may have to be
+    /// asked again ([`CancelOutcome::Running`](crate::op::CancelOutcome::Running)).
     pub fn cancel(&self) {
         self.shared.cancel(self.cell, self.generation);
     }
