@@ -85,7 +85,7 @@ fn listeners_and_sockets_close_though_the_kernel_forgets_their_cancels() {
         drop((left, right, listener));
         at_rest().await
     };
-    let total = on_seeds(60, |world| world.set_faults(forgetful()), tiny, body);
+    let total = on_seeds(20, |world| world.set_faults(forgetful()), tiny, body);
     assert!(total.count(Fault::CancelLost) > 0);
 }
 
