@@ -1,4 +1,4 @@
-//! Where a server listens: on loopback, or at a path.
+//! Where a server listens: on loopback, over TCP or UDP, or at a path.
 
 use std::fmt;
 use std::io;
@@ -11,23 +11,27 @@ use std::str::FromStr;
 pub enum Address {
     /// A TCP port.
     Tcp(SocketAddr),
+    /// A UDP port.
+    Udp(SocketAddr),
     /// The path of a Unix stream socket.
     Unix(PathBuf),
 }
 
 /// What a path begins with, as text.
 const UNIX: &str = "unix:";
+/// What a UDP address begins with, as text.
+const UDP: &str = "udp:";
 
 impl Address {
     /// The TCP address.
     ///
     /// # Errors
-    /// `Unsupported` if it is a path.
+    /// `Unsupported` if it is another one.
     pub fn tcp(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(address) => Ok(*address),
-            Self::Unix(path) => {
-                let message = format!("{} is not a TCP address", path.display());
+            Self::Udp(_) | Self::Unix(_) => {
+                let message = format!("{self} is not a TCP address");
                 Err(io::Error::new(io::ErrorKind::Unsupported, message))
             }
         }
@@ -44,6 +48,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Udp(address) => write!(f, "{UDP}{address}"),
             Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
         }
     }
@@ -53,9 +58,10 @@ impl FromStr for Address {
     type Err = std::net::AddrParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix(UNIX) {
-            Some(path) => Ok(Self::Unix(path.into())),
-            None => text.parse().map(Self::Tcp),
+        match (text.strip_prefix(UNIX), text.strip_prefix(UDP)) {
+            (Some(path), _) => Ok(Self::Unix(path.into())),
+            (None, Some(address)) => address.parse().map(Self::Udp),
+            (None, None) => text.parse().map(Self::Tcp),
         }
     }
 }
@@ -66,7 +72,7 @@ mod tests {
 
     #[test]
     fn an_address_survives_the_way_through_text() {
-        for text in ["127.0.0.1:80", "unix:/tmp/a.sock"] {
+        for text in ["127.0.0.1:80", "udp:127.0.0.1:80", "unix:/tmp/a.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         "localhost".parse::<Address>().unwrap_err();

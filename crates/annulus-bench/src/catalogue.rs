@@ -249,6 +249,16 @@ pub const WORKLOADS: &[Workload] = &[
         .titled("HTTP/1.1 with hyper, a greeting of 14 B, 64 connections", "request")
         .load("http")
         .tasks(64),
+    server("udp-echo-1", "udp-echo", "net").titled("UDP echo of 64 B, 1 client", "request"),
+    server("udp-echo-64", "udp-echo", "net")
+        .titled("UDP echo of 64 B, 64 clients", "request")
+        .tasks(64),
+    alone("udp-plain", "udp-plain", "net")
+        .titled("send datagrams of 1200 B, one by one", "datagram")
+        .bytes(1200),
+    alone("udp-gso", "udp-gso", "net")
+        .titled("send datagrams of 1200 B, 32 at once as segments", "datagram")
+        .bytes(1200),
     server("connect", "echo", "net")
         .titled("connect, echo 64 B, close; one connection at a time", "connection")
         .load("connect"),

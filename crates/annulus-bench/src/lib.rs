@@ -48,7 +48,7 @@ pub use job::Job;
 pub use meter::{Latency, Meter, Sample, Stopwatch};
 pub use program::{Run, main, main_of};
 pub use scratch::Scratch;
-pub use server::{serve, serve_unix, serve_unix_at};
+pub use server::{serve, serve_udp, serve_unix, serve_unix_at};
 pub use shares::{Share, Shares};
 
 /// Room of the channels that numbers go through.

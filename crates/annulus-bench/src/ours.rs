@@ -13,6 +13,7 @@ mod nop;
 mod read;
 mod spawn;
 mod timer;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -44,6 +45,9 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("copy-default", copy_default::run),
     ("echo", echo::run),
     ("unix", unix::run),
+    ("udp-echo", udp::echo),
+    ("udp-plain", udp::plain),
+    ("udp-gso", udp::gso),
 ];
 
 /// Runs as many tasks as the job has to their end, and says what they took together.

@@ -2,12 +2,12 @@
 //!
 //! | says | hears |
 //! |---|---|
-//! | `{"listening":"ADDRESS"}`, or `{"listening":"unix:PATH"}` | |
+//! | `{"listening":"ADDRESS"}`, or `unix:PATH`, or `udp:ADDRESS` in its place | |
 //! | `{"cpu_ns":N,"resident_bytes":N}` | a line |
 //! | | the end of its input: it ends |
 
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
@@ -26,6 +26,17 @@ pub fn serve(run: impl FnOnce(TcpListener) -> io::Result<()>) -> io::Result<Samp
     sys::listen_long(&listener)?;
     announce(&Address::Tcp(listener.local_addr()?))?;
     run(listener)?;
+    Err(io::Error::other("the server ended by itself"))
+}
+
+/// As [`serve`], with a UDP socket.
+///
+/// # Errors
+/// As there.
+pub fn serve_udp(run: impl FnOnce(UdpSocket) -> io::Result<()>) -> io::Result<Sample> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    announce(&Address::Udp(socket.local_addr()?))?;
+    run(socket)?;
     Err(io::Error::other("the server ended by itself"))
 }
 

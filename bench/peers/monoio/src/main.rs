@@ -9,6 +9,7 @@ mod echo;
 mod read;
 mod spawn;
 mod timer;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ("copy", copy::run),
         ("echo", echo::run),
         ("unix", unix::run),
+        ("udp-echo", udp::run),
     ])
 }
 

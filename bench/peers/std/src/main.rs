@@ -8,6 +8,7 @@ mod cross;
 mod direct;
 mod echo;
 mod read;
+mod udp;
 mod unix;
 
 fn main() -> std::process::ExitCode {
@@ -21,5 +22,6 @@ fn main() -> std::process::ExitCode {
         ("copy-default", copy_default::run),
         ("echo", echo::run),
         ("unix", unix::run),
+        ("udp-echo", udp::run),
     ])
 }

@@ -14,6 +14,7 @@ mod http;
 mod read;
 mod spawn;
 mod timer;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         ("echo", echo::run),
         ("http", http::run),
         ("unix", unix::run),
+        ("udp-echo", udp::run),
     ])
 }
 

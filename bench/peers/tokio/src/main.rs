@@ -13,6 +13,7 @@ mod http;
 mod read;
 mod spawn;
 mod timer;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -49,6 +50,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("echo", echo::run),
     ("http", http::run),
     ("unix", unix::run),
+    ("udp-echo", udp::run),
 ];
 
 fn runtime() -> io::Result<LocalRuntime> {

@@ -12,7 +12,7 @@
 //! ```
 
 use std::io::{self, BufRead as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -87,6 +87,11 @@ fn connect_once(address: &Address) -> io::Result<OwnedFd> {
             let stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
             Ok(stream.into())
+        }
+        Address::Udp(address) => {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect(address)?;
+            Ok(socket.into())
         }
         Address::Unix(path) => UnixStream::connect(path).map(OwnedFd::from),
     }
