@@ -40,6 +40,7 @@ pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod recv_op;
 pub(crate) mod samples;
+pub(crate) mod scatter;
 pub(crate) mod send_op;
 pub(crate) mod setup;
 pub(crate) mod shutdown;

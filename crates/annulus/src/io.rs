@@ -7,7 +7,7 @@
 //! | [`BufReader`], [`BufWriter`], [`Lines`], [`split`] | made of a stream |
 //! | [`Framed`] | a stream as a sequence of messages (feature `bytes`) |
 //! | [`duplex`], [`empty`], [`sink`], `&[u8]`, `Vec<u8>`, `Cursor` | streams of memory |
-//! | [`Readiness`] | any descriptor that can be polled |
+//! | [`AsyncFd`], [`Readiness`] | any descriptor that can be polled |
 //!
 //! Code written for `tokio::io` ports by imports and by passing buffers: a method that filled a
 //! `&mut [u8]` takes an owned buffer, and gives it back.
@@ -15,6 +15,8 @@
 #[cfg(feature = "bytes")]
 pub mod codec;
 
+mod async_fd;
+mod async_fd_guard;
 mod buf_read;
 mod buf_reader;
 mod buf_writer;
@@ -27,6 +29,8 @@ mod readiness;
 mod split;
 mod write;
 
+pub use async_fd::AsyncFd;
+pub use async_fd_guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 pub use buf_read::{AsyncBufRead, Lines};
 pub use buf_reader::BufReader;
 pub use buf_writer::BufWriter;
@@ -40,3 +44,9 @@ pub use read::{AsyncRead, Chain, Take};
 pub use readiness::Readiness;
 pub use split::{ReadHalf, WriteHalf, split};
 pub use write::AsyncWrite;
+
+/// What a wait is for: [`Events`] under the name that `tokio::io` has for it.
+pub type Interest = Events;
+
+/// What a wait has seen: [`Events`] under the name that `tokio::io` has for it.
+pub type Ready = Events;

@@ -62,7 +62,7 @@ pub(crate) use shaped::Shaped;
 /// | has it | |
 /// |---|---|
 /// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync, [`fs::metadata`](crate::fs::metadata()) |
-/// | sockets | `connect`, `accept`, `recv`, `read`, `read_exact`, `write`, `write_all`, `write_all_vectored`, `flush`, `send_file` |
+/// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `flush`, `send_file` |
 /// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
 /// | any | [`submit`](crate::submit), [`chain`], and all of these with a [`deadline`](Self::deadline) |
 ///
@@ -72,7 +72,7 @@ pub(crate) use shaped::Shaped;
 /// | [`File::close`](crate::fs::File::close) | nobody would know whether the descriptor is closed; dropped, it goes on |
 /// | [`UnixSeqpacket::connect`](crate::net::UnixSeqpacket::connect) | dropping it closes the socket: [`time::timeout`](crate::time::timeout) bounds it |
 /// | `into_std`, `into_portable` | all that they wait for is what `flush` waits for: bound that first |
-/// | streams (`leases`, `incoming`, [`Readiness`](crate::io::Readiness)) | between two items there is nothing to end, and dropping the wait for one loses none |
+/// | [`AsyncFd`](crate::io::AsyncFd), streams (`leases`, `incoming`, [`Readiness`](crate::io::Readiness)) | between two items there is nothing to end, and dropping the wait for one loses none |
 /// | sleeps, locks, channels, joins | the kernel has nothing of them, and dropping them loses nothing |
 ///
 /// This trait is sealed: the operations of this crate implement it, and references to them (so an

@@ -82,8 +82,9 @@ impl State {
         match kind {
             // A last close of a file may write back and block (NFS, FUSE): the kernel's affair.
             Kind::Plain | Kind::Watch(_) => self.push_close(fd),
-            // Closing a socket does not block: nobody sets SO_LINGER behind our back and waits
-            // here.
+            // It waits until the peer has acknowledged everything, or the time is over.
+            Kind::Stream(stream) if stream.lingers => self.push_lingering_close(fd),
+            // Closing another socket does not block.
             _ => self.close_descriptor(fd),
         }
     }
@@ -144,6 +145,14 @@ impl State {
         self.closes += 1;
         let key = Key { index: fd as u32, generation: 0 };
         self.push(user_data(UserKind::Close, key), |sqe| Close { fd }.encode(sqe));
+    }
+
+    /// Closes a descriptor by a worker of the kernel, which waits in the core's place.
+    fn push_lingering_close(&mut self, fd: RawFd) {
+        self.closes += 1;
+        let key = Key { index: fd as u32, generation: 0 };
+        let close = Close { fd }.flagged().on_worker();
+        self.push(user_data(UserKind::Close, key), |sqe| close.encode(sqe));
     }
 
     /// A close has ended. The last resort of a shutdown cancels everything, and a close that was

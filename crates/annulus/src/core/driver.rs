@@ -161,7 +161,7 @@ impl State {
                 self.recv_is_cancelling(key) || self.messages_are_cancelling(key)
             }
             Some((Kind::Accept, key)) => self.accept_is_cancelling(key),
-            Some((Kind::Watch, key)) => self.watch_is_closing(key),
+            Some((Kind::Watch, key)) => self.watch_is_ending(key),
             Some((Kind::Bell, _)) => self.stopping && self.bell_armed,
             Some((Kind::Tick, _)) => self.stopping && self.tick.is_armed(),
             Some((Kind::Close, _)) | None => false,

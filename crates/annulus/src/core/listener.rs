@@ -33,6 +33,8 @@ pub(crate) struct Listener {
     pub(crate) waiters: Queue,
     arm: Arm,
     failed: Option<i32>,
+    /// The descriptor is about to leave: nothing is armed again.
+    leaving: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +49,7 @@ enum Arm {
 impl Listener {
     pub(crate) fn new() -> Box<Self> {
         let (queue, waiters) = (VecDeque::new(), Queue::EMPTY);
-        Box::new(Self { queue, waiters, arm: Arm::Idle, failed: None })
+        Box::new(Self { queue, waiters, arm: Arm::Idle, failed: None, leaving: false })
     }
 
     /// Descriptors that nobody will take any more.
@@ -73,6 +75,13 @@ impl Listener {
 }
 
 impl State {
+    /// The socket of a record, which was of no use before, listens from now on.
+    pub(crate) fn become_listener(&mut self, key: Key) {
+        if let Some(record) = self.records.get(key) {
+            record.kind = Kind::Listener(Listener::new());
+        }
+    }
+
     /// Whether a cancel of the multishot accept is on its way.
     pub(crate) fn accept_is_cancelling(&mut self, key: Key) -> bool {
         let closing = self.records.get(key).is_some_and(|record| record.closing);
@@ -101,6 +110,43 @@ impl State {
         self.waiters.wait(&mut listener.waiters, waiter, waker);
         self.arm_accept(key);
         Poll::Pending
+    }
+
+    /// Whether the descriptor may leave: no accept is with the kernel. Cancels the one that is.
+    pub(crate) fn poll_accept_stopped(
+        &mut self,
+        key: Key,
+        waiter: &mut Option<Key>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let Some(listener) = self.records.listener(key) else {
+            return Poll::Ready(Err(errors::handle_gone()));
+        };
+        listener.leaving = true;
+        match (listener.arm, listener.queue.len()) {
+            // The timer of a pause finds no record any more, and that is that.
+            (Arm::Idle | Arm::Resting, 0) => return Poll::Ready(Ok(())),
+            (Arm::Idle | Arm::Resting, untaken) => {
+                return Poll::Ready(Err(io::Error::other(format!(
+                    "{untaken} connections were accepted and not taken yet: take them before giving \
+                     up the handle"
+                ))));
+            }
+            _ => {}
+        }
+        self.waiters.wait(&mut listener.waiters, waiter, waker);
+        if listener.arm == Arm::Armed {
+            listener.arm = Arm::Cancelling;
+            self.push_cancel(user_data(UserKind::Accept, key));
+        }
+        Poll::Pending
+    }
+
+    /// The descriptor does not leave after all.
+    pub(crate) fn accept_again(&mut self, key: Key) {
+        if let Some(listener) = self.records.listener(key) {
+            listener.leaving = false;
+        }
     }
 
     /// What the queue has for an acceptor that is in it. Nothing is armed.
@@ -141,7 +187,7 @@ impl State {
         let Kind::Listener(listener) = &mut record.kind else {
             return;
         };
-        if listener.arm != Arm::Idle {
+        if listener.arm != Arm::Idle || listener.leaving {
             return;
         }
         listener.arm = Arm::Armed;

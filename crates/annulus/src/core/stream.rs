@@ -40,6 +40,8 @@ const UNREAD_SHARED: usize = 8;
 pub(crate) struct Stream {
     pub(crate) recv: Receive,
     pub(crate) send: Sends,
+    /// Closing it may block (`SO_LINGER`): a worker of the kernel does it.
+    pub(crate) lingers: bool,
 }
 
 /// The receiving direction.
@@ -121,6 +123,7 @@ impl Stream {
                 given_up: false,
                 flush: None,
             },
+            lingers: false,
         })
     }
 }

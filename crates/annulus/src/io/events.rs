@@ -1,7 +1,7 @@
 //! What a descriptor can be ready for.
 
 use std::fmt;
-use std::ops::{BitOr, BitOrAssign};
+use std::ops::{BitAnd, BitOr, BitOrAssign};
 
 /// A set of events, as poll(2) has them.
 ///
@@ -29,6 +29,9 @@ impl Events {
     /// The other end is gone; reported whether asked for or not (`POLLHUP`).
     pub const HANG_UP: Self = Self(libc::POLLHUP as u32);
 
+    /// None of them.
+    pub const EMPTY: Self = Self(0);
+
     const NAMES: [(Self, &'static str); 6] = [
         (Self::READABLE, "READABLE"),
         (Self::PRIORITY, "PRIORITY"),
@@ -50,6 +53,64 @@ impl Events {
         self.0 == 0
     }
 
+    /// Whether one of `events` is in it.
+    #[must_use]
+    pub const fn intersects(self, events: Self) -> bool {
+        self.0 & events.0 != 0
+    }
+
+    /// Whether a read would not wait, be it for bytes, for the end or for an error.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        self.intersects(Self::of_reading())
+    }
+
+    /// Whether a write would not wait, be it because of room or because of an error.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.intersects(Self::of_writing())
+    }
+
+    /// Whether there is something urgent to read.
+    #[must_use]
+    pub const fn is_priority(self) -> bool {
+        self.contains(Self::PRIORITY)
+    }
+
+    /// Whether the peer has ended its sending direction, or is gone.
+    #[must_use]
+    pub const fn is_read_closed(self) -> bool {
+        self.intersects(Self(Self::READ_HANG_UP.0 | Self::HANG_UP.0))
+    }
+
+    /// Whether nobody reads what is written any more.
+    #[must_use]
+    pub const fn is_write_closed(self) -> bool {
+        self.intersects(Self(Self::HANG_UP.0 | Self::ERROR.0))
+    }
+
+    /// Whether something is wrong.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.contains(Self::ERROR)
+    }
+
+    /// The events that end a wait for something to read.
+    pub(crate) const fn of_reading() -> Self {
+        Self(Self::READABLE.0 | Self::READ_HANG_UP.0 | Self::HANG_UP.0 | Self::ERROR.0)
+    }
+
+    /// The events that end a wait for room to write.
+    pub(crate) const fn of_writing() -> Self {
+        Self(Self::WRITABLE.0 | Self::HANG_UP.0 | Self::ERROR.0)
+    }
+
+    /// Those that are not in `events`.
+    #[must_use]
+    pub const fn without(self, events: Self) -> Self {
+        Self(self.0 & !events.0)
+    }
+
     /// The bits of poll(2).
     #[must_use]
     pub const fn bits(self) -> u32 {
@@ -68,6 +129,14 @@ impl BitOr for Events {
 
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Events {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 }
 

@@ -1,44 +1,104 @@
 //! Futures that wait for connections.
 
-use std::future::Future;
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::net::SocketAddr as UnixAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use annulus_ring::Kernel as _;
+use annulus_ring::{Kernel as _, SocketAddress};
 use futures_core::Stream;
 
-use super::TcpStream;
 use super::recv::{Place, Queue};
+use super::stream::flatten;
+use super::{TcpStream, UnixStream};
+use crate::buf::BufError;
 use crate::core::end::End;
-use crate::core::{Owned, State, errors};
+use crate::core::{Owned, State, adopted_fd, errors};
 
-/// The future of [`TcpListener::accept`](super::TcpListener::accept).
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Accept<'a> {
-    owned: &'a Owned,
-    place: Place,
+/// The connections that a listener gives: [`TcpStream`] and [`UnixStream`].
+pub trait Accepted {
+    /// The address of a peer.
+    type Peer;
 }
 
-impl<'a> Accept<'a> {
+impl Accepted for TcpStream {
+    type Peer = SocketAddr;
+}
+
+impl Accepted for UnixStream {
+    type Peer = UnixAddr;
+}
+
+/// How a descriptor becomes such a connection.
+pub(super) trait Adopt: Accepted + Sized {
+    /// Who the peer is, as getpeername(2) said; `None` if the connection is of no use any more.
+    fn peer(address: Option<SocketAddress>) -> Option<Self::Peer>;
+
+    /// The connection of a descriptor that is ours.
+    fn adopt(fd: RawFd) -> io::Result<Self>;
+}
+
+impl Adopt for TcpStream {
+    fn peer(address: Option<SocketAddress>) -> Option<SocketAddr> {
+        // One that its peer has reset has no peer.
+        address?.ip()
+    }
+
+    fn adopt(fd: RawFd) -> io::Result<Self> {
+        Self::adopt(fd)
+    }
+}
+
+impl Adopt for UnixStream {
+    fn peer(address: Option<SocketAddress>) -> Option<UnixAddr> {
+        // A peer that is gone may have left bytes.
+        let address = address.unwrap_or_else(SocketAddress::unix_unnamed);
+        UnixAddr::try_from(&address).ok()
+    }
+
+    fn adopt(fd: RawFd) -> io::Result<Self> {
+        Self::adopt(fd)
+    }
+}
+
+/// The future of [`TcpListener::accept`](super::TcpListener::accept), and with
+/// [`UnixStream`] of [`UnixListener::accept`](super::UnixListener::accept).
+#[must_use = "futures do nothing unless awaited"]
+pub struct Accept<'a, S = TcpStream> {
+    owned: &'a Owned,
+    place: Place,
+    stream: PhantomData<fn() -> S>,
+}
+
+#[allow(private_bounds, reason = "the private bound seals it")]
+impl<'a, S: Adopt> Accept<'a, S> {
     pub(super) fn new(owned: &'a Owned) -> Self {
-        Self { owned, place: Place::new(owned, Queue::Accepted) }
+        Self { owned, place: Place::new(owned, Queue::Accepted), stream: PhantomData }
     }
 
     /// A connection, unless its peer is gone already.
-    fn adopt(&self, fd: RawFd) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-        match self.owned.with(|state, _| peer_or_close(state, fd)) {
-            Ok(peer) => peer.map(|peer| Ok((TcpStream::adopt(fd)?, peer))),
+    fn adopt(&self, fd: RawFd) -> Option<io::Result<(S, S::Peer)>> {
+        match self.owned.with(|state, _| peer_or_close::<S>(state, fd)) {
+            Ok(peer) => peer.map(|peer| Ok((S::adopt(fd)?, peer))),
             Err(error) => Some(Err(error)),
         }
     }
 }
 
-impl Future for Accept<'_> {
-    type Output = io::Result<(TcpStream, SocketAddr)>;
+impl<S> fmt::Debug for Accept<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+#[allow(private_bounds, reason = "the private bound seals it")]
+impl<S: Adopt> Future for Accept<'_, S> {
+    type Output = io::Result<(S, S::Peer)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -61,7 +121,7 @@ impl Future for Accept<'_> {
     }
 }
 
-impl End for Accept<'_> {
+impl<S: Adopt> End for Accept<'_, S> {
     fn ask_to_end(&mut self) -> Option<Self::Output> {
         let mut accepted = None;
         while accepted.is_none() {
@@ -75,8 +135,8 @@ impl End for Accept<'_> {
 }
 
 /// The peer of an accepted connection; one that is gone already is closed.
-fn peer_or_close(state: &mut State, fd: RawFd) -> Option<SocketAddr> {
-    let peer = state.ring.kernel().peer_address(fd).ok().and_then(|address| address.ip());
+fn peer_or_close<S: Adopt>(state: &mut State, fd: RawFd) -> Option<S::Peer> {
+    let peer = S::peer(state.ring.kernel().peer_address(fd).ok());
     if peer.is_none() {
         state.close_descriptor(fd);
     }
@@ -84,27 +144,55 @@ fn peer_or_close(state: &mut State, fd: RawFd) -> Option<SocketAddr> {
 }
 
 /// The connections of a listener, without end. Made by
-/// [`TcpListener::incoming`](super::TcpListener::incoming).
+/// [`TcpListener::incoming`](super::TcpListener::incoming) and
+/// [`UnixListener::incoming`](super::UnixListener::incoming).
 ///
 /// Each item is what an [`accept`](super::TcpListener::accept) would give, errors included: they do
 /// not end it. Between items it holds neither a connection nor a place in the queue, so dropping it
 /// after any of them loses none.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
-pub struct Incoming<'a> {
-    accept: Accept<'a>,
+pub struct Incoming<'a, S = TcpStream> {
+    accept: Accept<'a, S>,
 }
 
-impl<'a> Incoming<'a> {
+#[allow(private_bounds, reason = "the private bound seals it")]
+impl<'a, S: Adopt> Incoming<'a, S> {
     pub(super) fn new(owned: &'a Owned) -> Self {
         Self { accept: Accept::new(owned) }
     }
 }
 
-impl Stream for Incoming<'_> {
-    type Item = io::Result<(TcpStream, SocketAddr)>;
+#[allow(private_bounds, reason = "the private bound seals it")]
+impl<S: Adopt> Stream for Incoming<'_, S> {
+    type Item = io::Result<(S, S::Peer)>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut self.accept).poll(cx).map(Some)
+    }
+}
+
+/// Takes a listener's descriptor out, when no accept is with the kernel and nobody has to take a
+/// connection before.
+pub(super) async fn detach(owned: Owned) -> Result<OwnedFd, BufError<Owned>> {
+    let mut place = Place::new(&owned, Queue::Accepted);
+    let stopped = poll_fn(|cx| {
+        let polled = place
+            .poll(cx, |state, key, waiter, waker| state.poll_accept_stopped(key, waiter, waker));
+        flatten(polled)
+    })
+    .await;
+    drop(place);
+    if let Err(error) = stopped {
+        let _ = owned.with(|state, key| state.accept_again(key));
+        return Err(BufError::new(error, owned));
+    }
+    match owned.with(|state, key| state.detach(key)) {
+        Ok(Some(fd)) => {
+            owned.forget();
+            Ok(adopted_fd(fd))
+        }
+        Ok(None) => Err(BufError::without_buf(errors::handle_gone())),
+        Err(error) => Err(BufError::new(error, owned)),
     }
 }

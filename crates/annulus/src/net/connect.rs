@@ -112,14 +112,17 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn start(address: SocketAddr) -> io::Result<Self> {
-        let address = Box::new(SocketAddress::from(address));
+        let family = SocketAddress::from(address).family();
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let fd = with_any(|core| {
-            core.state.borrow_mut().ring.kernel().socket(address.family(), kind, 0)
-        })??;
-        let stream = TcpStream::adopt(fd)?;
+        let fd = with_any(|core| core.state.borrow_mut().ring.kernel().socket(family, kind, 0))??;
+        Ok(Self::of(TcpStream::adopt(fd)?, address))
+    }
+
+    /// With a socket that is there already.
+    pub(super) fn of(stream: TcpStream, address: SocketAddr) -> Self {
+        let address = Box::new(SocketAddress::from(address));
         let op = Op::new(Connect { handle: stream.handle(), address });
-        Ok(Self { op, stream: Some(stream) })
+        Self { op, stream: Some(stream) }
     }
 
     /// The socket, if the attempt has succeeded; else it is closed.

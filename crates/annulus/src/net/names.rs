@@ -4,7 +4,7 @@
 //! moment ago. Does not own: which address is taken (`connect`).
 //!
 //! Invariants: a core never waits for a resolver; the cache holds at most [`NAMES_MAX`] names and
-//! nothing older than [`FRESH`]; errors are not kept.
+//! gives nothing that is older than was said ([`keep_names`]); errors are not kept.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,7 +19,8 @@ use super::ToAddress;
 use super::address::Destination;
 use crate::task::{BlockingHandle, spawn_blocking};
 
-/// How long an answer is used again. The system's resolver does not tell how long it holds.
+/// How long an answer is used again unless something else is said. The system's resolver does not
+/// tell how long it holds.
 const FRESH: Duration = Duration::from_secs(5);
 /// Names whose answers are kept.
 const NAMES_MAX: usize = 256;
@@ -27,8 +28,10 @@ const NAMES_MAX: usize = 256;
 /// The addresses of a host, in the order in which the system's resolver prefers them.
 ///
 /// The resolver is asked on a thread of the [blocking pool](crate::task::spawn_blocking). What it
-/// answers is used again for 5 seconds, by all cores of the process. An address in place of a name
-/// is given back as it is. [`TcpStream::connect`](super::TcpStream::connect) takes names itself.
+/// answers is used again for 5 seconds, by all cores of the process, for at most 256 names;
+/// [`keep_names`] changes the time or turns this off. That there is no such host is not remembered:
+/// it is asked for again each time. An address in place of a name is given back as it is.
+/// [`TcpStream::connect`](super::TcpStream::connect) takes names itself.
 ///
 /// # Errors
 /// `InvalidInput` for text that is neither; what the resolver says, with the name: there is no such
@@ -56,6 +59,26 @@ pub async fn lookup_host(host: impl ToAddress) -> io::Result<impl Iterator<Item 
         Destination::Name { host, port } => Lookup::new(host, port).await?,
     };
     Ok(addresses.into_iter())
+}
+
+/// Has the answers of the system's resolver be used again for so long, in the whole process, from
+/// now on; those that are older are forgotten. [`Duration::ZERO`] turns it off: every
+/// [`lookup_host`] asks the resolver, which may have a cache of its own.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+///
+/// annulus::net::keep_names(Duration::ZERO);
+/// annulus::net::lookup_host("localhost:80").await?; // nothing is left of it
+/// annulus::net::keep_names(Duration::from_secs(60));
+/// # Ok(())
+/// # }
+/// ```
+pub fn keep_names(duration: Duration) {
+    let mut cache = cache();
+    cache.0.get_or_insert_default().keep(duration, Instant::now());
 }
 
 /// A question to the resolver.
@@ -121,9 +144,15 @@ fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// What the resolver said lately.
-#[derive(Default)]
 struct Cache {
+    fresh: Duration,
     answers: HashMap<String, (Instant, Vec<IpAddr>)>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { fresh: FRESH, answers: HashMap::new() }
+    }
 }
 
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
@@ -148,14 +177,24 @@ impl Locked {
 impl Cache {
     fn get(&self, host: &str, now: Instant) -> Option<Vec<IpAddr>> {
         let (since, addresses) = self.answers.get(host)?;
-        (now.duration_since(*since) < FRESH).then(|| addresses.clone())
+        (now.duration_since(*since) < self.fresh).then(|| addresses.clone())
+    }
+
+    fn keep(&mut self, duration: Duration, now: Instant) {
+        self.fresh = duration;
+        self.forget_old(now);
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        let fresh = self.fresh;
+        self.answers.retain(|_, (since, _)| now.duration_since(*since) < fresh);
     }
 
     fn put(&mut self, host: &str, addresses: &[IpAddr], now: Instant) {
         if self.answers.len() >= NAMES_MAX {
-            self.answers.retain(|_, (since, _)| now.duration_since(*since) < FRESH);
+            self.forget_old(now);
         }
-        if self.answers.len() < NAMES_MAX {
+        if self.answers.len() < NAMES_MAX && !self.fresh.is_zero() {
             self.answers.insert(host.to_owned(), (now, addresses.to_vec()));
         }
     }

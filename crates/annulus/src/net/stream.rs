@@ -11,15 +11,19 @@ use std::task::Poll;
 
 use annulus_ring::{Kernel as _, SocketAddress};
 
+use super::copied::Copied;
 use super::held::Held;
 use super::leases::Leases;
 use super::polled::Polled;
 use super::read::{ReadExact, ReadInto};
 use super::recv::{Parsed, Place, Queue, Recv};
 use super::room::Room;
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, Lease};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut, Lease};
+use crate::core::key::Handle;
 use crate::core::op::Op;
 use crate::core::record::Kind;
+use crate::core::recv_op::Filling;
+use crate::core::scatter::Parts;
 use crate::core::send_op::SendFrom;
 use crate::core::stream::Stream;
 use crate::core::vectored_op::SendVectored;
@@ -59,6 +63,18 @@ impl Socket {
 
     pub(super) fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<B> {
         ReadExact(ReadInto::new(&self.owned, buf, true))
+    }
+
+    pub(super) fn peek<B: IoBufMut>(&self, buf: B) -> Copied<Filling<B>> {
+        Copied::new(&self.owned, Filling::new(buf), false)
+    }
+
+    pub(super) fn read_vectored<V: IoVecBufMut>(&self, bufs: V) -> Copied<Parts<V>> {
+        Copied::new(&self.owned, Parts::new(bufs), true)
+    }
+
+    pub(super) fn write_vectored<V: IoVecBuf>(&self, bufs: V) -> Op<SendVectored<V>> {
+        Op::new(SendVectored::new(self.owned.handle(), bufs))
     }
 
     pub(super) fn send<B: IoBuf>(&self, buf: B) -> Op<SendFrom<B>> {
@@ -131,6 +147,22 @@ impl Socket {
             std::net::Shutdown::Both => libc::SHUT_RDWR,
         };
         self.owned.with(|state, key| state.shut_down_stream(key, how))?
+    }
+
+    /// Ends the sending direction behind what was accepted, on whatever thread.
+    pub(super) fn end_sending(&self) {
+        let Handle { core, key } = self.owned.handle();
+        let end = move || {
+            // The peer may be gone, or the direction ended before: there is nobody to tell.
+            let _ = crate::core::with_core(core, |core| {
+                let _ = core.state.borrow_mut().shut_down_stream(key, libc::SHUT_WR);
+            });
+        };
+        if crate::core::current_id() == Some(core) {
+            end();
+        } else {
+            let _ = annulus_task::post(core, end);
+        }
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddress> {
@@ -224,7 +256,7 @@ fn cut_off(bytes: usize) -> io::Error {
 }
 
 /// Puts unread bytes back to the front of their socket's queue, on whatever thread.
-pub(super) fn give_back(handle: crate::core::key::Handle, lease: Lease) {
+pub(super) fn give_back(handle: Handle, lease: Lease) {
     let put = move || {
         let _ = crate::core::with_core(handle.core, |core| {
             core.state.borrow_mut().unread(handle.key, lease);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::{Accept, Incoming, ToAddress, options};
+use crate::buf::BufError;
 use crate::core::listener::Listener;
 use crate::core::record::Kind;
 use crate::core::{Owned, with_any};
@@ -125,6 +126,26 @@ impl TcpListener {
         Ok(Self { owned: Owned::adopt_fd(listener.into(), Kind::Listener(Listener::new()))? })
     }
 
+    /// The listener as `std` has it, in blocking mode, once no request of the kernel accepts any
+    /// more.
+    ///
+    /// # Errors
+    /// With the listener given back: if connections were accepted and nobody has taken them yet;
+    /// use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the listener.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the accept, 5.5; inline.
+    pub async fn into_std(self) -> Result<std::net::TcpListener, BufError<Self>> {
+        let detached = super::accept::detach(self.owned).await;
+        let fd = detached.map_err(|error| error.map_buf(|owned| Self { owned }))?;
+        let listener = std::net::TcpListener::from(fd);
+        listener.set_nonblocking(false).map_err(BufError::without_buf)?;
+        Ok(listener)
+    }
+
     /// Waits for the next connection. Gives it with the address of its peer.
     ///
     /// A connection that its peer reset before it was taken is left out.
@@ -185,6 +206,16 @@ impl TcpListener {
         let fd = self.owned.raw_fd();
         let address = self.owned.with(|state, _| state.ring.kernel().local_address(fd))??;
         super::stream::ip_address(&address)
+    }
+}
+
+impl TcpListener {
+    pub(super) fn owned(&self) -> &Owned {
+        &self.owned
+    }
+
+    pub(super) fn from_owned(owned: Owned) -> Self {
+        Self { owned }
     }
 }
 

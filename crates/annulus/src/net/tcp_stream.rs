@@ -8,11 +8,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use super::connect::Connecting;
+use super::halves::Connected;
 use super::recv::{Parsed, Recv};
 use super::send_file::SendFile;
 use super::stream::{Socket, ip_address};
-use super::{Leases, Polled, Portable, ToAddress, options};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, ToAddress};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
+use crate::core::Owned;
 use crate::core::key::Handle;
 use crate::core::stream::Stream;
 use crate::fs::File;
@@ -198,6 +200,62 @@ impl TcpStream {
         self.socket.read_exact(buf)
     }
 
+    /// Reads into several buffers, one after the other, each up to its capacity: what is there, at
+    /// most as much as they have room for. Gives the number of bytes, 0 at the end.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), with the buffers.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffers, and loses no byte.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv), and a copy: the kernel lends one buffer, and its bytes are dealt
+    /// out.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// client.write_all("headbody").await?;
+    /// let (n, (head, body)) = stream.read_vectored((vec![0; 4], vec![0; 100])).await?;
+    /// assert_eq!((n, &head[..], &body[..]), (8, &b"head"[..], &b"body"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "readv")]
+    pub fn read_vectored<V: IoVecBufMut>(
+        &self,
+        bufs: V,
+    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
+        self.socket.read_vectored(bufs)
+    }
+
+    /// Copies what is there into `buf` and leaves it there: the next read gives it again. Waits if
+    /// there is nothing yet; gives 0 at the end.
+    ///
+    /// Bytes that were peeked at are this crate's, not the kernel's: recv(2) with `MSG_PEEK` on the
+    /// descriptor does not show them.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read). The error stays, too: the next read gives it again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffer, and loses no byte.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv), and a copy.
+    #[doc(alias = "MSG_PEEK")]
+    pub fn peek<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.peek(buf)
+    }
+
     /// Hands received bytes to `parse` until it consumes some. Gives how many it consumed; 0 means
     /// that the peer has ended its direction and nothing is left.
     ///
@@ -279,6 +337,25 @@ impl TcpStream {
         buf: B,
     ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
         self.socket.write_all(buf)
+    }
+
+    /// Sends bytes of several buffers, one after the other, and gives how many were sent: all of
+    /// them, unless the connection fails on the way.
+    ///
+    /// # Errors
+    /// As [`write_all_vectored`](Self::write_all_vectored).
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    ///
+    /// # Kernel
+    /// As [`write_all_vectored`](Self::write_all_vectored).
+    #[doc(alias = "writev")]
+    pub fn write_vectored<V: IoVecBuf>(
+        &self,
+        bufs: V,
+    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
+        self.socket.write_vectored(bufs)
     }
 
     /// Sends all bytes of several buffers, one after the other, in one request: a head and a body
@@ -376,21 +453,33 @@ impl TcpStream {
         ip_address(&self.socket.peer_address()?)
     }
 
-    /// Whether small segments are sent at once (`TCP_NODELAY`) instead of waiting for company.
+    /// Splits the connection into halves that two tasks can own, each with the methods of its
+    /// direction. Both stay on this core.
     ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        let value = i32::from(nodelay);
-        options::set(&self.socket.owned, libc::IPPROTO_TCP, libc::TCP_NODELAY, value)
-    }
-
-    /// The value of `TCP_NODELAY`.
+    /// Dropping the sending half ends its direction, and dropping both closes the connection.
     ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn nodelay(&self) -> io::Result<bool> {
-        options::get(&self.socket.owned, libc::IPPROTO_TCP, libc::TCP_NODELAY).map(|v| v != 0)
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let (reader, writer) = client.into_split();
+    /// let asking = annulus::spawn(async move {
+    ///     writer.write_all("question").await?;
+    ///     std::io::Result::Ok(()) // and the direction ends
+    /// });
+    /// let ((), question) = stream.read_exact(vec![0; 8]).await?;
+    /// assert!(stream.recv().await?.is_none());
+    /// stream.write_all(question).await?;
+    /// assert_eq!(&*reader.recv().await?.expect("an answer"), b"question");
+    /// asking.await.expect("it does not panic")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
+        super::halves::split(self)
     }
 
     /// The stream as `std` has it, in blocking mode, once what was queued is sent.
@@ -414,7 +503,12 @@ impl TcpStream {
     /// If no runtime runs on this thread.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { socket: Socket::from_fd(stream.into(), Stream::new())? })
+        let stream = Self { socket: Socket::from_fd(stream.into(), Stream::new())? };
+        // It may linger: its close must not block the core then.
+        if let Some(duration) = stream.linger()? {
+            stream.set_linger(Some(duration))?;
+        }
+        Ok(stream)
     }
 
     /// Takes the connection from this core, to be moved to another.
@@ -437,8 +531,22 @@ impl TcpStream {
         self.socket.owned.handle()
     }
 
+    pub(super) fn owned(&self) -> &Owned {
+        &self.socket.owned
+    }
+
+    pub(super) fn into_owned(self) -> Owned {
+        self.socket.owned
+    }
+
     pub(super) fn from_socket(socket: Socket) -> Self {
         Self { socket }
+    }
+}
+
+impl Connected for TcpStream {
+    fn socket(&self) -> &Socket {
+        &self.socket
     }
 }
 

@@ -1,17 +1,24 @@
-//! A connected pair of Unix stream sockets.
+//! A Unix connection.
 
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
-use annulus_ring::Kernel as _;
+use annulus_ring::{Kernel as _, SocketAddress};
 
+use super::halves::Connected;
+use super::options::rows::of_any;
+use super::options::{self, UCred, value};
 use super::recv::{Parsed, Recv};
 use super::stream::Socket;
-use super::{Leases, Polled, Portable, Reader};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use super::unix_connect::UnixConnecting;
+use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, Reader};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::core::stream::Stream;
-use crate::core::with_any;
+use crate::core::{Owned, with_any};
 use crate::op::OpExt;
 
 /// A Unix stream socket. Its methods are those of [`TcpStream`](super::TcpStream), with the same
@@ -22,6 +29,58 @@ pub struct UnixStream {
 }
 
 impl UnixStream {
+    pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
+        Ok(Self { socket: Socket::adopt(fd, Stream::of_unix())? })
+    }
+
+    /// Connects to the socket at a path.
+    ///
+    /// While the queue of the listener is full, this waits, as connect(2) does: a listener that
+    /// never accepts is what [`connect_timeout`](Self::connect_timeout) is for.
+    ///
+    /// # Errors
+    /// `NotFound`; `ConnectionRefused` if nobody listens there any more; `PermissionDenied` without
+    /// write permission; EPROTOTYPE for a socket of another type; `InvalidInput` for a path of more
+    /// than 107 bytes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the attempt and closes the socket.
+    ///
+    /// # Kernel
+    /// socket(2), then `CONNECT`, 5.5; inline, and punted while the queue is full.
+    pub fn connect<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        UnixConnecting::Idle(SocketAddress::unix(path))
+    }
+
+    /// Connects to an address of `std`: to a name in the abstract namespace, for instance.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `InvalidInput` for an address without a name.
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    pub fn connect_addr(address: &SocketAddr) -> impl OpExt<Output = io::Result<Self>> + use<> {
+        UnixConnecting::Idle(SocketAddress::try_from(address))
+    }
+
+    /// Connects to the socket at a path, within so much time.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `TimedOut` if the time was over first.
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Kernel
+    /// As [`connect`](Self::connect), with a timer of the core and `ASYNC_CANCEL`, 5.5, if it
+    /// fires.
+    pub fn connect_timeout<P: AsRef<Path>>(
+        path: P,
+        duration: Duration,
+    ) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        Self::connect(path).timeout(duration)
+    }
+
     /// Two sockets connected to each other.
     ///
     /// # Errors
@@ -79,6 +138,22 @@ impl UnixStream {
         self.socket.read_exact(buf)
     }
 
+    /// As [`TcpStream::read_vectored`](super::TcpStream::read_vectored).
+    pub fn read_vectored<V: IoVecBufMut>(
+        &self,
+        bufs: V,
+    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
+        self.socket.read_vectored(bufs)
+    }
+
+    /// As [`TcpStream::peek`](super::TcpStream::peek).
+    pub fn peek<B: IoBufMut>(
+        &self,
+        buf: B,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
+        self.socket.peek(buf)
+    }
+
     /// As [`TcpStream::with_data`](super::TcpStream::with_data).
     pub async fn with_data<F>(&self, parse: F) -> io::Result<usize>
     where
@@ -105,6 +180,14 @@ impl UnixStream {
         self.socket.write_all(buf)
     }
 
+    /// As [`TcpStream::write_vectored`](super::TcpStream::write_vectored).
+    pub fn write_vectored<V: IoVecBuf>(
+        &self,
+        bufs: V,
+    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
+        self.socket.write_vectored(bufs)
+    }
+
     /// As [`TcpStream::write_all_vectored`](super::TcpStream::write_all_vectored).
     pub fn write_all_vectored<V: IoVecBuf>(
         &self,
@@ -126,6 +209,39 @@ impl UnixStream {
     /// As [`TcpStream::shutdown`](super::TcpStream::shutdown).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket.shutdown(how)
+    }
+
+    /// As [`TcpStream::into_split`](super::TcpStream::into_split).
+    pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
+        super::halves::split(self)
+    }
+
+    /// The address of this end; without a name unless it was bound to one.
+    ///
+    /// # Errors
+    /// Those of getsockname(2); use on a foreign core.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        SocketAddr::try_from(&self.socket.local_address()?)
+    }
+
+    /// The address of the other end: the listener's for who connected, rarely one with a name for
+    /// who accepted.
+    ///
+    /// # Errors
+    /// Those of getpeername(2): `NotConnected`; use on a foreign core.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        SocketAddr::try_from(&self.socket.peer_address()?)
+    }
+
+    /// Who the other end is: process, user and group at the time when it connected, or listened
+    /// (`SO_PEERCRED`, unix(7)).
+    ///
+    /// # Errors
+    /// Those of getsockopt(2); use on a foreign core.
+    #[doc(alias = "SO_PEERCRED")]
+    pub fn peer_cred(&self) -> io::Result<UCred> {
+        let option = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        options::get_as::<value::Credentials>(self.owned(), option)
     }
 
     /// As [`TcpStream::into_std`](super::TcpStream::into_std).
@@ -154,6 +270,18 @@ impl UnixStream {
 
     pub(super) fn from_socket(socket: Socket) -> Self {
         Self { socket }
+    }
+
+    pub(super) fn owned(&self) -> &Owned {
+        &self.socket.owned
+    }
+}
+
+of_any!(UnixStream);
+
+impl Connected for UnixStream {
+    fn socket(&self) -> &Socket {
+        &self.socket
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod buffers;
 mod combined;
+mod connections;
 mod coverage;
 mod datagrams;
 mod early;

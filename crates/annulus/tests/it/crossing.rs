@@ -13,6 +13,7 @@ use annulus::OpExt as _;
 use annulus::buf::{AlignedBuf, BufError, IoVecBuf, Lease, Slice};
 use annulus::fs::{Dir, File, Metadata, OpenOptions};
 use annulus::io::codec::LinesCodec;
+use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 use annulus::io::{
     BufReader, BufWriter, DuplexStream, Empty, Events, Framed, Lines, ReadHalf, Readiness, Sink,
     Take, WriteHalf,
@@ -21,6 +22,10 @@ use annulus::net::{
     Accept, Datagram, Destination, Incoming, Leases, ListenOptions, Parsed, Polled, Portable,
     Reader, Received, Recv, Segments, TcpListener, TcpStream, UdpOptions, UdpSocket, UnixDatagram,
     UnixSeqpacket, UnixStream, control,
+};
+use annulus::net::{
+    OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpInfo, TcpSocket, TcpState, UCred,
+    UnixListenOptions, UnixListener,
 };
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
 use annulus::runtime::{
@@ -155,6 +160,23 @@ fn sockets_of_messages_and_their_futures_cross_threads() {
 }
 
 #[test]
+fn sockets_and_their_parts_cross_threads() {
+    crosses::<TcpSocket>();
+    crosses::<TcpInfo>();
+    crosses::<TcpState>();
+    crosses::<UnixListener>();
+    crosses::<UnixListenOptions>();
+    crosses::<UCred>();
+    crosses::<OwnedReadHalf<TcpStream>>();
+    crosses::<OwnedWriteHalf<UnixStream>>();
+    crosses::<ReuniteError<TcpStream>>();
+    crosses::<AsyncFd<std::os::fd::OwnedFd>>();
+    crosses::<AsyncFdReadyGuard<'_, std::os::fd::OwnedFd>>();
+    crosses::<AsyncFdReadyMutGuard<'_, std::os::fd::OwnedFd>>();
+    crosses::<TryIoError>();
+}
+
+#[test]
 fn futures_cross_threads() {
     crosses::<Recv<'_>>();
     crosses::<Reader<'_>>();
@@ -269,6 +291,8 @@ const UNLISTED: &[(&str, &str)] = &[
     ("Outcome", "a trait"),
     ("Steps", "a trait"),
     ("ToAddress", "a trait"),
+    ("Halved", "a trait"),
+    ("Accepted", "a trait"),
     ("AsyncRead", "a trait"),
     ("AsyncBufRead", "a trait"),
     ("AsyncWrite", "a trait"),
@@ -381,6 +405,11 @@ fn every_operation_on_a_foreign_core_is_the_error_that_names_both() {
         note(&said, "write_all_vectored", client.write_all_vectored(("a", "b")).await);
         note(&said, "send_nowait", client.send_nowait(b"text"));
         note(&said, "flush", client.flush().await);
+        note(&said, "peek", client.peek(vec![0; 4]).await);
+        note(&said, "read_vectored", client.read_vectored((vec![0; 4], vec![0])).await);
+        note(&said, "write_vectored", client.write_vectored(("a", "b")).await);
+        note(&said, "set_nodelay", client.set_nodelay(true));
+        note(&said, "info", client.info());
         note(&said, "shutdown", client.shutdown(Shutdown::Write));
         note(&said, "send_file", client.send_file(&file, 0..4).await);
         note(&said, "accept", listener.accept().await);

@@ -25,3 +25,16 @@ fn the_cache_is_bounded_and_old_answers_make_room() {
     assert_eq!(cache.answers.len(), 1);
     assert!(cache.get("late", now + FRESH).is_some());
 }
+
+#[test]
+fn what_is_kept_for_no_time_is_not_kept_and_less_time_forgets_more() {
+    let (mut cache, now) = (Cache::default(), Instant::now());
+    cache.put("host", &HERE, now);
+    cache.keep(FRESH * 2, now);
+    assert!(cache.get("host", now + FRESH).is_some(), "it is fresh for longer");
+    cache.keep(FRESH / 2, now + FRESH);
+    assert!(cache.answers.is_empty());
+    cache.keep(Duration::ZERO, now);
+    cache.put("host", &HERE, now);
+    assert!(cache.answers.is_empty());
+}
