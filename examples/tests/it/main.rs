@@ -8,6 +8,7 @@ mod example;
 mod files;
 mod http;
 mod once;
+mod peers;
 mod rings;
 mod servers;
 mod web;
