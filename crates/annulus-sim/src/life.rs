@@ -80,8 +80,19 @@ impl Machine {
         self.complete(ring, request, res, flags);
     }
 
-    /// Ends a request for good: gives its buffer back, then posts its last completion.
-    pub(crate) fn complete(&mut self, ring: usize, request: Request, res: i32, flags: CqeFlags) {
+    /// Ends a request for good: gives its buffer back, then posts its last completion. That of a
+    /// zero-copy send is not its last: its notification goes on with the buffer.
+    pub(crate) fn complete(
+        &mut self,
+        ring: usize,
+        mut request: Request,
+        res: i32,
+        mut flags: CqeFlags,
+    ) {
+        if request.will_notify(flags) {
+            self.plan_notification(ring, &mut request);
+            flags |= CqeFlags::MORE;
+        }
         let Request { id, entry, file, hold, chain, partner, .. } = request;
         if let Some(Err(what)) = hold.map(crate::hold::Hold::release) {
             self.violation(what);
@@ -90,7 +101,7 @@ impl Machine {
             self.release(file);
         }
         let failed = op::has_failed(&entry, res);
-        self.report.ended += 1;
+        self.report.ended += u64::from(!flags.contains(CqeFlags::MORE));
         let skipped = entry.flags.contains(SqeFlags::CQE_SKIP_SUCCESS) && res >= 0 && !failed;
         if !skipped {
             self.post(ring, Cqe { user_data: entry.user_data, res, flags });

@@ -13,6 +13,7 @@ mod poll;
 mod selected;
 mod sockets;
 mod time;
+mod zero_copy;
 
 use annulus_abi::{CqeFlags, Opcode, SqeFlags, TimeoutFlags};
 
@@ -46,7 +47,9 @@ pub(crate) fn has_failed(entry: &Entry, res: i32) -> bool {
             !TimeoutFlags(entry.op_flags).contains(TimeoutFlags::ETIME_SUCCESS)
         }
         Opcode::READ | Opcode::WRITE => res != entry.len as i32,
-        Opcode::SEND | Opcode::RECV if entry.op_flags as i32 & libc::MSG_WAITALL != 0 => {
+        Opcode::SEND | Opcode::SEND_ZC | Opcode::RECV
+            if entry.op_flags as i32 & libc::MSG_WAITALL != 0 =>
+        {
             res != entry.len as i32
         }
         _ => res < 0,
@@ -60,6 +63,7 @@ fn has_file(op: Opcode) -> bool {
         Opcode::READ
             | Opcode::WRITE
             | Opcode::SEND
+            | Opcode::SEND_ZC
             | Opcode::RECV
             | Opcode::READ_MULTISHOT
             | Opcode::FSYNC
@@ -102,7 +106,10 @@ impl Machine {
                 let poison = self.strikes(Fault::Poison);
                 request.hold = Some(Hold::receiving(span, poison));
             }
-            Opcode::WRITE | Opcode::SEND => {
+            Opcode::WRITE | Opcode::SEND | Opcode::SEND_ZC => {
+                if entry.opcode == Opcode::SEND_ZC {
+                    self.prepare_zero_copy(ring, request)?;
+                }
                 if request.selects_buffer() {
                     return Err(libc::EINVAL);
                 }
@@ -130,6 +137,7 @@ impl Machine {
             Opcode::NOP => Ok(Tried::done(0)),
             Opcode::READ | Opcode::RECV | Opcode::READ_MULTISHOT => self.read(ring, request),
             Opcode::WRITE | Opcode::SEND => self.write(request),
+            Opcode::SEND_ZC => self.check_zero_copy(request).and_then(|()| self.write(request)),
             Opcode::FSYNC => self.fsync(request),
             Opcode::OPENAT | Opcode::OPENAT2 => self.open(ring, request),
             Opcode::CLOSE => self.close(ring, request),

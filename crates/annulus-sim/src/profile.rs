@@ -129,6 +129,7 @@ pub(crate) const OPS: &[Opcode] = &[
     Opcode::READ_MULTISHOT,
     Opcode::BIND,
     Opcode::LISTEN,
+    Opcode::SEND_ZC,
 ];
 
 const REGISTER: &[RegisterOp] = &[

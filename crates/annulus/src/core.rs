@@ -36,6 +36,7 @@ pub(crate) mod metrics;
 pub(crate) mod op;
 pub(crate) mod path_op;
 pub(crate) mod pool;
+pub(crate) mod pools;
 pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod recv_op;
@@ -59,6 +60,7 @@ pub(crate) mod waiting;
 pub(crate) mod watch;
 pub(crate) mod wheel;
 pub(crate) mod workers;
+pub(crate) mod zero_copy;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -78,7 +80,7 @@ use key::{Handle, Key};
 use locals::Locals;
 use messages::Messages;
 use metrics::Board;
-use pool::Pool;
+use pools::Pools;
 use record::{Kind, Records};
 use samples::Samples;
 use stop::Stop;
@@ -88,6 +90,7 @@ use waiters::Waiters;
 use waiting::{Spin, Tick};
 use wheel::Wheel;
 use workers::Workers;
+use zero_copy::Gear;
 
 thread_local! {
     static CURRENT: Cell<*const Core> = const { Cell::new(std::ptr::null()) };
@@ -121,7 +124,7 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) wheel: Wheel,
     pub(crate) sleeps: Sleeps,
-    pub(crate) pool: Option<Pool>,
+    pub(crate) pools: Pools,
     pub(crate) fixed_free: Vec<u32>,
     pub(crate) after: Vec<After>,
     /// What any thread may read.
@@ -155,6 +158,8 @@ pub(crate) struct State {
     pub(crate) close_flush_ns: u64,
     /// Bytes queued by `send_nowait` above which a socket takes no more.
     pub(crate) send_high_bytes: usize,
+    /// From how many bytes on a send tries to go without copying.
+    pub(crate) zero_copy_from: u32,
 }
 
 impl Core {
@@ -290,8 +295,11 @@ pub(crate) fn adopted_fd(fd: RawFd) -> OwnedFd {
 }
 
 impl Core {
-    pub(crate) fn adopt(&self, fd: RawFd, kind: Kind) -> Owned {
+    pub(crate) fn adopt(&self, fd: RawFd, mut kind: Kind) -> Owned {
         let mut state = self.state.borrow_mut();
+        if let Kind::Stream(stream) = &mut kind {
+            stream.send.gear = if stream.is_unix() { Gear::OFF } else { state.first_gear() };
+        }
         let fixed = state.take_fixed(fd);
         let key = state.records.insert(fd, fixed, kind);
         state.counters.descriptors.add(1);

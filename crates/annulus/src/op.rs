@@ -62,7 +62,7 @@ pub(crate) use shaped::Shaped;
 /// | has it | |
 /// |---|---|
 /// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync, [`fs::metadata`](crate::fs::metadata()) |
-/// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `flush`, `send_file` |
+/// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `write_all_zc`, `write_all_vectored_zc`, `flush`, `send_file` |
 /// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
 /// | any | [`submit`](crate::submit), [`chain`], and all of these with a [`deadline`](Self::deadline) |
 ///

@@ -1,4 +1,4 @@
-//! Bytes in and out: READ, RECV, WRITE, SEND on files, pipes, sockets and counters.
+//! Bytes in and out: READ, RECV, WRITE, SEND, SEND_ZC on files, pipes, sockets and counters.
 //!
 //! Owns: how much is moved in one try, and where it goes. Does not own: provided buffers
 //! (`selected`). Mirrors read(2), write(2), recv(2), send(2) and their io_uring_prep_…(3) pages.
@@ -24,7 +24,7 @@ impl Request {
     }
 
     fn is_socket_call(&self) -> bool {
-        matches!(self.entry.opcode, Opcode::SEND | Opcode::RECV)
+        matches!(self.entry.opcode, Opcode::SEND | Opcode::SEND_ZC | Opcode::RECV)
     }
 
     /// Bytes that are still to be moved.

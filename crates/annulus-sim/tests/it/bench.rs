@@ -155,6 +155,23 @@ impl Bench {
         self.push_sqe(&sqe);
     }
 
+    pub fn send_zc(&mut self, fd: RawFd, bytes: &[u8], ioprio: RecvSendFlags, user_data: u64) {
+        let addr = self.own(user_data, bytes.to_vec());
+        self.push(
+            &op::SendZc {
+                target: Target::Fd(fd),
+                addr,
+                len: bytes.len() as u32,
+                flags: libc::MSG_NOSIGNAL,
+                ioprio,
+                buf_index: 0,
+                dest: std::ptr::null(),
+                dest_len: 0,
+            },
+            user_data,
+        );
+    }
+
     pub fn timeout(&mut self, ns: u64, count: u32, user_data: u64) {
         let spec = self.spec(ns);
         self.push(&op::Timeout { spec, count, flags: TimeoutFlags::EMPTY }, user_data);

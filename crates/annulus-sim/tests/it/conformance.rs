@@ -3,7 +3,7 @@
 
 use annulus_ring::Kernel;
 use annulus_ring::abi::{
-    BufRegFlags, CancelFlags, CqeFlags, Errno, Opcode, Sqe, SqeFlags, TimeoutFlags,
+    BufRegFlags, CancelFlags, CqeFlags, Errno, Opcode, RecvSendFlags, Sqe, SqeFlags, TimeoutFlags,
 };
 use annulus_ring::op::{self, Target};
 use annulus_sim::{Fault, Faults, Profile, World};
@@ -515,5 +515,77 @@ fn multishot_timeouts_fire_again_and_again() {
             ends.push(cqe.more());
         }
         assert_eq!(ends, [true, true, false]);
+    });
+}
+
+/// Two ends of a TCP connection.
+fn tcp_pair(bench: &mut Bench) -> [i32; 3] {
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    let listener = bench.kernel().socket(libc::AF_INET, kind, 0).unwrap();
+    bench.kernel().bind(listener, &any.into()).unwrap();
+    bench.kernel().listen(listener, 8).unwrap();
+    let address = bench.kernel().local_address(listener).unwrap();
+    let client = bench.kernel().socket(libc::AF_INET, kind, 0).unwrap();
+    let (addr, addr_len) = (address.as_ptr(), address.len());
+    bench.push(&op::Connect { target: Target::Fd(client), addr, addr_len }, 101);
+    assert_eq!(bench.end_of(101).res, 0);
+    let accept = op::Accept {
+        target: Target::Fd(listener),
+        flags: 0,
+        ioprio: annulus_ring::abi::AcceptFlags::EMPTY,
+        place: op::Place::Fd,
+        addr: std::ptr::null_mut(),
+        addr_len: std::ptr::null_mut(),
+    };
+    bench.push(&accept, 102);
+    [client, bench.end_of(102).res, listener]
+}
+
+#[test]
+fn a_zero_copy_send_notifies_when_its_memory_is_free() {
+    on_both(64, |bench| {
+        let fds @ [client, server, _] = tcp_pair(bench);
+        bench.send_zc(client, b"no copy", RecvSendFlags::EMPTY, 1);
+        let result = bench.next();
+        assert_eq!((result.user_data, result.res, result.more()), (1, 7, true));
+        bench.recv(server, 7, libc::MSG_WAITALL, 2);
+        let (mut ended, mut notified) = (false, false);
+        while !ended || !notified {
+            let cqe = bench.next();
+            assert!(!cqe.more(), "{cqe:?}");
+            match cqe.user_data {
+                1 => {
+                    assert!(cqe.flags.contains(CqeFlags::NOTIF) && cqe.res == 0, "{cqe:?}");
+                    notified = true;
+                }
+                _ => ended = cqe.res == 7,
+            }
+        }
+        assert_eq!(bench.take(2), b"no copy");
+        fds.map(|fd| bench.close(fd));
+    });
+}
+
+#[test]
+fn a_unix_socket_refuses_zero_copy_and_notifies_all_the_same() {
+    on_both(64, |bench| {
+        let [left, right] = bench.pair();
+        bench.send_zc(left, b"copied", RecvSendFlags::EMPTY, 1);
+        let result = bench.next();
+        assert_eq!((result.res, result.more()), (-libc::EOPNOTSUPP, true));
+        assert!(bench.end_of(1).flags.contains(CqeFlags::NOTIF));
+        bench.close(left);
+        bench.close(right);
+    });
+}
+
+#[test]
+fn a_zero_copy_send_with_unknown_options_begins_nothing() {
+    on_both(64, |bench| {
+        let fds @ [client, ..] = tcp_pair(bench);
+        bench.send_zc(client, b"never", RecvSendFlags(1 << 14), 1);
+        assert_eq!(bench.end_of(1).res, -libc::EINVAL);
+        fds.map(|fd| bench.close(fd));
     });
 }

@@ -87,7 +87,7 @@ impl State {
     pub(crate) fn launch(&mut self, key: Key) {
         let slot = self.table.at(key.index);
         match slot.lane {
-            Lane::Free | Lane::Chain => self.push_slot(key.index),
+            Lane::Free | Lane::Chain | Lane::Released => self.push_slot(key.index),
             Lane::Send => self.enqueue_send(key),
             Lane::Recv => {
                 if let Some(record) = slot.record_key().and_then(|key| self.records.get(key)) {
@@ -154,7 +154,11 @@ impl State {
                     let stream = record.and_then(|key| self.records.stream(key));
                     stream.is_some_and(|stream| stream.send.given_up)
                 }
-                Some(slot) => matches!(slot.phase, Phase::Orphan | Phase::Cancelling),
+                Some(slot) => {
+                    let is_asked = matches!(slot.phase, Phase::Orphan | Phase::Cancelling);
+                    // There is nothing to cancel in a send that only waits for its memory.
+                    is_asked && slot.lane != Lane::Released
+                }
                 None => false,
             },
             Some((Kind::Recv, key)) => {
@@ -250,6 +254,10 @@ impl State {
     /// A completion of anything but one request with one completion and a future that waits.
     fn on_special_op(&mut self, key: Key, cqe: Cqe) {
         let slot = self.table.at(key.index);
+        if slot.zero_copy {
+            self.on_zero_copy(key, cqe);
+            return;
+        }
         if cqe.more() {
             // The result of a request that will post again: the final completion only ends it.
             if !slot.res_is_set {
@@ -264,7 +272,10 @@ impl State {
             false => (cqe.res, cqe.flags.bits()),
         };
         if slot.lane != Lane::Free && self.has_rest(key.index, res) {
-            self.push_slot(key.index);
+            match self.table.at(key.index).lane {
+                Lane::Send => self.push_send(key.index),
+                _ => self.push_slot(key.index),
+            }
             return;
         }
         self.settle(key.index, res, flags);
@@ -273,7 +284,7 @@ impl State {
     /// Whether the request of a lane goes to the kernel again, for the rest. The next step of a
     /// chain has its turn.
     #[inline]
-    fn has_rest(&mut self, index: u32, res: i32) -> bool {
+    pub(crate) fn has_rest(&mut self, index: u32, res: i32) -> bool {
         let slot = self.table.at(index);
         if slot.lane == Lane::Chain {
             self.step_ended(index);
@@ -291,7 +302,7 @@ impl State {
     /// Whether a request whose result leaves a rest is to be sent again: not one that is being
     /// cancelled, nor a receive whose future is gone (it only notes what arrived), nor a send that
     /// was given up.
-    fn goes_on(&mut self, index: u32) -> bool {
+    pub(crate) fn goes_on(&mut self, index: u32) -> bool {
         let slot = self.table.at(index);
         if slot.lane != Lane::Send || slot.phase == Phase::Cancelling {
             return slot.phase == Phase::Flight;
@@ -320,13 +331,13 @@ impl State {
         if let Some(waker) = waker {
             self.wake(waker);
         }
-        if let Some(record) = record {
+        if let Some(record) = record.filter(|_| lane != Lane::Released) {
             self.settle_record(index, lane, record);
         }
     }
 
     #[inline]
-    fn settle_record(&mut self, index: u32, lane: Lane, key: Key) {
+    pub(crate) fn settle_record(&mut self, index: u32, lane: Lane, key: Key) {
         let record = self.records.at(key.index);
         record.in_flight -= 1;
         let closing = record.closing;
@@ -337,7 +348,7 @@ impl State {
             }
         } else if let record::Kind::Stream(stream) = &mut record.kind {
             match lane {
-                Lane::Free | Lane::Chain => {}
+                Lane::Free | Lane::Chain | Lane::Released => {}
                 Lane::Send if stream.send.head == index => self.advance_send(key.index),
                 Lane::Send => {}
                 Lane::Recv => {

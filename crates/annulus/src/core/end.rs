@@ -8,6 +8,7 @@
 //! | in flight | pushes a cancel; the final completion says who was faster |
 //! | queued behind another send | takes it out of the queue: it ends at once |
 //! | queued behind another step of its chain | nothing: the chain asks again when its turn comes |
+//! | sent without copying, and the memory is still the kernel's | nothing: it was sent |
 //! | done, or asked before | nothing |
 //!
 //! Invariant: a slot that is asked still ends by its final completion and no earlier, so result and
@@ -38,6 +39,8 @@ impl State {
             return;
         };
         match (slot.phase, slot.lane) {
+            // What was sent was sent; nothing makes the peer acknowledge it sooner.
+            (Phase::Flight, Lane::Released) => {}
             (Phase::Flight, _) => {
                 slot.phase = Phase::Cancelling;
                 self.push_cancel(user_data(UserKind::Op, key));

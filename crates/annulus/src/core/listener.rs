@@ -35,6 +35,8 @@ pub(crate) struct Listener {
     failed: Option<i32>,
     /// The descriptor is about to leave: nothing is armed again.
     leaving: bool,
+    /// The group of buffers that accepted streams receive into.
+    pub(crate) group: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +51,8 @@ enum Arm {
 impl Listener {
     pub(crate) fn new() -> Box<Self> {
         let (queue, waiters) = (VecDeque::new(), Queue::EMPTY);
-        Box::new(Self { queue, waiters, arm: Arm::Idle, failed: None, leaving: false })
+        let arm = Arm::Idle;
+        Box::new(Self { queue, waiters, arm, failed: None, leaving: false, group: 0 })
     }
 
     /// Descriptors that nobody will take any more.

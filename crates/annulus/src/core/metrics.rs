@@ -87,6 +87,8 @@ pub(crate) struct Board {
     pub(crate) starvations: Number,
     pub(crate) heap_receives: Number,
     pub(crate) sends_given_up: Number,
+    pub(crate) zero_copy_sends: Number,
+    pub(crate) zero_copy_copies: Number,
     pub(crate) timers_fired: Number,
     pub(crate) stalls: Number,
     pub(crate) longest_turn_ns: Number,
@@ -146,6 +148,8 @@ impl Board {
             starvations: Number::default(),
             heap_receives: Number::default(),
             sends_given_up: Number::default(),
+            zero_copy_sends: Number::default(),
+            zero_copy_copies: Number::default(),
             timers_fired: Number::default(),
             stalls: Number::default(),
             longest_turn_ns: Number::default(),
@@ -215,6 +219,8 @@ impl Board {
             starvations: self.starvations.read(),
             heap_receives: self.heap_receives.read(),
             sends_given_up: self.sends_given_up.read(),
+            zero_copy_sends: self.zero_copy_sends.read(),
+            zero_copy_copies: self.zero_copy_copies.read(),
             timers_fired: self.timers_fired.read(),
             stalls: self.stalls.read(),
             longest_turn_ns: self.longest_turn_ns.read(),
@@ -229,8 +235,8 @@ impl Board {
             fixed_files_free: self.fixed_files_free.read() as usize,
             starved: self.starved.read() as u32,
             leases_out: self.leases_out.read() as u32,
-            buffers_published: self.buffers_published.read() as u16,
-            buffers: self.buffers.read() as u16,
+            buffers_published: level(&self.buffers_published),
+            buffers: level(&self.buffers),
             timers: self.timers.read() as usize,
             tasks: spawned.saturating_sub(ended) as usize,
             inbox_waits: annulus_task::inbox_waits(self.core),
@@ -238,6 +244,11 @@ impl Board {
             blocking_queue: pool.queue,
         }
     }
+}
+
+/// A level of buffers; several groups may have more together than the number holds.
+fn level(number: &Number) -> u16 {
+    u16::try_from(number.read()).unwrap_or(u16::MAX)
 }
 
 impl State {
@@ -280,7 +291,7 @@ impl State {
         board.fixed_files_free.set(self.fixed_free.len() as u64);
         self.note_starved();
         let (mut leases, mut published, mut count) = (0, 0, 0);
-        for pool in self.pool.iter().chain(self.messages.look()) {
+        for pool in self.pools.iter().chain(self.messages.look()) {
             leases += u64::from(pool.leases_out());
             published += u64::from(pool.published());
             count += u64::from(pool.count());

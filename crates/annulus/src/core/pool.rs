@@ -1,4 +1,4 @@
-//! Memory that the kernel receives into: one group of provided buffers, and the leases on it.
+//! Memory that the kernel receives into: a group of provided buffers, and the leases on it.
 //!
 //! Owns: the buffers' memory, which of them the kernel has (*published*), which are *free*, and how
 //! many leases are out. Does not own: who waits for a buffer (the streams do).
@@ -30,7 +30,7 @@ use annulus_task::CoreId;
 use super::metrics::Board;
 use crate::buf::Lease;
 
-/// How the default group of a core is laid out.
+/// How a group is laid out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     /// Bytes of one buffer.
@@ -87,6 +87,8 @@ pub(crate) struct Pool {
     published: u16,
     /// How many it should have.
     target: u16,
+    /// Streams that may still be armed for the buffers that are published.
+    ration: u16,
     /// How much of a published buffer is consumed; incremental groups only.
     consumed: Vec<u32>,
 }
@@ -120,6 +122,7 @@ impl Pool {
             bgid,
             published: 0,
             target: shape.published.clamp(1, shape.count),
+            ration: 0,
             consumed: vec![0; usize::from(shape.count)],
         };
         pool.replenish();
@@ -202,6 +205,18 @@ impl Pool {
         let grown = self.target < count;
         self.target = self.target.saturating_mul(2).min(count);
         grown
+    }
+
+    /// From now on, one stream may be armed for each published buffer.
+    pub(crate) fn ration(&mut self) {
+        self.ration = self.published;
+    }
+
+    /// Whether one more stream may be armed.
+    pub(crate) fn take_ration(&mut self) -> bool {
+        let left = self.ration > 0;
+        self.ration -= u16::from(left);
+        left
     }
 
     /// Asks to be told (by a job on this core) when the next lease comes back from another thread.

@@ -1,6 +1,6 @@
-//! Sending a buffer of the user: once, or until all of it is sent.
+//! Sending a buffer of the user: once, or until all of it is sent; copied, or if possible not.
 //!
-//! Owns: the operation. Invariant: it stays in its socket's send queue until it has ended; dropping
+//! Owns: the operations. Does not own: which sends go without copying (`zero_copy`). Invariant: it stays in its socket's send queue until it has ended; dropping
 //! its future does not take its bytes back.
 
 use std::io;
@@ -73,5 +73,49 @@ unsafe impl<B: IoBuf> Operation for SendFrom<B> {
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
         Err(BufError::with(error, this.map(|this| this.buf)))
+    }
+}
+
+/// A send that asks to go without copying.
+pub(crate) struct SendZeroCopy<B>(pub(crate) SendFrom<B>);
+
+// SAFETY: as for `SendFrom`; the operation owns the buffer until the kernel's last notification,
+// because its slot does.
+unsafe impl<B: IoBuf> Operation for SendZeroCopy<B> {
+    type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::SEND_ZC);
+    const LANE: Lane = Lane::Send;
+    const CANCELS: bool = false;
+
+    fn handle(&self) -> Option<Handle> {
+        self.0.handle()
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let SendFrom { buf, sent, .. } = &self.0;
+        let send = op::SendZc {
+            target,
+            // Within the buffer: no more was sent than it has.
+            addr: buf.bytes_ptr().wrapping_add(*sent),
+            len: clamp_transfer(buf.bytes_len() - sent),
+            flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+            ioprio: RecvSendFlags::SEND_ZC_REPORT_USAGE,
+            buf_index: 0,
+            dest: std::ptr::null(),
+            dest_len: 0,
+        };
+        send.encode(sqe);
+    }
+
+    fn resume(&mut self, res: i32) -> bool {
+        self.0.resume(res)
+    }
+
+    fn complete(self, core: &Core, res: i32, flags: u32) -> Self::Output {
+        self.0.complete(core, res, flags)
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        SendFrom::refuse(this.map(|this| this.0), error)
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::{BufRegFlags, Features, Opcode};
-use annulus_ring::{AnyKernel, Mask, Ring};
+use annulus_ring::{AnyKernel, BusyPoll, Mask, RegisterError, Ring};
 use annulus_task::{Executor, OnPanic};
 
 use super::again::Again;
@@ -21,6 +21,7 @@ use super::locals::Locals;
 use super::messages::Messages;
 use super::metrics::Board;
 use super::pool::{Pool, Shape};
+use super::pools::Pools;
 use super::record::Records;
 use super::samples::Samples;
 use super::stall;
@@ -54,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) buffer_count: u16,
     pub(crate) buffers_published: u16,
     pub(crate) buffers_incremental: bool,
+    /// Bytes and number of the buffers of each further group.
+    pub(crate) receive_pools: Vec<(u32, u16)>,
     pub(crate) budget: u32,
     pub(crate) spin_ns: u64,
     pub(crate) keep_tick: bool,
@@ -65,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) on_panic: OnPanic,
     pub(crate) close_flush_ns: u64,
     pub(crate) send_high_bytes: usize,
+    pub(crate) zero_copy_from: u32,
+    pub(crate) busy_poll: Option<BusyPoll>,
     pub(crate) shutdown_ns: u64,
     pub(crate) mask: Mask,
     /// The default of the process if nothing else is said.
@@ -84,6 +89,7 @@ impl Default for Config {
             buffer_count: 1024,
             buffers_published: 32,
             buffers_incremental: true,
+            receive_pools: Vec::new(),
             budget: 256,
             spin_ns: 0,
             keep_tick: false,
@@ -95,6 +101,8 @@ impl Default for Config {
             on_panic: OnPanic::Contain,
             close_flush_ns: 5_000_000_000,
             send_high_bytes: 256 * 1024,
+            zero_copy_from: u32::MAX,
+            busy_poll: None,
             shutdown_ns: 5_000_000_000,
             mask: Mask::none(),
             kernel: None,
@@ -104,8 +112,6 @@ impl Default for Config {
     }
 }
 
-const POOL_BGID: u16 = 0;
-
 impl Core {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let executor = Executor::new(config.on_panic)?;
@@ -114,7 +120,7 @@ impl Core {
         let mut ring = build_ring(config)?;
         let fixed_free = register_files(&mut ring, config.fixed_files);
         let board = Board::new(executor.id(), executor.tally(), blocking.clone());
-        let pool = build_pool(&mut ring, config, &board)?;
+        let pools = build_pools(&mut ring, config, &board)?;
         let bell = Bell::new(&mut ring)?;
         let now_ns = ring.kernel().now();
         let tick = Tick::new(config.keep_tick && ring.capabilities().supports(Opcode::TIMEOUT));
@@ -127,7 +133,7 @@ impl Core {
             clock: Clock::default(),
             wheel: Wheel::new(now_ns),
             sleeps: Sleeps::new(),
-            pool,
+            pools,
             fixed_free,
             after: Vec::new(),
             counters: board,
@@ -150,6 +156,7 @@ impl Core {
             stop: Stop::new(),
             close_flush_ns: config.close_flush_ns,
             send_high_bytes: config.send_high_bytes,
+            zero_copy_from: config.zero_copy_from,
         };
         state.counters.sq_start.set(state.ring.sq_tail());
         if config.start_paused {
@@ -187,7 +194,22 @@ fn build_ring(config: &Config) -> Result<Ring, Error> {
     if let Some(cpu) = config.sqpoll_cpu {
         builder = builder.sqpoll_cpu(cpu);
     }
-    Ok(builder.build()?)
+    let mut ring = builder.build()?;
+    if let Some(how) = config.busy_poll {
+        ring.register_napi(how).map_err(|error| busy_poll_refused(&error))?;
+    }
+    Ok(ring)
+}
+
+fn busy_poll_refused(error: &RegisterError) -> std::io::Error {
+    let kind = std::io::Error::from(*error).kind();
+    std::io::Error::new(
+        kind,
+        format!(
+            "busy-polling of network cards was refused: {error}; it needs Linux 6.9, built with \
+             CONFIG_NET_RX_BUSY_POLL: leave Builder::busy_poll out, or look with Builder::spin instead"
+        ),
+    )
 }
 
 /// A sparse table as large as asked or as allowed: it may not be larger than the descriptor limit.
@@ -210,26 +232,45 @@ fn register_files(ring: &mut Ring, slots: u32) -> Vec<u32> {
     Vec::new()
 }
 
-/// The group of provided buffers, or none where the kernel has no such rings (before 5.19) or the
-/// memlock limit leaves no room for one; receives then go through the heap.
-fn build_pool(ring: &mut Ring, config: &Config, board: &Arc<Board>) -> Result<Option<Pool>, Error> {
+/// The ids of groups that were asked for; below are the default one and that of messages.
+const FURTHER_BGIDS: u16 = 2;
+
+/// The groups of provided buffers; none where the kernel has no such rings (before 5.19) or the
+/// memlock limit leaves no room for one: receives then go through the heap.
+fn build_pools(ring: &mut Ring, config: &Config, board: &Arc<Board>) -> Result<Pools, Error> {
     if !ring.capabilities().buf_rings() {
-        return Ok(None);
+        return Ok(Pools::new(None, config.receive_pools.iter().map(|_| None).collect()));
     }
-    let incremental = config.buffers_incremental && ring.capabilities().inc_buffers();
+    let shape = Shape {
+        buffer_bytes: config.buffer_bytes,
+        count: config.buffer_count,
+        published: config.buffers_published,
+        incremental: config.buffers_incremental,
+    };
+    let first = build_pool(ring, (shape, 0), board)?;
+    let mut others = Vec::new();
+    for (bgid, &(buffer_bytes, count)) in (FURTHER_BGIDS..).zip(&config.receive_pools) {
+        let shape = Shape { buffer_bytes, count, ..shape };
+        others.push(build_pool(ring, (shape, bgid), board)?);
+    }
+    Ok(Pools::new(first, others))
+}
+
+/// One group, with fewer buffers than asked if there is no room for all.
+fn build_pool(
+    ring: &mut Ring,
+    (asked, bgid): (Shape, u16),
+    board: &Arc<Board>,
+) -> Result<Option<Pool>, Error> {
+    let incremental = asked.incremental && ring.capabilities().inc_buffers();
     let flags = if incremental { BufRegFlags::INC } else { BufRegFlags::EMPTY };
-    let mut count = config.buffer_count.next_power_of_two().max(1);
+    let mut count = asked.count.next_power_of_two().max(1);
     while count > 0 {
         // SAFETY: the pool keeps what it pushes valid until the kernel has given it back.
-        match unsafe { ring.register_buf_ring(count, POOL_BGID, flags) } {
+        match unsafe { ring.register_buf_ring(count, bgid, flags) } {
             Ok(buf_ring) => {
-                let shape = Shape {
-                    buffer_bytes: config.buffer_bytes,
-                    count,
-                    published: config.buffers_published,
-                    incremental,
-                };
-                return Ok(Some(Pool::new(board.clone(), shape, POOL_BGID, buf_ring)?));
+                let shape = Shape { count, incremental, ..asked };
+                return Ok(Some(Pool::new(board.clone(), shape, bgid, buf_ring)?));
             }
             Err(_) => count /= 2,
         }

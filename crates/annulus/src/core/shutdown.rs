@@ -9,7 +9,7 @@ use annulus_ring::abi::{CancelFlags, Errno, SyncCancel, Timespec};
 
 use super::key::{Key, Kind, user_data};
 use super::pool::Pool;
-use super::table::Phase;
+use super::table::{Lane, Phase};
 use super::unread::Unread;
 use super::{Core, State};
 use crate::runtime::Metrics;
@@ -39,8 +39,9 @@ impl Core {
             self.state.borrow_mut().abandon_descriptors();
         }
         let mut state = self.state.borrow_mut();
-        let mut pools = [state.pool.take(), state.messages.take()];
-        for ring in pools.iter_mut().flatten().filter_map(Pool::take_ring) {
+        let mut pools = (std::mem::take(&mut state.pools), state.messages.take());
+        let rings = pools.0.iter_mut().chain(&mut pools.1).filter_map(Pool::take_ring);
+        for ring in rings {
             if let Err((ring, _)) = state.ring.unregister_buf_ring(ring) {
                 // The kernel keeps it: its memory must stay.
                 std::mem::forget(ring);
@@ -145,10 +146,10 @@ impl State {
         }
     }
 
-    /// Whether a slot sends bytes of a socket that is flushing; these have the socket's own bound.
+    /// Whether a slot sends bytes of a socket that is flushing, or has sent them and only waits for
+    /// its memory: these have the socket's own bound, and there is nothing to cancel in the others.
     fn is_flushing(&mut self, key: Key) -> bool {
-        let slot = self.table.at(key.index);
-        slot.lane == super::table::Lane::Send
+        matches!(self.table.at(key.index).lane, Lane::Send | Lane::Released)
     }
 
     /// Closes descriptors although requests are in flight on them: the kernel holds the files, and

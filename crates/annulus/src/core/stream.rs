@@ -24,6 +24,7 @@ use super::key::{Key, Kind as UserKind, NONE, user_data};
 use super::table::Phase;
 use super::unread::Unread;
 use super::waiters::Queue;
+use super::zero_copy::Gear;
 use super::{State, errors};
 use crate::buf::Lease;
 
@@ -52,6 +53,9 @@ pub(crate) struct Receive {
     pub(crate) end: Option<End>,
     /// The descriptor is about to leave: nothing is armed again.
     pub(crate) leaving: bool,
+    /// The group of buffers that it is armed from next, and that of the multishot in flight.
+    pub(crate) group: u8,
+    pub(crate) armed_group: u8,
     /// The kernel can lose the end of the stream; see [`Stream::of_unix`].
     loses_end: bool,
     /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
@@ -98,6 +102,8 @@ pub(crate) struct Sends {
     pub(crate) given_up: bool,
     /// The timer of that time.
     pub(crate) flush: Option<super::wheel::TimerKey>,
+    /// Which sends go without copying.
+    pub(crate) gear: Gear,
 }
 
 impl Stream {
@@ -109,6 +115,8 @@ impl Stream {
                 arm: Arm::Idle,
                 end: None,
                 leaving: false,
+                group: 0,
+                armed_group: 0,
                 loses_end: false,
                 heap: None,
             },
@@ -122,6 +130,7 @@ impl Stream {
                 failed: None,
                 given_up: false,
                 flush: None,
+                gear: Gear::OFF,
             },
             lingers: false,
         })
@@ -141,6 +150,11 @@ impl Stream {
         let mut stream = Self::new();
         stream.recv.loses_end = true;
         stream
+    }
+
+    /// Whether it is that of a Unix socket.
+    pub(crate) fn is_unix(&self) -> bool {
+        self.recv.loses_end
     }
 }
 
@@ -276,7 +290,8 @@ impl State {
         if stream.recv.arm != Arm::Idle || stream.recv.leaving {
             return;
         }
-        let Some(pool) = &mut self.pool else {
+        let group = stream.recv.group;
+        let Some(pool) = self.pools.get(group) else {
             // A kernel without buffer rings, or no locked memory for one.
             self.launch_heap_receive(key);
             return;
@@ -287,82 +302,10 @@ impl State {
             return;
         }
         stream.recv.arm = Arm::Armed;
+        stream.recv.armed_group = group;
         record.in_flight += 1;
         let op = RecvMulti { target, bgid, ioprio: RecvSendFlags::EMPTY, cap_bytes: 0 };
         self.push(user_data(UserKind::Recv, key), |sqe| op.encode(sqe));
-    }
-
-    /// No buffer is left for this stream: it is served when one comes back.
-    fn starve(&mut self, key: Key) {
-        let Some(stream) = self.records.stream(key) else {
-            return;
-        };
-        stream.recv.arm = Arm::Starved;
-        self.starved.push_back(key);
-        self.note_starved();
-        self.counters.starvations.add(1);
-        if let Some(pool) = &mut self.pool {
-            pool.announce_starvation(true);
-        }
-    }
-
-    /// Buffers may have come back: re-arms as many starved streams as there are buffers for, and
-    /// serves one by a receive into the heap if the pool is exhausted for good.
-    pub(crate) fn feed_starved(&mut self) {
-        self.feed_starved_messages();
-        if self.starved.is_empty() {
-            return;
-        }
-        let Some(pool) = &mut self.pool else { return };
-        pool.replenish();
-        let mut buffers = usize::from(pool.published());
-        while buffers > 0 {
-            let Some(key) = self.starved.pop_front() else {
-                break;
-            };
-            let Some(stream) = self.records.stream(key) else {
-                continue;
-            };
-            if stream.recv.arm != Arm::Starved {
-                continue;
-            }
-            stream.recv.arm = Arm::Idle;
-            if !stream.recv.waiters.is_empty() {
-                buffers -= 1;
-                self.arm_recv(key);
-            }
-        }
-        if self.starved.is_empty() {
-            if let Some(pool) = &mut self.pool {
-                pool.announce_starvation(false);
-            }
-        } else {
-            self.receive_on_heap();
-            if let Some(pool) = &mut self.pool {
-                pool.announce_starvation(false);
-            }
-        }
-        self.note_starved();
-    }
-
-    /// The pool has nothing to give: the starved streams that somebody waits for receive once into
-    /// memory of the heap, so that a reader who keeps leases cannot stall the others for ever.
-    fn receive_on_heap(&mut self) {
-        for _ in 0..self.starved.len() {
-            let Some(key) = self.starved.pop_front() else {
-                break;
-            };
-            let Some(stream) = self.records.stream(key) else {
-                continue;
-            };
-            if stream.recv.arm != Arm::Starved {
-                continue;
-            }
-            stream.recv.arm = Arm::Idle;
-            if !stream.recv.waiters.is_empty() {
-                self.launch_heap_receive(key);
-            }
-        }
     }
 
     /// A single receive has ended without a future to tell.
@@ -381,8 +324,15 @@ impl State {
 
     /// A completion of a multishot receive.
     pub(crate) fn on_recv(&mut self, key: Key, cqe: Cqe) {
+        let Some(record) = self.records.get(key) else {
+            self.counters.stale_cqes.add(1);
+            return;
+        };
+        let super::record::Kind::Stream(stream) = &mut record.kind else {
+            return;
+        };
         let more_of_buffer = cqe.flags.contains(CqeFlags::BUF_MORE);
-        let lease = match (cqe.buffer_id(), &mut self.pool) {
+        let lease = match (cqe.buffer_id(), self.pools.get(stream.recv.armed_group)) {
             (Some(bid), Some(pool)) if cqe.res > 0 => {
                 self.counters.leases.add(1);
                 pool.lease(bid, cqe.res as u32, more_of_buffer)
@@ -393,10 +343,6 @@ impl State {
             }
             _ => None,
         };
-        let Some(record) = self.records.get(key) else {
-            self.counters.stale_cqes.add(1);
-            return;
-        };
         let ended = !cqe.more();
         if ended {
             record.in_flight -= 1;
@@ -406,9 +352,6 @@ impl State {
             return;
         }
         let fd = record.fd;
-        let super::record::Kind::Stream(stream) = &mut record.kind else {
-            return;
-        };
         let recv = &mut stream.recv;
         let nonempty = cqe.flags.contains(CqeFlags::SOCK_NONEMPTY);
         let end_may_be_lost = recv.loses_end && !ended && !nonempty;
@@ -426,7 +369,7 @@ impl State {
             res => recv.end = Some(End::Failed(-res)),
         }
         if starving {
-            if let Some(pool) = &mut self.pool {
+            if let Some(pool) = self.pools.get(recv.armed_group) {
                 pool.grow();
             }
             self.starve(key);
@@ -450,8 +393,10 @@ impl State {
 
     /// Cancels the receive of a stream that holds more of the pool than its share.
     fn limit_unread(&mut self, key: Key) {
-        let Some(pool) = &self.pool else { return };
         let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        let Some(pool) = self.pools.get(stream.recv.armed_group) else {
             return;
         };
         let queue = &stream.recv.queue;
@@ -530,7 +475,7 @@ impl State {
         if send.tail == NONE {
             send.head = slot_key.index;
             send.tail = slot_key.index;
-            self.push_slot(slot_key.index);
+            self.push_send(slot_key.index);
         } else {
             let tail = send.tail;
             send.tail = slot_key.index;
@@ -572,7 +517,7 @@ impl State {
         if slot.phase == Phase::Queued {
             slot.phase = if slot.abandoned { Phase::Orphan } else { Phase::Flight };
             self.counters.orphans_in_flight.add(u64::from(slot.abandoned));
-            self.push_slot(index);
+            self.push_send(index);
         }
     }
 }

@@ -74,6 +74,8 @@ pub(crate) enum Lane {
     Send,
     /// A chain of linked requests.
     Chain,
+    /// None any more: a zero-copy send whose bytes the socket has, and whose memory the kernel has.
+    Released,
 }
 
 /// What the driver knows of a slot.
@@ -98,6 +100,10 @@ pub(crate) struct Slot {
     pub(crate) flags: u32,
     /// The round in which it became an orphan.
     pub(crate) left: u32,
+    /// Notifications that zero-copy sends have announced and that have not come.
+    pub(crate) notifications: u16,
+    /// It has tried to send without copying. False in a slot that has ended.
+    pub(crate) zero_copy: bool,
     pub(crate) waker: Option<Waker>,
     pub(crate) vtable: Option<&'static Vtable>,
 }
@@ -334,6 +340,8 @@ impl Table {
                 res: 0,
                 flags: 0,
                 left: 0,
+                notifications: 0,
+                zero_copy: false,
                 waker: None,
                 vtable: None,
             };

@@ -155,9 +155,7 @@ impl State {
         if !self.dirty.is_empty() {
             self.start_chunks();
         }
-        if let Some(pool) = &mut self.pool {
-            pool.replenish();
-        }
+        self.pools.replenish();
         if let Some(pool) = self.messages.group() {
             pool.replenish();
         }

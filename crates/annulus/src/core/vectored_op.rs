@@ -185,6 +185,16 @@ impl<V> SendVectored<V> {
     }
 }
 
+impl<V: IoVecBuf> SendVectored<V> {
+    /// The message that names what is left to send.
+    fn message(&mut self) -> *const libc::msghdr {
+        self.pieces.gather(&self.bufs, self.sent);
+        self.message.0.msg_iov = self.pieces.0.as_mut_ptr();
+        self.message.0.msg_iovlen = self.pieces.0.len();
+        &raw const *self.message.0
+    }
+}
+
 // SAFETY: the buffers' memory is stable (the contract of `IoVecBuf`), list and message are on the
 // heap, and all are owned by this operation.
 unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
@@ -202,12 +212,9 @@ unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
     }
 
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        self.pieces.gather(&self.bufs, self.sent);
-        self.message.0.msg_iov = self.pieces.0.as_mut_ptr();
-        self.message.0.msg_iovlen = self.pieces.0.len();
         let send = op::SendMsg {
             target,
-            msg: &raw const *self.message.0,
+            msg: self.message(),
             flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
             ioprio: RecvSendFlags::EMPTY,
         };
@@ -239,5 +246,48 @@ unsafe impl<V: IoVecBuf> Operation for SendVectored<V> {
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
         Err(BufError::with(error, this.map(|this| this.bufs)))
+    }
+}
+
+/// A send from several buffers that asks to go without copying.
+pub(crate) struct SendVectoredZeroCopy<V>(pub(crate) SendVectored<V>);
+
+// SAFETY: as for `SendVectored`; the operation owns the buffers until the kernel's last
+// notification, because its slot does.
+unsafe impl<V: IoVecBuf> Operation for SendVectoredZeroCopy<V> {
+    type Output = BufResult<usize, V>;
+    const OPCODE: Option<Opcode> = Some(Opcode::SENDMSG_ZC);
+    const LANE: Lane = Lane::Send;
+    const CANCELS: bool = false;
+
+    fn handle(&self) -> Option<Handle> {
+        self.0.handle()
+    }
+
+    fn refusal(&self) -> Option<io::Error> {
+        self.0.refusal()
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let send = op::SendMsgZc {
+            target,
+            msg: self.0.message(),
+            flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
+            ioprio: RecvSendFlags::SEND_ZC_REPORT_USAGE,
+            buf_index: 0,
+        };
+        send.encode(sqe);
+    }
+
+    fn resume(&mut self, res: i32) -> bool {
+        self.0.resume(res)
+    }
+
+    fn complete(self, core: &Core, res: i32, flags: u32) -> Self::Output {
+        self.0.complete(core, res, flags)
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        SendVectored::refuse(this.map(|this| this.0), error)
     }
 }

@@ -39,8 +39,8 @@ pub(super) trait Adopt: Accepted + Sized {
     /// Who the peer is, as getpeername(2) said; `None` if the connection is of no use any more.
     fn peer(address: Option<SocketAddress>) -> Option<Self::Peer>;
 
-    /// The connection of a descriptor that is ours.
-    fn adopt(fd: RawFd) -> io::Result<Self>;
+    /// The connection of a descriptor that is ours, which receives into buffers of this group.
+    fn adopt(fd: RawFd, group: u8) -> io::Result<Self>;
 }
 
 impl Adopt for TcpStream {
@@ -49,8 +49,8 @@ impl Adopt for TcpStream {
         address?.ip()
     }
 
-    fn adopt(fd: RawFd) -> io::Result<Self> {
-        Self::adopt(fd)
+    fn adopt(fd: RawFd, group: u8) -> io::Result<Self> {
+        Self::adopt_into(fd, group)
     }
 }
 
@@ -61,8 +61,8 @@ impl Adopt for UnixStream {
         UnixAddr::try_from(&address).ok()
     }
 
-    fn adopt(fd: RawFd) -> io::Result<Self> {
-        Self::adopt(fd)
+    fn adopt(fd: RawFd, group: u8) -> io::Result<Self> {
+        Self::adopt_into(fd, group)
     }
 }
 
@@ -83,8 +83,12 @@ impl<'a, S: Adopt> Accept<'a, S> {
 
     /// A connection, unless its peer is gone already.
     fn adopt(&self, fd: RawFd) -> Option<io::Result<(S, S::Peer)>> {
-        match self.owned.with(|state, _| peer_or_close::<S>(state, fd)) {
-            Ok(peer) => peer.map(|peer| Ok((S::adopt(fd)?, peer))),
+        let looked = self.owned.with(|state, key| {
+            let group = state.records.listener(key).map_or(0, |listener| listener.group);
+            peer_or_close::<S>(state, fd).map(|peer| (peer, group))
+        });
+        match looked {
+            Ok(peer) => peer.map(|(peer, group)| Ok((S::adopt(fd, group)?, peer))),
             Err(error) => Some(Err(error)),
         }
     }

@@ -24,9 +24,9 @@ use crate::core::op::Op;
 use crate::core::record::Kind;
 use crate::core::recv_op::Filling;
 use crate::core::scatter::Parts;
-use crate::core::send_op::SendFrom;
+use crate::core::send_op::{SendFrom, SendZeroCopy};
 use crate::core::stream::Stream;
-use crate::core::vectored_op::SendVectored;
+use crate::core::vectored_op::{SendVectored, SendVectoredZeroCopy};
 use crate::core::{Owned, adopted_fd, errors};
 use crate::op::Shaped;
 
@@ -103,6 +103,29 @@ impl Socket {
         Shaped::new(description, without_count)
     }
 
+    pub(super) fn write_all_zc<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> Shaped<'_, SendZeroCopy<B>, BufResult<usize, B>, BufResult<(), B>> {
+        let handle = self.owned.handle();
+        let description = match buf.bytes_len() {
+            0 => Err(Ok(((), buf))),
+            _ => Ok(SendZeroCopy(SendFrom { handle, buf, sent: 0, all: true })),
+        };
+        Shaped::new(description, without_count)
+    }
+
+    pub(super) fn write_all_vectored_zc<V: IoVecBuf>(
+        &self,
+        bufs: V,
+    ) -> Shaped<'_, SendVectoredZeroCopy<V>, BufResult<usize, V>, BufResult<(), V>> {
+        let description = match bufs.total_len() {
+            0 => Err(Ok(((), bufs))),
+            _ => Ok(SendVectoredZeroCopy(SendVectored::new(self.owned.handle(), bufs))),
+        };
+        Shaped::new(description, without_count)
+    }
+
     pub(super) fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
         self.owned.with(|state, key| state.queue_bytes(key, bytes))?
     }
@@ -163,6 +186,10 @@ impl Socket {
         } else {
             let _ = annulus_task::post(core, end);
         }
+    }
+
+    pub(super) fn set_receive_pool(&self, pool: usize) -> io::Result<()> {
+        self.owned.with(|state, key| state.set_group(key, pool))?
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddress> {

@@ -198,6 +198,34 @@ impl TcpListener {
         Incoming::new(&self.owned)
     }
 
+    /// Connections that are taken from now on receive into buffers of this pool; see
+    /// [`TcpStream::set_receive_pool`](super::TcpStream::set_receive_pool).
+    ///
+    /// # Errors
+    /// `InvalidInput` if there is no such pool; use on a foreign core.
+    ///
+    /// ```
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// use annulus::runtime::Runtime;
+    ///
+    /// // Pool 1: at most 64 buffers of 64 KiB, for those who send large messages.
+    /// let runtime = Runtime::builder().receive_pool(64 * 1024, 64).build()?;
+    /// runtime.block_on(async {
+    ///     let uploads = TcpListener::bind("127.0.0.1:0")?;
+    ///     uploads.set_receive_pool(1)?;
+    /// #   let client = TcpStream::connect(uploads.local_addr()?).await?;
+    /// #   client.write_all("hello").await?;
+    ///     let (stream, _peer) = uploads.accept().await?;
+    ///     let lease = stream.recv().await?;
+    /// #   assert_eq!(&*lease.expect("five bytes"), b"hello");
+    /// #   std::io::Result::Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_receive_pool(&self, pool: usize) -> io::Result<()> {
+        self.owned.with(|state, key| state.set_group_of_accepted(key, pool))?
+    }
+
     /// The address it listens on, with the real port if 0 was asked for.
     ///
     /// # Errors

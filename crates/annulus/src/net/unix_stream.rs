@@ -30,7 +30,14 @@ pub struct UnixStream {
 
 impl UnixStream {
     pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
-        Ok(Self { socket: Socket::adopt(fd, Stream::of_unix())? })
+        Self::adopt_into(fd, 0)
+    }
+
+    /// As `adopt`, for a stream that receives into buffers of this group.
+    pub(super) fn adopt_into(fd: RawFd, group: u8) -> io::Result<Self> {
+        let mut stream = Stream::of_unix();
+        stream.recv.group = group;
+        Ok(Self { socket: Socket::adopt(fd, stream)? })
     }
 
     /// Connects to the socket at a path.
@@ -242,6 +249,14 @@ impl UnixStream {
     pub fn peer_cred(&self) -> io::Result<UCred> {
         let option = (libc::SOL_SOCKET, libc::SO_PEERCRED);
         options::get_as::<value::Credentials>(self.owned(), option)
+    }
+
+    /// As [`TcpStream::set_receive_pool`](super::TcpStream::set_receive_pool).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_receive_pool(&self, pool: usize) -> io::Result<()> {
+        self.socket.set_receive_pool(pool)
     }
 
     /// As [`TcpStream::into_std`](super::TcpStream::into_std).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use annulus_ring::{AnyKernel, Mask};
+use annulus_ring::{AnyKernel, BusyPoll, Mask};
 use annulus_task::OnPanic;
 
 use super::stall::Report;
@@ -138,6 +138,23 @@ impl Builder {
         self
     }
 
+    /// One pool of provided buffers more, of at most `count` buffers (rounded up to a power of two)
+    /// of so many bytes; its number is 1 for the first, and so on, and the default pool is 0.
+    ///
+    /// Streams are put on it with
+    /// [`TcpStream::set_receive_pool`](crate::net::TcpStream::set_receive_pool), or by their
+    /// [listener](crate::net::TcpListener::set_receive_pool). A pool of its own keeps streams apart
+    /// that would take each other's buffers: when one pool is on lease, streams of another go on.
+    /// [`Metrics::buffers`](super::Metrics::buffers) and the like are the sums of all. At most 255;
+    /// more are left out. A pool for which there is no locked memory is replaced by the default
+    /// one.
+    pub fn receive_pool(mut self, buffer_bytes: u32, count: u16) -> Self {
+        if self.config.receive_pools.len() < usize::from(u8::MAX) {
+            self.config.receive_pools.push((buffer_bytes.max(64), count.clamp(1, 32768)));
+        }
+        self
+    }
+
     /// Tasks polled in one turn at most, default 256, so that a crowd of ready tasks cannot keep
     /// the core from its I/O.
     pub fn budget(mut self, tasks: u32) -> Self {
@@ -205,6 +222,46 @@ impl Builder {
     /// default 256 KiB.
     pub fn send_high_bytes(mut self, bytes: usize) -> Self {
         self.config.send_high_bytes = bytes.max(1);
+        self
+    }
+
+    /// From how many bytes on `write` and `write_all` of a TCP stream send without copying, if the
+    /// kernel can; never by default.
+    ///
+    /// Such a send resolves when the peer has acknowledged the bytes: what that means, and where it
+    /// pays, stands at [`write_all_zc`](crate::net::TcpStream::write_all_zc). The number is where
+    /// each stream begins. A report that the kernel copied after all doubles it for that stream,
+    /// and three in a row turn it off. Sends whose future is gone, and those of `send_nowait`, are
+    /// copied always.
+    #[doc(alias = "IORING_OP_SEND_ZC")]
+    pub fn zero_copy_from(mut self, bytes: usize) -> Self {
+        self.config.zero_copy_from = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Polls network cards while the core waits, off by default: shorter round trips for a CPU that
+    /// never rests. [`Builder::build`] fails where the kernel cannot.
+    ///
+    /// The kernel accepts it on machines without any card that can be polled, and then it is of no
+    /// use: measure. It ends with the runtime.
+    ///
+    /// # Kernel
+    /// `IORING_REGISTER_NAPI`, 6.9.
+    ///
+    /// ```
+    /// use annulus::runtime::Runtime;
+    /// use annulus_ring::BusyPoll;
+    ///
+    /// let polled = BusyPoll { timeout_us: 50, prefer: true, ..BusyPoll::default() };
+    /// match Runtime::builder().busy_poll(polled).build() {
+    ///     Ok(runtime) => drop(runtime),
+    ///     Err(refused) => eprintln!("{refused}"),
+    /// }
+    /// ```
+    #[doc(alias = "napi")]
+    #[doc(alias = "IORING_REGISTER_NAPI")]
+    pub fn busy_poll(mut self, how: BusyPoll) -> Self {
+        self.config.busy_poll = Some(how);
         self
     }
 

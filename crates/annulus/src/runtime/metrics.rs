@@ -79,6 +79,11 @@ pub struct Metrics {
     pub heap_receives: u64,
     /// Queued sends of dropped sockets that were given up when their time was over.
     pub sends_given_up: u64,
+    /// Sends that were given to the kernel to be sent without copying.
+    pub zero_copy_sends: u64,
+    /// Of these, the ones whose bytes the kernel copied after all, as it reported. (Loopback always
+    /// copies.)
+    pub zero_copy_copies: u64,
     /// Timers that fired.
     pub timers_fired: u64,
     /// Times that user code kept the core for longer than the stall threshold, if one is set.
@@ -169,6 +174,8 @@ impl Metrics {
             &mut self.starvations,
             &mut self.heap_receives,
             &mut self.sends_given_up,
+            &mut self.zero_copy_sends,
+            &mut self.zero_copy_copies,
             &mut self.timers_fired,
             &mut self.stalls,
             &mut self.tasks_spawned,
@@ -220,6 +227,8 @@ impl Metrics {
             cell("descriptors", self.descriptors),
             cell("fixed free", self.fixed_files_free as u64),
             cell("sends given up", self.sends_given_up),
+            cell("zero copy", self.zero_copy_sends),
+            cell("copied", self.zero_copy_copies),
         ];
         let buffers = vec![
             cell("total", self.buffers),
@@ -263,7 +272,7 @@ fn cell(what: &'static str, value: impl Into<u64>) -> Cell {
 }
 
 /// How many fields of [`Metrics`] are counters.
-const COUNTERS: usize = 25;
+const COUNTERS: usize = 27;
 
 struct Cell {
     what: &'static str,

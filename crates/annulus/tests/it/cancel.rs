@@ -23,6 +23,7 @@ mod sockets;
 mod streams;
 mod tasks;
 mod wakers;
+mod zero_copy;
 
 use std::cell::Cell;
 use std::fmt;

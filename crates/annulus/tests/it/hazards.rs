@@ -32,6 +32,7 @@ mod sqpoll_wakeup;
 mod stale_completion;
 mod tls_destructor_order;
 mod wakers_across_threads;
+mod zero_copy_notification;
 
 use std::io;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod allocations;
 mod alone;
 mod async_fd;
 mod blocking;
+mod busy_poll;
 mod cancel;
 mod choices;
 mod clock;
@@ -32,6 +33,7 @@ mod names;
 mod namespaces;
 mod options;
 mod peers;
+mod receive_pools;
 mod refused;
 mod runtime;
 mod sim;
@@ -49,6 +51,7 @@ mod unix_messages;
 mod vectored;
 mod waiting;
 mod wakers;
+mod zero_copy;
 
 #[global_allocator]
 static ALLOCATOR: counting::Allocator = counting::Allocator;

@@ -155,7 +155,10 @@ fn a_timed_read_ended_anywhere_loses_no_byte_and_no_timer() {
 }
 
 /// Ends `send` on a stream whose peer reads all the time. Gives what the peer got until the end.
-async fn sending<F>(cut: &Cut, send: impl FnOnce(&'static TcpStream) -> F) -> io::Result<Vec<u8>>
+pub(super) async fn sending<F>(
+    cut: &Cut,
+    send: impl FnOnce(&'static TcpStream) -> F,
+) -> io::Result<Vec<u8>>
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
@@ -181,7 +184,7 @@ static LARGE: LazyLock<Vec<u8>> =
     LazyLock::new(|| (0..3_000_000_u32).map(|i| ((i * 7) >> 4) as u8).collect());
 
 /// More than a socket takes at once.
-fn large(cut: &Cut) -> Vec<u8> {
+pub(super) fn large(cut: &Cut) -> Vec<u8> {
     LARGE[..if cut.is_simulated() { 100_000 } else { LARGE.len() }].to_vec()
 }
 

@@ -1,0 +1,229 @@
+//! A zero-copy send has its result, and the kernel still reads its memory.
+//!
+//! *Evidence*: liburing#1462; netty#15599, #17238; a runtime in use gives the buffer back with the
+//! result and never looks for the notification.
+//!
+//! *Answer*: the slot owns the buffer until every notification that was announced has come. The
+//! result alone frees the send queue and the descriptor, never the memory; past the deadline of a
+//! shutdown it is leaked.
+//!
+//! *Also proven*: `cancel`, which ends these futures at every poll point; the simulated kernel
+//! compares the bytes at the notification with what they were, and AddressSanitizer sees it read.
+
+use std::io::{self, Read as _};
+use std::net::TcpStream as Peer;
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use annulus::net::TcpStream;
+use annulus::op::OpExt as _;
+use annulus::runtime::{Runtime, metrics};
+
+use super::{Drops, Tracked, pattern};
+use crate::cancel::{at_rest, until, yield_to_kernel};
+use crate::harness::ground::{on_seeds, tiny};
+use crate::harness::{made, share_process, skip};
+
+/// More than the peer's socket takes, and less than one's own.
+const BYTES: usize = 48 * 1024;
+
+/// A connection whose peer takes some KiB and reads nothing by itself: what is sent is not
+/// acknowledged.
+fn narrow() -> io::Result<(std::net::TcpStream, Peer)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let bytes: libc::c_int = 2048;
+    // SAFETY: the value is an integer of the length that is given.
+    let set = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUF,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as u32,
+        )
+    };
+    assert_eq!(set, 0, "SO_RCVBUF: {}", io::Error::last_os_error());
+    let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    Ok((client, listener.accept()?.0))
+}
+
+fn read_all(mut peer: &Peer, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut all = vec![0; bytes];
+    peer.read_exact(&mut all)?;
+    Ok(all)
+}
+
+/// A buffer with a pattern.
+fn filled(drops: &Drops, stream: usize) -> Tracked {
+    let mut buffer = drops.buffer(BYTES);
+    buffer.bytes.copy_from_slice(&pattern(stream, BYTES));
+    buffer
+}
+
+/// Waits until the kernel has taken so many zero-copy sends. Their results come at once, because
+/// one's own socket has room.
+async fn taken(sends: u64) -> io::Result<bool> {
+    for _ in 0..20 {
+        yield_to_kernel().await?;
+    }
+    let there = metrics()?.zero_copy_sends == sends;
+    if !there {
+        skip("this kernel sends nothing without copying");
+    }
+    Ok(there)
+}
+
+#[test]
+fn a_buffer_is_not_dropped_before_the_peer_has_acknowledged_it() {
+    let _shared = share_process();
+    made(Runtime::builder()).block_on(async {
+        let (client, peer) = narrow().unwrap();
+        let (client, drops) = (TcpStream::from_std(client).unwrap(), Drops::default());
+        let mut sending = Box::pin(client.write_all_zc(filled(&drops, 1)));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        if !taken(1).await.unwrap() {
+            return;
+        }
+        drop(sending);
+        for _ in 0..50 {
+            yield_to_kernel().await.unwrap();
+            assert_eq!(drops.count(), 0, "the kernel still reads it");
+        }
+        assert!(read_all(&peer, BYTES).unwrap() == pattern(1, BYTES));
+        until("the buffer is dropped", || drops.count() == 1).await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_sent_behind_it_does_not_wait_for_the_notification() {
+    let _shared = share_process();
+    made(Runtime::builder()).block_on(async {
+        let (client, peer) = narrow().unwrap();
+        let (client, drops) = (TcpStream::from_std(client).unwrap(), Drops::default());
+        let mut first = Box::pin(client.write_all_zc(filled(&drops, 1)));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        if !taken(1).await.unwrap() {
+            return;
+        }
+        // Its result says that it is in the socket, whoever reads it later.
+        client.write_all("behind").await.unwrap();
+        assert!(futures_util::poll!(&mut first).is_pending(), "it is not acknowledged");
+        let all = read_all(&peer, BYTES + 6).unwrap();
+        let ((), buffer) = first.await.map_err(io::Error::from).unwrap();
+        assert!(all == [&buffer.bytes[..], b"behind"].concat());
+    });
+}
+
+#[test]
+fn a_descriptor_closes_although_a_notification_is_missing() {
+    let _shared = share_process();
+    made(Runtime::builder()).block_on(async {
+        let (client, peer) = narrow().unwrap();
+        let (client, drops) = (TcpStream::from_std(client).unwrap(), Drops::default());
+        let mut sending = Box::pin(client.write_all_zc(filled(&drops, 2)));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        if !taken(1).await.unwrap() {
+            return;
+        }
+        drop(sending);
+        drop(client);
+        until("the descriptor is closed", || metrics().unwrap().descriptors == 0).await.unwrap();
+        assert_eq!((drops.count(), metrics().unwrap().orphans_in_flight), (0, 1));
+        // Everything arrives, and the end behind it.
+        let mut all = Vec::new();
+        (&peer).read_to_end(&mut all).unwrap();
+        assert!(all == pattern(2, BYTES));
+        until("the buffer is dropped", || drops.count() == 1).await.unwrap();
+        at_rest().await.unwrap();
+    });
+}
+
+#[test]
+fn a_runtime_that_ends_with_a_notification_missing_leaks_the_buffer() {
+    let _shared = share_process();
+    let drops = Drops::default();
+    let (client, peer) = narrow().unwrap();
+    let runtime = Runtime::builder().shutdown_timeout(Duration::from_millis(20)).build().unwrap();
+    let inside = drops.clone();
+    let is_pending = runtime.block_on(async move {
+        let client = TcpStream::from_std(client).unwrap();
+        let mut sending = Box::pin(client.write_all_zc(filled(&inside, 3)));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        taken(1).await.unwrap()
+    });
+    let last = runtime.shutdown();
+    if !is_pending {
+        return;
+    }
+    assert_eq!((last.descriptors, last.ops_in_flight), (0, 1), "what the peer has not read");
+    assert_eq!(drops.count(), 0, "the kernel still reads it");
+    assert!(read_all(&peer, BYTES).unwrap() == pattern(3, BYTES), "the memory was used again");
+}
+
+#[test]
+fn asking_to_end_does_not_take_back_what_was_sent() {
+    let _shared = share_process();
+    made(Runtime::builder()).block_on(async {
+        let (client, peer) = narrow().unwrap();
+        let (client, drops) = (TcpStream::from_std(client).unwrap(), Drops::default());
+        let mut sending = Box::pin(client.write_all_zc(filled(&drops, 4)).timeout(Duration::ZERO));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        if !taken(1).await.unwrap() {
+            return;
+        }
+        let cancels = metrics().unwrap().cancels;
+        assert!(futures_util::poll!(&mut sending).is_pending(), "its buffer is not free");
+        assert_eq!(metrics().unwrap().cancels - cancels, 0, "nobody is asked again and again");
+        let all = read_all(&peer, BYTES).unwrap();
+        if let Ok(((), buffer)) = sending.await {
+            assert!(all == *buffer.bytes);
+        }
+        assert_eq!(drops.count(), 1);
+    });
+}
+
+#[test]
+fn late_notifications_find_the_bytes_as_they_were() {
+    on_seeds(
+        120,
+        |_| {},
+        tiny,
+        |ground| async move {
+            let (client, server) = crate::harness::pair().await?;
+            let drops = Drops::default();
+            let reader = annulus::spawn(async move {
+                let mut all = Vec::new();
+                while let Some(lease) = server.recv().await? {
+                    all.extend_from_slice(&lease);
+                }
+                io::Result::Ok(all)
+            });
+            let mut expected = Vec::new();
+            for round in 0..12 {
+                let bytes = pattern(round, 1 + (ground.seed() as usize * 97 + round * 301) % 2000);
+                let mut buffer = drops.buffer(bytes.len());
+                buffer.bytes.copy_from_slice(&bytes);
+                expected.extend_from_slice(&bytes);
+                let mut sending = Box::pin(client.write_all_zc(buffer));
+                assert!(futures_util::poll!(&mut sending).is_pending());
+                match round % 3 {
+                    0 => drop(sending),
+                    1 => {
+                        yield_to_kernel().await?;
+                        drop(sending);
+                    }
+                    _ => {
+                        let ((), mut buffer) = sending.await?;
+                        // Ours again: nobody looks at it any more.
+                        buffer.bytes.fill(0);
+                    }
+                }
+                client.write_all(vec![round as u8; 3]).await?;
+                expected.extend_from_slice(&[round as u8; 3]);
+            }
+            client.shutdown(std::net::Shutdown::Write)?;
+            assert!(reader.await.expect("it does not panic")? == expected);
+            until("all buffers are dropped", || drops.count() == 12).await
+        },
+    );
+}
