@@ -218,6 +218,25 @@ pub unsafe trait Kernel {
         len: usize,
     ) -> Result<usize, Errno>;
 
+    /// pipe2(2): close-on-exec, `O_NONBLOCK`, with room for so many bytes if the system allows it;
+    /// the end to read from, and the end to write to. A kernel may have none, which is the default.
+    ///
+    /// # Errors
+    /// As pipe2(2); ENOSYS where there is none.
+    fn pipe(&mut self, bytes: usize) -> Result<[RawFd; 2], Errno> {
+        let _ = bytes;
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// splice(2) between a pipe and a socket, without waiting for either.
+    ///
+    /// # Errors
+    /// As splice(2); EAGAIN when there is nothing to move, or no room; ENOSYS where there is none.
+    fn splice(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        let _ = (from, to, len);
+        Err(Errno(libc::ENOSYS))
+    }
+
     /// cachestat(2): how many pages of the range are in the page cache.
     ///
     /// # Errors
@@ -390,6 +409,14 @@ unsafe impl Kernel for AnyKernel {
         len: usize,
     ) -> Result<usize, Errno> {
         forward!(self.send_file(socket, file, offset, len))
+    }
+
+    fn pipe(&mut self, bytes: usize) -> Result<[RawFd; 2], Errno> {
+        forward!(self.pipe(bytes))
+    }
+
+    fn splice(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        forward!(self.splice(from, to, len))
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

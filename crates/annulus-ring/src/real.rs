@@ -342,6 +342,24 @@ unsafe impl Kernel for Real {
         usize::try_from(sent).map_err(|_| Errno::last())
     }
 
+    fn pipe(&mut self, bytes: usize) -> Result<[RawFd; 2], Errno> {
+        let mut ends = [0; 2];
+        // SAFETY: room for two descriptors.
+        check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // SAFETY: no pointers. A pipe that stays smaller works as well.
+        unsafe { libc::fcntl(ends[1], libc::F_SETPIPE_SZ, bytes) };
+        Ok(ends)
+    }
+
+    fn splice(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
+        let none = std::ptr::null_mut();
+        // SAFETY: pipes and sockets have no offsets, so there are no pointers.
+        let moved = unsafe { libc::splice(from, none, to, none, len, flags) };
+        usize::try_from(moved).map_err(|_| Errno::last())
+    }
+
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
         let range = [offset, len];
         // nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted.

@@ -108,7 +108,7 @@ impl Machine {
             }
             Opcode::WRITE | Opcode::SEND | Opcode::SEND_ZC => {
                 if entry.opcode == Opcode::SEND_ZC {
-                    self.prepare_zero_copy(ring, request)?;
+                    self.prepare_zero_copy(request)?;
                 }
                 if request.selects_buffer() {
                     return Err(libc::EINVAL);
@@ -137,7 +137,9 @@ impl Machine {
             Opcode::NOP => Ok(Tried::done(0)),
             Opcode::READ | Opcode::RECV | Opcode::READ_MULTISHOT => self.read(ring, request),
             Opcode::WRITE | Opcode::SEND => self.write(request),
-            Opcode::SEND_ZC => self.check_zero_copy(request).and_then(|()| self.write(request)),
+            Opcode::SEND_ZC => {
+                self.check_zero_copy(ring, request).and_then(|()| self.write(request))
+            }
             Opcode::FSYNC => self.fsync(request),
             Opcode::OPENAT | Opcode::OPENAT2 => self.open(ring, request),
             Opcode::CLOSE => self.close(ring, request),

@@ -68,8 +68,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use annulus_ring::Ring;
 use annulus_ring::abi::Sqe;
+use annulus_ring::{Kernel as _, Ring};
 use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
 use again::Again;
@@ -292,6 +292,15 @@ impl Owned {
 pub(crate) fn adopted_fd(fd: RawFd) -> OwnedFd {
     // SAFETY: `State::detach` removed the record that owned it, so it has no other owner.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+impl State {
+    /// A pipe with room for so many bytes: the end to read from, and the end to write to.
+    pub(crate) fn pipe(&mut self, bytes: usize) -> io::Result<[OwnedFd; 2]> {
+        let ends = self.ring.kernel().pipe(bytes)?;
+        // SAFETY: the kernel has just made it, for nobody else.
+        Ok(ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
 }
 
 impl Core {

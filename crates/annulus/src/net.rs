@@ -29,6 +29,7 @@ mod recv;
 mod room;
 mod send_batch;
 mod send_file;
+mod splice;
 mod stream;
 mod tcp_listener;
 mod tcp_options;
@@ -66,3 +67,4 @@ pub use unix_seqpacket::UnixSeqpacket;
 pub use unix_stream::UnixStream;
 
 pub(crate) use recv::{Place, Queue};
+pub(crate) use splice::forward;

@@ -128,6 +128,15 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.inner.send_file(socket, file, offset, len)
     }
 
+    fn pipe(&mut self, bytes: usize) -> Result<[RawFd; 2], Errno> {
+        self.inner.pipe(bytes)
+    }
+
+    fn splice(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        self.interrupt()?;
+        self.inner.splice(from, to, len)
+    }
+
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
         self.inner.cached(file, offset, len)
     }

@@ -5,8 +5,9 @@
 //!
 //! | what happens | completions |
 //! |---|---|
-//! | flags that this kernel does not know | `-EINVAL`, final: nothing was begun |
+//! | `CQE_SKIP_SUCCESS` | `-EINVAL`, final: nothing was begun |
 //! | bytes are sent, or the send fails | the result, with `MORE`; later 0 or "copied", with `NOTIF` |
+//! | options that this kernel does not know | `-EINVAL`, with `MORE`; later a notification |
 //! | a Unix socket | `-EOPNOTSUPP`, with `MORE`; later a notification |
 //!
 //! Invariant: between the two the request holds its buffer and nothing else: not the file, and no
@@ -41,17 +42,20 @@ impl Request {
 }
 
 impl Machine {
-    /// Whether a zero-copy send is well formed.
-    pub(super) fn prepare_zero_copy(&mut self, ring: usize, request: &Request) -> Result<(), i32> {
-        let unknown = !RecvSendFlags(request.entry.ioprio).without(MODELLED).is_empty();
-        let reports = request.reports_usage() && !self.ring(ring).profile.is_since(6, 2);
+    /// What Linux refuses before it has made a notification.
+    pub(super) fn prepare_zero_copy(&self, request: &Request) -> Result<(), i32> {
         let skips = request.entry.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
-        let addressed = request.entry.off != 0 || request.entry.file_index != 0;
-        if unknown || reports || skips || addressed { Err(libc::EINVAL) } else { Ok(()) }
+        if skips { Err(libc::EINVAL) } else { Ok(()) }
     }
 
-    /// Whether the socket of a zero-copy send can do that.
-    pub(super) fn check_zero_copy(&mut self, request: &Request) -> Result<(), i32> {
+    /// What it refuses after that: options, and sockets that cannot do it.
+    pub(super) fn check_zero_copy(&mut self, ring: usize, request: &Request) -> Result<(), i32> {
+        let unknown = !RecvSendFlags(request.entry.ioprio).without(MODELLED).is_empty();
+        let reports = request.reports_usage() && !self.ring(ring).profile.is_since(6, 2);
+        let addressed = request.entry.off != 0 || request.entry.file_index != 0;
+        if unknown || reports || addressed {
+            return Err(libc::EINVAL);
+        }
         let Kind::Socket(socket) = *self.files.kind(request.file_id()?) else {
             return Err(libc::ENOTSOCK);
         };

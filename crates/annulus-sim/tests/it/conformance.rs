@@ -581,11 +581,13 @@ fn a_unix_socket_refuses_zero_copy_and_notifies_all_the_same() {
 }
 
 #[test]
-fn a_zero_copy_send_with_unknown_options_begins_nothing() {
+fn a_zero_copy_send_with_unknown_options_is_invalid_and_notifies_all_the_same() {
     on_both(64, |bench| {
         let fds @ [client, ..] = tcp_pair(bench);
         bench.send_zc(client, b"never", RecvSendFlags(1 << 14), 1);
-        assert_eq!(bench.end_of(1).res, -libc::EINVAL);
+        let result = bench.next();
+        assert_eq!((result.res, result.more()), (-libc::EINVAL, true));
+        assert!(bench.end_of(1).flags.contains(CqeFlags::NOTIF));
         fds.map(|fd| bench.close(fd));
     });
 }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 
 use crate::buf::{BufError, BufResult, IoBufMut, Lease, Slice};
+use crate::net::TcpStream;
 
 /// Room for one piece, where a reader has no buffers of its own.
 const PIECE_BYTES: usize = 8192;
@@ -63,6 +64,12 @@ pub trait AsyncRead {
             let (n, buf) = self.read(Vec::with_capacity(PIECE_BYTES)).await?;
             Ok((n > 0).then(|| Lease::from(buf)))
         }
+    }
+
+    /// The TCP stream behind it, if bytes may go from that directly: [`copy`](super::copy) then
+    /// moves large amounts from socket to socket in the kernel. Nothing by default.
+    fn as_tcp_source(&self) -> Option<&TcpStream> {
+        None
     }
 
     /// Fills the buffer.
@@ -168,6 +175,10 @@ impl<R: AsyncRead + ?Sized> AsyncRead for &mut R {
 
     fn recv(&mut self) -> impl Future<Output = io::Result<Option<Lease>>> {
         (**self).recv()
+    }
+
+    fn as_tcp_source(&self) -> Option<&TcpStream> {
+        (**self).as_tcp_source()
     }
 
     fn read_exact<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {

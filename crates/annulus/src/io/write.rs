@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 
 use crate::buf::{BufError, BufResult, IoBuf, IoVecBuf, Slice, gather};
+use crate::net::TcpStream;
 
 /// Something that bytes can be written to, from buffers that the kernel may borrow.
 ///
@@ -52,6 +53,12 @@ pub trait AsyncWrite {
     /// # Errors
     /// As [`flush`](Self::flush).
     fn shutdown(&mut self) -> impl Future<Output = io::Result<()>>;
+
+    /// The TCP stream behind it, if bytes may go to that directly: [`copy`](super::copy) then
+    /// moves large amounts from socket to socket in the kernel. Nothing by default.
+    fn as_tcp_target(&self) -> Option<&TcpStream> {
+        None
+    }
 
     /// Writes all of the buffer.
     ///
@@ -113,6 +120,10 @@ impl<W: AsyncWrite + ?Sized> AsyncWrite for &mut W {
 
     fn shutdown(&mut self) -> impl Future<Output = io::Result<()>> {
         (**self).shutdown()
+    }
+
+    fn as_tcp_target(&self) -> Option<&TcpStream> {
+        (**self).as_tcp_target()
     }
 
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {

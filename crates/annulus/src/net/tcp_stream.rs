@@ -623,6 +623,10 @@ impl TcpStream {
         parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))
     }
 
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     pub(super) fn handle(&self) -> Handle {
         self.socket.owned.handle()
     }

@@ -11,6 +11,23 @@ use super::{Reader, TcpStream, UnixStream};
 use crate::buf::{BufResult, IoBuf, IoBufMut, IoVecBuf, Lease};
 use crate::io::{AsyncBufRead, AsyncRead, AsyncWrite};
 
+/// Whether bytes may go from socket to socket in the kernel.
+trait Spliced {
+    fn as_tcp_stream(&self) -> Option<&TcpStream>;
+}
+
+impl Spliced for TcpStream {
+    fn as_tcp_stream(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl Spliced for UnixStream {
+    fn as_tcp_stream(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
 macro_rules! stream {
     ($($stream:ty, $handle:ty);* $(;)?) => {$(
         impl AsyncRead for $handle {
@@ -20,6 +37,10 @@ macro_rules! stream {
 
             fn recv(&mut self) -> impl Future<Output = io::Result<Option<Lease>>> {
                 <$stream>::recv(self)
+            }
+
+            fn as_tcp_source(&self) -> Option<&TcpStream> {
+                <$stream as Spliced>::as_tcp_stream(self)
             }
 
             fn read_exact<B: IoBufMut>(
@@ -33,6 +54,10 @@ macro_rules! stream {
         impl AsyncWrite for $handle {
             fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> {
                 <$stream>::write(self, buf)
+            }
+
+            fn as_tcp_target(&self) -> Option<&TcpStream> {
+                <$stream as Spliced>::as_tcp_stream(self)
             }
 
             fn flush(&mut self) -> impl Future<Output = io::Result<()>> {

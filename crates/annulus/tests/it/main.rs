@@ -37,6 +37,7 @@ mod receive_pools;
 mod refused;
 mod runtime;
 mod sim;
+mod splicing;
 mod sqpoll;
 mod stall;
 mod storm;
