@@ -563,7 +563,7 @@ fn a_zero_copy_send_notifies_when_its_memory_is_free() {
             }
         }
         assert_eq!(bench.take(2), b"no copy");
-        fds.map(|fd| bench.close(fd));
+        fds.into_iter().for_each(|fd| bench.close(fd));
     });
 }
 
@@ -588,6 +588,6 @@ fn a_zero_copy_send_with_unknown_options_is_invalid_and_notifies_all_the_same() 
         let result = bench.next();
         assert_eq!((result.res, result.more()), (-libc::EINVAL, true));
         assert!(bench.end_of(1).flags.contains(CqeFlags::NOTIF));
-        fds.map(|fd| bench.close(fd));
+        fds.into_iter().for_each(|fd| bench.close(fd));
     });
 }

@@ -204,8 +204,12 @@ impl State {
             Ok(Found::Eof) => Poll::Ready(Ok(None)),
             Ok(Found::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
             Ok(Found::Nothing) => {
-                self.wait_received(key, waiter, waker);
-                self.arm_recv(key);
+                if let Some(stream) = self.records.stream(key) {
+                    self.waiters.wait(&mut stream.recv.waiters, waiter, waker);
+                    if stream.recv.arm == Arm::Idle {
+                        self.arm_recv(key);
+                    }
+                }
                 Poll::Pending
             }
             Ok(Found::NotYourTurn) => {
@@ -379,7 +383,9 @@ impl State {
             (!recv.queue.is_empty() || recv.end.is_some(), !recv.waiters.is_empty());
         let crowded = recv.arm == Arm::Armed && recv.queue.len() >= UNREAD_BUFFERS;
         if (has_news || recv.leaving) && wanted {
-            self.wake_reader(key);
+            if let Some(waker) = self.waiters.first(recv.waiters) {
+                self.wake(waker);
+            }
         } else if wanted {
             self.arm_recv(key);
         }
@@ -485,6 +491,7 @@ impl State {
     }
 
     /// The first of the send queue has ended: takes it out and starts the next.
+    #[inline(always)]
     pub(crate) fn advance_send(&mut self, record_index: u32) {
         let record = self.records.at(record_index);
         let super::record::Kind::Stream(stream) = &mut record.kind else {

@@ -393,7 +393,7 @@ impl TcpStream {
     /// The kernel pins pages and notifies instead of copying, which pays from some KiB on, where a
     /// card sends from memory. Where it cannot (loopback, a peer in another network namespace of
     /// this machine, many virtual cards), the kernel copies after all, and that costs more than a
-    /// plain send: over loopback 7 times the CPU time for 4 KiB, 2.8 times for 64 KiB, 2.4 times
+    /// plain send: over loopback 7 times the CPU time for 4 KiB, 2.9 times for 64 KiB, 2.4 times
     /// for 256 KiB (Linux 6.18, one send outstanding). It says so, and after three
     /// such reports in a row the stream sends plainly;
     /// [`Metrics::zero_copy_copies`](crate::runtime::Metrics::zero_copy_copies) counts them.
