@@ -1,7 +1,8 @@
 //! Sending a buffer of the user: once, or until all of it is sent; copied, or if possible not.
 //!
-//! Owns: the operations. Does not own: which sends go without copying (`zero_copy`). Invariant: it stays in its socket's send queue until it has ended; dropping
-//! its future does not take its bytes back.
+//! Owns: the operations. Does not own: which sends go without copying (`zero_copy`). Invariant: it
+//! stays in its socket's send queue until it has ended; dropping its future does not take its bytes
+//! back.
 
 use std::io;
 

@@ -179,10 +179,8 @@ impl State {
 
     /// Whether the kernel does not do this without copying: the socket sends plainly from now on.
     fn is_refusal(&mut self, index: u32, res: i32) -> bool {
-        let refused = matches!(
-            -res,
-            libc::EOPNOTSUPP | libc::EINVAL | libc::ENOMEM | libc::ENOBUFS | libc::EPERM
-        );
+        let refused =
+            matches!(-res, libc::EOPNOTSUPP | libc::EINVAL | libc::ENOMEM | libc::ENOBUFS);
         let record = self.table.at(index).record_key().filter(|_| refused);
         let Some(stream) = record.and_then(|key| self.records.stream(key)) else {
             return false;

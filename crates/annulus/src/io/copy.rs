@@ -19,8 +19,8 @@ const PATIENCE: u32 = 8;
 ///
 /// From a socket nothing is copied in user space: what the kernel has received into a buffer of the
 /// pool is sent from there. Between two TCP streams, what comes in large pieces goes through a pipe
-/// instead, from socket to socket in the kernel: 0.3 of the CPU time for pieces of 64 KiB over loopback. Nothing
-/// else may read from the one or send on the other meanwhile.
+/// instead, from socket to socket in the kernel: 0.3 of the CPU time for pieces of 64 KiB over
+/// loopback. Nothing else may read from the one or send on the other meanwhile.
 ///
 /// # Errors
 /// Those of reading and of writing.

@@ -1,5 +1,5 @@
-//! From one TCP connection to another, through a pipe: the kernel passes pages on instead of copying
-//! bytes out and in.
+//! From one TCP connection to another, through a pipe: the kernel passes pages on instead of
+//! copying bytes out and in.
 //!
 //! Owns: the pipe, and when splicing pays. Does not own: what is moved before and after that
 //! (`io::copy`). splice(2) is a system call here because the ring would hand it to a worker thread

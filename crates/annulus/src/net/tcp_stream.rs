@@ -520,9 +520,9 @@ impl TcpStream {
         self.socket.shutdown(how)
     }
 
-    /// Receives into buffers of another pool from now on: 0 is the default one, the others are those
-    /// of [`Builder::receive_pool`](crate::runtime::Builder::receive_pool), counted from 1. Leases
-    /// of the former pool stay what they are.
+    /// Receives into buffers of another pool from now on: 0 is the default one, the others are
+    /// those of [`Builder::receive_pool`](crate::runtime::Builder::receive_pool), counted from 1.
+    /// Leases of the former pool stay what they are.
     ///
     /// # Errors
     /// `InvalidInput` if there is no such pool; use on a foreign core.

@@ -1,3 +1,5 @@
+//! Which sends go without copying, and what reports of copies teach a socket.
+
 use super::*;
 
 fn shifted(gear: Gear, opcode: Opcode, len: u32, is_awaited: bool) -> (Opcode, bool) {
