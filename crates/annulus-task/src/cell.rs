@@ -17,7 +17,8 @@
 //!
 //! Invariants: the future is live exactly while `DONE` is unset, the result exactly while `OUTPUT`
 //! is set. No reference into the stage is held while other user code than the future's own runs,
-//! and a cell is never freed while `BUSY`. Nothing user code throws leaves this file.
+//! and a cell is never freed while it is polled or `BUSY`. Nothing user code throws leaves this
+//! file.
 
 use std::alloc::Layout;
 use std::any::Any;
@@ -48,7 +49,8 @@ pub(crate) const ALIVE: u8 = 1 << 2;
 pub(crate) const HANDLE: u8 = 1 << 3;
 /// The task is to be dropped instead of polled, or after the poll that is under way.
 pub(crate) const ABORT: u8 = 1 << 4;
-/// The future is being polled or dropped: a frame further up the stack is using it.
+/// The future is being dropped: a frame further up the stack is using it. (Which one is being
+/// polled, the executor knows.)
 pub(crate) const BUSY: u8 = 1 << 5;
 /// A panic in this task ends the process.
 const FATAL: u8 = 1 << 6;
@@ -345,26 +347,23 @@ pub(crate) fn forget(outcome: Result<(), Payload>) {
 /// # Safety
 /// - `head` is of a live `TaskCell<F, L>` whose future is live and not in use.
 unsafe fn poll<F: Future, L>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool {
-    // SAFETY: the caller vouches for cell and type. The cell outlives this call, being BUSY.
+    // SAFETY: the caller vouches for cell and type. The cell outlives this call, being ALIVE.
     let cell = unsafe { head.cast::<TaskCell<F, L>>().as_ref() };
     if cell.head.has(ABORT) {
         settle(cell, Err(JoinError::Aborted));
         return true;
     }
-    cell.head.add(BUSY);
-    let polled = contain(cell.head.has(FATAL), || {
-        // SAFETY: the future is live and, by BUSY, in no other frame's use.
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the future is live and, as the caller says, in no other frame's use.
         let future = unsafe { &mut *cell.future() };
         // SAFETY: the cell never moves, and the future is dropped in place.
         unsafe { Pin::new_unchecked(future) }.poll(cx)
-    });
+    }));
     match polled {
-        Ok(Poll::Pending) if !cell.head.has(ABORT) => {
-            cell.head.remove(BUSY);
-            return false;
-        }
+        Ok(Poll::Pending) if !cell.head.has(ABORT) => return false,
         Ok(Poll::Pending) => settle(cell, Err(JoinError::Aborted)),
         Ok(Poll::Ready(output)) => settle(cell, Ok(output)),
+        Err(_) if cell.head.has(FATAL) => std::process::abort(),
         Err(payload) => settle(cell, Err(JoinError::panicked(payload))),
     }
     true

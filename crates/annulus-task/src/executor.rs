@@ -7,12 +7,13 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use crate::cell::{contain, forget};
-use crate::handshake::Bell;
+use crate::handshake::{Bell, Handshake};
 use crate::id::{CoreId, TaskId};
 use crate::join::JoinHandle;
 use crate::local::{self, Local, Unwatched, Watched};
@@ -47,6 +48,11 @@ impl Executor {
     pub fn new(panic: OnPanic) -> Result<Self, RegistryFull> {
         let core = registry::claim()?;
         Ok(Self { local: Rc::new(Local::new(core, panic)) })
+    }
+
+    #[inline]
+    pub(crate) fn local(&self) -> &Local {
+        &self.local
     }
 
     /// The name of this core, unique for the life of the process.
@@ -178,6 +184,13 @@ impl Executor {
         (*waker::of(self.local.root())).clone()
     }
 
+    /// Polls such a future, with the waker that [`root_waker`](Self::root_waker) gives.
+    pub fn poll_root<F: Future>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
+        let waker = waker::of(self.local.root());
+        let _polled = self.local.begin_root(&waker);
+        future.poll(&mut Context::from_waker(&waker))
+    }
+
     /// Whether [`root_waker`](Self::root_waker) was woken since the last call. Wakes from other
     /// threads count once the inbox is drained.
     #[must_use]
@@ -227,23 +240,22 @@ impl Executor {
     /// should look after its I/O without waiting.
     #[inline]
     pub fn sleep<R>(&self, block: impl FnOnce(bool) -> R) -> R {
-        struct Awake<'a>(&'a crate::handshake::Handshake);
-        impl Drop for Awake<'_> {
-            #[inline]
-            fn drop(&mut self) {
-                self.0.withdraw();
-            }
+        let asleep = self.fall_asleep();
+        block(asleep.is_some())
+    }
+
+    /// The first half of the sleep handshake; dropping what it gives is the second. `None` if
+    /// something is ready or was sent, so that the core must not block. See [`sleep`](Self::sleep).
+    #[inline]
+    pub fn fall_asleep(&self) -> Option<Asleep<'_>> {
+        if self.local.has_work() {
+            return None;
         }
         let handshake = &self.local.slot.door.handshake;
-        let _awake = Awake(handshake);
-        let may_block = !self.local.has_work() && {
-            handshake.announce();
-            !self.local.was_sent() || {
-                handshake.withdraw();
-                false
-            }
-        };
-        block(may_block)
+        handshake.announce();
+        // Made first, so that it withdraws if there is something after all.
+        let asleep = Asleep(handshake);
+        (!self.local.was_sent()).then_some(asleep)
     }
 
     /// Sets how other threads wake this core while it sleeps. Returns when no thread is ringing the
@@ -320,6 +332,24 @@ impl fmt::Debug for Executor {
     }
 }
 
+/// A core that may block: whoever wakes a task of it or posts a job rings its bell, until this is
+/// dropped. See [`Executor::fall_asleep`].
+#[must_use = "the core is awake again when it is dropped"]
+pub struct Asleep<'a>(&'a Handshake);
+
+impl Drop for Asleep<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.withdraw();
+    }
+}
+
+impl fmt::Debug for Asleep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asleep")
+    }
+}
+
 /// The queue of an executor's ready tasks.
 ///
 /// It outlives the executor: what it wakes then has ended, and that does nothing.
@@ -328,6 +358,11 @@ pub struct RunQueue {
 }
 
 impl RunQueue {
+    #[inline]
+    pub(crate) fn local(&self) -> &Local {
+        &self.local
+    }
+
     /// Wakes a task, whichever core it is of; the short way if it is the queue's.
     #[inline]
     pub fn wake(&self, task: TaskId) {

@@ -109,12 +109,13 @@ mod sync;
 mod tally;
 mod task_local;
 mod view;
+mod waiter;
 mod waker;
 
 pub use crate::{
     abort::AbortHandle,
     coop::yield_now,
-    executor::{Entered, Executor, OnPanic, RunQueue},
+    executor::{Asleep, Entered, Executor, OnPanic, RunQueue},
     handshake::Bell,
     id::{CoreId, TaskId},
     join::{JoinError, JoinHandle, Payload},
@@ -129,5 +130,6 @@ pub use crate::{
     tally::Tally,
     task_local::{LocalKey, LocalPlace, NotSet, TaskLocalFuture},
     view::{TaskState, TaskView},
+    waiter::Waiter,
     waker::{clone_waker, task_of, wake_current},
 };

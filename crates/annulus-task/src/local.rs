@@ -59,8 +59,11 @@ pub(crate) struct Local {
     /// Tasks to be dropped before the outermost `end_tasks` returns.
     doomed: Cell<Vec<TaskId>>,
     ending: Cell<bool>,
-    /// The header of the task that is being polled.
-    polling: Cell<Option<Own>>,
+    /// The header of the task that is being polled, or of the root: a frame further up the stack
+    /// uses its future.
+    pub(crate) polling: Cell<Option<Own>>,
+    /// Where the waker is that tasks are polled with; null outside of `run`.
+    pub(crate) poll_waker: Cell<*const Waker>,
     pub(crate) memory: Memory,
     /// Tasks are being polled or dropped: `run` must not be entered.
     pub(crate) running: Cell<bool>,
@@ -87,6 +90,7 @@ impl Local {
             doomed: Cell::new(Vec::new()),
             ending: Cell::new(false),
             polling: Cell::new(None),
+            poll_waker: Cell::new(ptr::null()),
             memory: Memory::new(),
             running: Cell::new(false),
             closed: Cell::new(false),
@@ -118,8 +122,9 @@ impl Local {
 
     #[inline]
     pub(crate) fn take_root_wake(&self) -> bool {
-        let woken = self.root_woken.replace(false);
+        let woken = self.root_woken.get();
         if woken {
+            self.root_woken.set(false);
             self.coop.set(coop::BUDGET);
         }
         woken
@@ -219,7 +224,7 @@ impl Local {
     }
 
     #[inline]
-    fn ready_or_root(&self, own: Own) {
+    pub(crate) fn ready_or_root(&self, own: Own) {
         if own.cell().is_some() {
             if !own.is_queued() {
                 // A task that wakes itself wants to be polled again, not to keep the core.
@@ -258,6 +263,9 @@ impl Local {
         let mut polled = 0;
         let tally = &*self.tally;
         let round = tally.begin_round() as u32;
+        // One place for all of them: see `polled_by`.
+        let mut waker = waker::of_nobody();
+        self.poll_waker.set(&raw const *waker);
         while polled != budget {
             let Some(own) = self.ready.pop() else { break };
             let Some(cell) = own.cell() else {
@@ -273,8 +281,9 @@ impl Local {
             tally.polling(task, cell.head().vtable);
             self.polling.set(Some(own));
             self.coop.set(coop::BUDGET);
-            let waker = waker::of(task);
+            waker = waker::of(task);
             if cell.poll(&mut Context::from_waker(&waker)) {
+                self.polling.set(None);
                 self.finish(own, cell);
             }
             watch.after(self, task);
@@ -282,6 +291,7 @@ impl Local {
         tally.set_current(None);
         tally.add_polls(polled);
         self.polling.set(None);
+        self.poll_waker.set(ptr::null());
         polled
     }
 
@@ -303,6 +313,7 @@ impl Local {
     /// A header without a task was in the run queue: the task has ended, or wakers yielded here.
     #[cold]
     fn pass(&self, own: Own) {
+        self.polling.set(None);
         if own.index() != DEFER {
             self.release(own);
             return;
@@ -365,7 +376,7 @@ impl Local {
         let Some(cell) = own.cell() else { return };
         // SAFETY: a header has a cell exactly while the task is alive.
         let cell = unsafe { CellRef::new(cell) };
-        if cell.head().has(BUSY) {
+        if self.polling.get() == Some(own) || cell.head().has(BUSY) {
             cell.head().add(ABORT);
             return;
         }
@@ -498,6 +509,7 @@ impl<W: FnMut(TaskId, Option<Name>)> Watch for Watched<'_, W> {
         if name.is_some() {
             self.tally.set_name(None);
         }
+        local.polling.set(None);
         forget(contain(local.policy == OnPanic::Abort, || (self.watch)(task, name)));
     }
 }

@@ -59,7 +59,7 @@ impl Local {
             // SAFETY: a header has a cell exactly while the task is alive.
             let cell = unsafe { CellRef::new(cell) };
             let head = cell.head();
-            let state = if head.has(BUSY) {
+            let state = if self.polling.get() == Some(own) || head.has(BUSY) {
                 TaskState::Running
             } else if own.is_queued() || yielded.binary_search(&head.id).is_ok() {
                 TaskState::Ready

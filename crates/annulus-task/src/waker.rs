@@ -39,6 +39,13 @@ pub(crate) fn of(task: TaskId) -> ManuallyDrop<Waker> {
     ManuallyDrop::new(unsafe { Waker::from_raw(raw(task)) })
 }
 
+/// A waker that wakes nothing and need not be dropped.
+#[inline]
+pub(crate) fn of_nobody() -> ManuallyDrop<Waker> {
+    // SAFETY: as in `of`; zero names no task.
+    ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(ptr::null(), &VTABLE)) })
+}
+
 /// Wakes a task from wherever the caller is: through the run queue if its core is the one that is
 /// [entered](crate::Executor::enter) on this thread, else through the core's inbox.
 ///

@@ -15,5 +15,6 @@ mod succession;
 mod support;
 mod task_local;
 mod threads;
+mod waiters;
 mod wake;
 mod yielding;
