@@ -63,9 +63,15 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     #[doc(alias = "io_uring_submit_and_wait_timeout")]
     #[inline]
     pub fn submit_and_wait(&mut self, want: u32, timeout_ns: Option<u64>) -> Result<u32, Errno> {
-        let Some(timeout_ns) = timeout_ns else {
-            return self.wait_with(want, self.wait_flags, (core::ptr::null(), 0));
-        };
+        match timeout_ns {
+            None => self.wait_with(want, self.wait_flags, (core::ptr::null(), 0)),
+            Some(timeout_ns) => self.wait_for(want, timeout_ns),
+        }
+    }
+
+    /// With a limit.
+    #[inline(never)]
+    fn wait_for(&mut self, want: u32, timeout_ns: u64) -> Result<u32, Errno> {
         if !self.capabilities().ext_arg() {
             return self.wait_by_poll(want, timeout_ns);
         }

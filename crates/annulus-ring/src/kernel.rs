@@ -300,8 +300,13 @@ unsafe impl Kernel for AnyKernel {
         match self {
             // SAFETY: the caller's promise is passed on.
             Self::Real(kernel) => unsafe { kernel.enter(call) },
-            // SAFETY: the caller's promise is passed on.
-            Self::Dyn(kernel) => unsafe { kernel.enter(call) },
+            Self::Dyn(kernel) => {
+                // Put together here, so that it stays in registers on the way to the real one.
+                let Enter { to_submit, min_complete, flags, arg, arg_bytes } = call;
+                let call = Enter { to_submit, min_complete, flags, arg, arg_bytes };
+                // SAFETY: the caller's promise is passed on.
+                unsafe { kernel.enter(call) }
+            }
         }
     }
 

@@ -75,7 +75,7 @@ impl Core {
             if now_ns >= end_ns {
                 return false;
             }
-            self.turn(false, Some((end_ns - now_ns).min(10_000_000)));
+            self.turn_without_tasks(Some((end_ns - now_ns).min(10_000_000)));
         }
     }
 

@@ -84,7 +84,7 @@ impl Core {
             if self.executor.live_tasks() == 0 || left_ns == Some(0) {
                 return;
             }
-            self.turn(false, left_ns);
+            self.turn_without_tasks(left_ns);
         }
     }
 }

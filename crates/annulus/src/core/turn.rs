@@ -8,10 +8,11 @@
 //! which submits, runs task work and waits; the clock is read only if a timer is armed; an idle
 //! core makes no system call.
 
+use std::cell::RefMut;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
@@ -24,26 +25,45 @@ impl Core {
     /// Runs a future to its end, and everything that was spawned meanwhile.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        let waker = self.executor.root_waker();
-        let mut cx = Context::from_waker(&waker);
-        waker.wake_by_ref();
+        self.executor.root_waker().wake();
         let driven = Driven::new(self);
+        let mut woken = self.begin();
         loop {
-            if let Some(watch) = &self.stall {
-                watch.begin(self);
-            }
-            if self.executor.drain_inbox() {
-                self.lap(StalledBy::Posted);
-            }
-            if self.executor.take_root_wake() {
-                let polled = driven.poll_root(|| future.as_mut().poll(&mut cx));
+            if woken {
+                let polled = driven.poll_root(|| self.executor.poll_root(future.as_mut()));
                 if let Poll::Ready(output) = polled {
                     self.run_after();
                     return output;
                 }
                 self.lap(StalledBy::BlockOn);
             }
-            self.turn(true, None);
+            self.turns_until_root_wakes();
+            woken = true;
+        }
+    }
+
+    /// What comes before the tasks: jobs and wakes from elsewhere. True if the root is to be
+    /// polled.
+    #[inline(always)]
+    fn begin(&self) -> bool {
+        if let Some(watch) = &self.stall {
+            watch.begin(self);
+        }
+        if self.executor.drain_inbox() {
+            self.lap(StalledBy::Posted);
+        }
+        self.executor.take_root_wake()
+    }
+
+    /// Most of a core's life.
+    #[inline(never)]
+    fn turns_until_root_wakes(&self) {
+        loop {
+            self.run_tasks();
+            self.turn_round(None);
+            if self.begin() {
+                return;
+            }
         }
     }
 
@@ -68,25 +88,30 @@ impl Core {
         }
     }
 
-    /// Runs ready tasks (if `tasks`), submits what they asked for, waits if there is nothing else
-    /// to do, and hands out what the kernel has completed and what the clock has brought.
-    /// `bound_ns` limits the wait.
-    pub(crate) fn turn(&self, tasks: bool, bound_ns: Option<u64>) {
-        if tasks {
-            self.run_tasks();
-        }
+    /// A turn in which no task runs. `bound_ns` limits the wait.
+    pub(crate) fn turn_without_tasks(&self, bound_ns: Option<u64>) {
+        self.turn_round(bound_ns);
+    }
+
+    /// Submits what tasks asked for, waits if there is nothing else to do, and hands out what the
+    /// kernel has completed and what the clock has brought.
+    #[inline(always)]
+    fn turn_round(&self, bound_ns: Option<u64>) {
         self.assert_own();
         let mut state = self.state.borrow_mut();
         if self.executor.has_ready() && state.is_quiet() {
             // Tasks only yield to each other.
             return;
         }
-        if !state.after.is_empty() {
-            drop(state);
-            self.run_after();
-            state = self.state.borrow_mut();
+        // One question for four lists, which are mostly empty.
+        let lists =
+            state.after.len() | state.dirty.len() | state.starved.len() | state.unsent.len();
+        if lists != 0 {
+            state = self.work_off(state);
         }
-        state.prepare();
+        if let Some(pool) = &mut state.pool {
+            pool.replenish();
+        }
         if let Err(errno) = self.enter_ring(&mut state, bound_ns) {
             check_enter(errno);
         }
@@ -101,9 +126,19 @@ impl Core {
         }
     }
 
+    /// Does what waits in the lists of the state, as far as it can be done now.
+    #[inline(never)]
+    fn work_off<'a>(&'a self, state: RefMut<'a, State>) -> RefMut<'a, State> {
+        drop(state);
+        self.run_after();
+        let mut state = self.state.borrow_mut();
+        state.prepare();
+        state
+    }
+
     /// The turn's one call of the kernel; it sleeps until a completion, a wake from elsewhere, or
     /// the next timer, if nothing is left to do.
-    #[inline]
+    #[inline(always)]
     fn enter_ring(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
         if state.clock.is_paused() && self.executor.is_idle() {
             return self.wait_paused(state, bound_ns);
@@ -112,11 +147,10 @@ impl Core {
             return Ok(());
         }
         // A root that was woken meanwhile needs no call of the kernel to be polled.
-        self.executor.sleep(
-            |may_block| {
-                if may_block { state.wait(bound_ns) } else { state.submit() }
-            },
-        )
+        match self.executor.fall_asleep() {
+            Some(_asleep) => state.wait(bound_ns),
+            None => state.submit(),
+        }
     }
 }
 
@@ -150,7 +184,6 @@ impl Drop for Driven {
 
 impl State {
     /// Brings what tasks asked for into the submission queue.
-    #[inline]
     fn prepare(&mut self) {
         if !self.dirty.is_empty() {
             self.start_chunks();
@@ -185,7 +218,7 @@ impl State {
     }
 
     /// Submits and waits; not if requests wait for room.
-    #[inline]
+    #[inline(always)]
     fn wait(&mut self, bound_ns: Option<u64>) -> Result<(), Errno> {
         let mut timeout_ns = bound_ns;
         if self.wheel.len() > 0 {
@@ -264,7 +297,7 @@ impl State {
     }
 
     /// Gives every completion to whom it belongs.
-    #[inline]
+    #[inline(always)]
     fn reap(&mut self) {
         let ready = self.ring.look();
         self.counters.add_cqes(ready as usize);
