@@ -300,6 +300,12 @@ pub fn receive_len(buf: &impl IoBufMut) -> io::Result<u32> {
     }
 }
 
+/// As [`receive_len`], of a buffer that was found to have room.
+#[inline]
+pub(crate) fn receive_room(buf: &impl IoBufMut) -> u32 {
+    clamp_transfer(buf.bytes_capacity())
+}
+
 pub(crate) fn clamp_transfer(bytes: usize) -> u32 {
     // Lossless: the bound fits 31 bits.
     bytes.min(TRANSFER_BYTES_MAX) as u32

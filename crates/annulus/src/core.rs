@@ -45,6 +45,7 @@ pub(crate) mod scatter;
 pub(crate) mod send_op;
 pub(crate) mod setup;
 pub(crate) mod shutdown;
+pub(crate) mod slot;
 pub(crate) mod socket_op;
 pub(crate) mod stall;
 pub(crate) mod stop;
@@ -93,7 +94,26 @@ use workers::Workers;
 use zero_copy::Gear;
 
 thread_local! {
-    static CURRENT: Cell<*const Core> = const { Cell::new(std::ptr::null()) };
+    static CURRENT: Current = const { Current::none() };
+}
+
+/// Which core is current on a thread. Its name lies beside it, so that asking for a core by its
+/// name is one compare.
+struct Current {
+    /// Of `core`; 0, which no core is called, if there is none.
+    id: Cell<u64>,
+    core: Cell<*const Core>,
+}
+
+impl Current {
+    const fn none() -> Self {
+        Self { id: Cell::new(0), core: Cell::new(std::ptr::null()) }
+    }
+
+    /// Makes `core` the current one; gives what was.
+    fn replace(&self, core: *const Core, id: u64) -> (*const Core, u64) {
+        (self.core.replace(core), self.id.replace(id))
+    }
 }
 
 /// One core.
@@ -185,37 +205,39 @@ impl Core {
     /// Makes this core the current one of the thread until the guard is dropped.
     pub(crate) fn enter(&self) -> Entered<'_> {
         let executor = self.executor.enter();
-        Entered { outer: CURRENT.replace(self), _executor: executor }
+        let outer = CURRENT.with(|current| current.replace(self, self.id().to_bits()));
+        Entered { outer, _executor: executor }
     }
 }
 
 /// While it lives, a core is current.
 pub(crate) struct Entered<'a> {
-    outer: *const Core,
+    outer: (*const Core, u64),
     _executor: annulus_task::Entered<'a>,
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        CURRENT.set(self.outer);
+        let (core, id) = self.outer;
+        CURRENT.with(|current| current.replace(core, id));
     }
 }
 
 /// No core is current on this thread any more: it is the only one of a forked child.
 fn leave_all() {
-    CURRENT.set(std::ptr::null());
+    CURRENT.with(|current| current.replace(std::ptr::null(), 0));
 }
 
 /// Which core is current.
 #[inline]
 pub(crate) fn current_id() -> Option<CoreId> {
-    with_any(|core| core.id()).ok()
+    CoreId::from_bits(CURRENT.with(|current| current.id.get()))
 }
 
 /// Runs `f` on the current core.
 #[inline]
 pub(crate) fn with_any<R>(f: impl FnOnce(&Core) -> R) -> io::Result<R> {
-    let core = CURRENT.get();
+    let core = CURRENT.with(|current| current.core.get());
     if core.is_null() {
         return Err(errors::no_runtime());
     }
@@ -227,11 +249,22 @@ pub(crate) fn with_any<R>(f: impl FnOnce(&Core) -> R) -> io::Result<R> {
 /// Runs `f` on the core `id`, which must be the current one.
 #[inline]
 pub(crate) fn with_core<R>(id: CoreId, f: impl FnOnce(&Core) -> R) -> io::Result<R> {
-    with_any(
-        |core| {
-            if core.id() == id { Ok(f(core)) } else { Err(errors::wrong_core(id, core.id())) }
-        },
-    )?
+    let core =
+        CURRENT.with(|current| (current.id.get() == id.to_bits()).then(|| current.core.get()));
+    match core {
+        // SAFETY: as in `with_any`; a name that is not 0 was set together with the pointer.
+        Some(core) => Ok(f(unsafe { &*core })),
+        None => Err(elsewhere(id)),
+    }
+}
+
+/// Why the core `id` cannot be reached from here.
+#[cold]
+fn elsewhere(id: CoreId) -> io::Error {
+    match current_id() {
+        Some(current) => errors::wrong_core(id, current),
+        None => errors::no_runtime(),
+    }
 }
 
 /// Buffers came back from another thread: serves who waits for them.
@@ -309,8 +342,8 @@ impl Core {
         if let Kind::Stream(stream) = &mut kind {
             stream.send.gear = if stream.is_unix() { Gear::OFF } else { state.first_gear() };
         }
-        let fixed = state.take_fixed(fd);
-        let key = state.records.insert(fd, fixed, kind);
+        let target = state.take_fixed(fd);
+        let key = state.records.insert(fd, target, kind);
         state.counters.descriptors.add(1);
         Owned { handle: Handle { core: self.id(), key }, fd }
     }

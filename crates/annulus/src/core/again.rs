@@ -39,6 +39,12 @@ struct Entry {
 }
 
 impl Again {
+    /// How many are to be asked again.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether there is none, which is almost always.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

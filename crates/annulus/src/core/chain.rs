@@ -27,7 +27,7 @@ use std::io;
 use annulus_ring::abi::SqeFlags;
 
 use super::end::End;
-use super::key::{Key, Kind as UserKind, NONE, cancel_of, op_of, user_data};
+use super::key::{Key, Kind as UserKind, NONE, cancel_of, parse, user_data};
 use super::table::{Lane, Phase, Slot};
 use super::{Core, State};
 
@@ -74,10 +74,11 @@ impl State {
         let mut res = -libc::ENOMEM;
         for nth in 0.. {
             let Some(sqe) = self.ring.unconsumed(nth) else { return };
-            let Some(key) = op_of(sqe.user_data) else { return };
+            let Some((UserKind::Op, key)) = parse(sqe.user_data) else { return };
             // The first step of a chain is in flight once it is pushed; only the others wait for
             // their turn, and none has come in between.
-            let waits = |slot: &mut Slot| slot.lane == Lane::Chain && slot.phase == Phase::Queued;
+            let waits =
+                |slot: &mut Slot| slot.lane() == Lane::Chain && slot.phase() == Phase::Queued;
             if !self.table.get(key).is_some_and(waits) {
                 return;
             }
@@ -106,15 +107,15 @@ impl State {
         let Some(slot) = self.table.get(next) else {
             return;
         };
-        if slot.lane != Lane::Chain || slot.phase != Phase::Queued {
+        if slot.lane() != Lane::Chain || slot.phase() != Phase::Queued {
             return;
         }
-        if slot.abandoned {
-            slot.phase = Phase::Orphan;
+        if slot.is_abandoned() {
+            slot.set_phase(Phase::Orphan);
             self.counters.orphans_in_flight.add(1);
             self.push_cancel(user_data(UserKind::Op, next));
         } else {
-            slot.phase = Phase::Flight;
+            slot.set_phase(Phase::Flight);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 
 use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
+use annulus_task::Waiter;
 
 use super::key::{Handle, Key, NONE};
 use super::op::{Late, Operation, vtable};
@@ -147,11 +148,12 @@ impl State {
         let mut copy = self.spare_chunks.pop().unwrap_or_default();
         copy.extend_from_slice(bytes);
         let round = self.round();
-        let (slot, _) = self.table.take(Chunk { bytes: copy, sent: 0 }, vtable::<Chunk>(), None);
+        let chunk = Chunk { bytes: copy, sent: 0 };
+        let slot = self.table.take(chunk, vtable::<Chunk>(), Waiter::default()).slot;
         let slot_key = slot.key();
-        slot.lane = Lane::Send;
-        slot.phase = Phase::Queued;
-        slot.abandoned = true;
+        slot.enter(Lane::Send);
+        slot.set_phase(Phase::Queued);
+        slot.abandon();
         slot.left = round;
         slot.bind(key);
         let record = self.records.at(key.index);

@@ -196,7 +196,7 @@ impl State {
         let live = self.table.live();
         let waits = |key: Key| {
             let slot = self.table.at(key.index);
-            slot.phase != Phase::Done && slot.lane != Lane::Recv
+            slot.phase() != Phase::Done && slot.lane() != Lane::Recv
         };
         live.into_iter().any(waits) || self.closes + self.cancels > 0
     }

@@ -7,7 +7,7 @@
 use std::os::fd::RawFd;
 
 use annulus_ring::Kernel as _;
-use annulus_ring::op::{Close, Op as _};
+use annulus_ring::op::{Close, Op as _, Target};
 
 use super::State;
 use super::key::{Key, Kind as UserKind, NONE, user_data};
@@ -70,9 +70,9 @@ impl State {
         if !record.closing || record.in_flight > 0 {
             return;
         }
-        let (fd, fixed, kind) = self.records.remove(key.index);
+        let (fd, target, kind) = self.records.remove(key.index);
         self.counters.descriptors.subtract(1);
-        self.release_fixed(fixed);
+        self.release_fixed(target);
         if let Kind::Stream(stream) = &kind {
             if let Some(timer) = stream.send.flush {
                 self.wheel.cancel(timer);
@@ -94,9 +94,9 @@ impl State {
     pub(crate) fn detach(&mut self, key: Key) -> Option<RawFd> {
         let record = self.records.get(key)?;
         debug_assert_eq!(record.in_flight, 0, "only a record at rest is detached");
-        let (fd, fixed, _) = self.records.remove(key.index);
+        let (fd, target, _) = self.records.remove(key.index);
         self.counters.descriptors.subtract(1);
-        self.release_fixed(fixed);
+        self.release_fixed(target);
         Some(fd)
     }
 
@@ -127,7 +127,7 @@ impl State {
         while next != NONE {
             let slot = self.table.at(next);
             let following = std::mem::replace(&mut slot.next, NONE);
-            if slot.phase == Phase::Queued {
+            if slot.phase() == Phase::Queued {
                 self.counters.sends_given_up.add(1);
                 self.settle(next, -libc::ECANCELED, 0);
             }
@@ -164,10 +164,10 @@ impl State {
         }
     }
 
-    fn release_fixed(&mut self, fixed: u32) {
-        if fixed == NONE {
+    fn release_fixed(&mut self, target: Target) {
+        let Target::Fixed(fixed) = target else {
             return;
-        }
+        };
         // A slot that could not be emptied keeps its file open; it is overwritten at its next use,
         // so it goes back to the list either way.
         let _ = self.ring.update_files(fixed, &[-1]);
@@ -175,19 +175,19 @@ impl State {
         self.counters.fixed_files_free.set(self.fixed_free.len() as u64);
     }
 
-    /// The shadow slot for a descriptor, or [`NONE`] when the table is full or refused.
-    pub(crate) fn take_fixed(&mut self, fd: RawFd) -> u32 {
+    /// The shadow slot for a descriptor, or the descriptor when the table is full or refused.
+    pub(crate) fn take_fixed(&mut self, fd: RawFd) -> Target {
         let Some(fixed) = self.fixed_free.pop() else {
-            return NONE;
+            return Target::Fd(fd);
         };
         match self.ring.update_files(fixed, &[fd]) {
             Ok(_) => {
                 self.counters.fixed_files_free.set(self.fixed_free.len() as u64);
-                fixed
+                Target::Fixed(fixed)
             }
             Err(_) => {
                 self.fixed_free.push(fixed);
-                NONE
+                Target::Fd(fd)
             }
         }
     }

@@ -15,7 +15,7 @@ use annulus_ring::abi::{CancelFlags, Cqe, Sqe};
 use annulus_ring::op::{Cancel, Op as _, Target};
 use annulus_task::OnPanic;
 
-use super::key::{Key, Kind, NONE, cancel_of, op_of, parse, user_data, victim_of};
+use super::key::{Key, Kind, NONE, cancel_of, parse, user_data, victim_of};
 use super::op::Late;
 use super::record;
 use super::stream::Arm;
@@ -86,7 +86,7 @@ impl State {
     #[inline]
     pub(crate) fn launch(&mut self, key: Key) {
         let slot = self.table.at(key.index);
-        match slot.lane {
+        match slot.lane() {
             Lane::Free | Lane::Chain | Lane::Released => self.push_slot(key.index),
             Lane::Send => self.enqueue_send(key),
             Lane::Recv => {
@@ -149,15 +149,15 @@ impl State {
     pub(crate) fn is_asked_to_end(&mut self, victim: u64) -> bool {
         match parse(victim) {
             Some((Kind::Op, key)) => match self.table.get(key) {
-                Some(slot) if slot.phase == Phase::Flight && slot.lane == Lane::Send => {
+                Some(slot) if slot.phase() == Phase::Flight && slot.lane() == Lane::Send => {
                     let record = slot.record_key();
                     let stream = record.and_then(|key| self.records.stream(key));
                     stream.is_some_and(|stream| stream.send.given_up)
                 }
                 Some(slot) => {
-                    let is_asked = matches!(slot.phase, Phase::Orphan | Phase::Cancelling);
+                    let is_asked = matches!(slot.phase(), Phase::Orphan | Phase::Cancelling);
                     // There is nothing to cancel in a send that only waits for its memory.
-                    is_asked && slot.lane != Lane::Released
+                    is_asked && slot.lane() != Lane::Released
                 }
                 None => false,
             },
@@ -193,12 +193,30 @@ impl State {
     /// Gives a completion to whom it belongs.
     #[inline]
     pub(crate) fn dispatch(&mut self, cqe: Cqe) {
-        match op_of(cqe.user_data) {
-            Some(key) => self.on_op(key, cqe),
-            None => self.dispatch_other(cqe),
+        match self.table.in_flight(cqe.user_data) {
+            Some(slot) if !cqe.more() => {
+                slot.end_flight(cqe.res, cqe.flags.bits());
+                let index = slot.record;
+                // SAFETY: who waits for a slot was noted by this core's executor, which outlives
+                // the last completion.
+                if let Some(waker) = unsafe { self.run_queue.wake_waiter(&mut slot.waiter) } {
+                    self.wake_other(waker);
+                }
+                if index != NONE {
+                    let record = self.records.at(index);
+                    record.in_flight -= 1;
+                    if record.closing {
+                        let key = record.key(index);
+                        self.finish_close(key);
+                    }
+                }
+            }
+            _ => self.dispatch_other(cqe),
         }
     }
 
+    /// A completion of anything but one request with one completion and a future that waits.
+    #[inline(never)]
     fn dispatch_other(&mut self, cqe: Cqe) {
         match parse(cqe.user_data) {
             Some((Kind::Op, key)) => self.on_op(key, cqe),
@@ -224,55 +242,23 @@ impl State {
         }
     }
 
-    #[inline]
     fn on_op(&mut self, key: Key, cqe: Cqe) {
         let Some(slot) = self.table.get(key) else {
             self.counters.stale_cqes.add(1);
             return;
         };
-        let common = slot.phase == Phase::Flight && slot.lane == Lane::Free && !slot.res_is_set;
-        if !common || cqe.more() {
-            self.on_special_op(key, cqe);
-            return;
-        }
-        slot.phase = Phase::Done;
-        slot.res = cqe.res;
-        slot.flags = cqe.flags.bits();
-        let (waker, record) = (slot.waker.take(), slot.record_key());
-        if let Some(waker) = waker {
-            self.wake(waker);
-        }
-        if let Some(key) = record {
-            let record = self.records.at(key.index);
-            record.in_flight -= 1;
-            if record.closing {
-                self.finish_close(key);
-            }
-        }
-    }
-
-    /// A completion of anything but one request with one completion and a future that waits.
-    fn on_special_op(&mut self, key: Key, cqe: Cqe) {
-        let slot = self.table.at(key.index);
-        if slot.zero_copy {
+        if slot.is_zero_copy() {
             self.on_zero_copy(key, cqe);
             return;
         }
         if cqe.more() {
-            // The result of a request that will post again: the final completion only ends it.
-            if !slot.res_is_set {
-                slot.res = cqe.res;
-                slot.flags = cqe.flags.bits();
-                slot.res_is_set = true;
-            }
+            // A request that will post again: the final completion only ends it.
+            slot.note_first(cqe.res, cqe.flags.bits());
             return;
         }
-        let (res, flags) = match slot.res_is_set {
-            true => (slot.res, slot.flags),
-            false => (cqe.res, cqe.flags.bits()),
-        };
-        if slot.lane != Lane::Free && self.has_rest(key.index, res) {
-            match self.table.at(key.index).lane {
+        let (res, flags) = slot.first().unwrap_or((cqe.res, cqe.flags.bits()));
+        if slot.lane() != Lane::Free && self.has_rest(key.index, res) {
+            match self.table.at(key.index).lane() {
                 Lane::Send => self.push_send(key.index),
                 _ => self.push_slot(key.index),
             }
@@ -286,7 +272,7 @@ impl State {
     #[inline]
     pub(crate) fn has_rest(&mut self, index: u32, res: i32) -> bool {
         let slot = self.table.at(index);
-        if slot.lane == Lane::Chain {
+        if slot.lane() == Lane::Chain {
             self.step_ended(index);
             return false;
         }
@@ -304,8 +290,8 @@ impl State {
     /// was given up.
     pub(crate) fn goes_on(&mut self, index: u32) -> bool {
         let slot = self.table.at(index);
-        if slot.lane != Lane::Send || slot.phase == Phase::Cancelling {
-            return slot.phase == Phase::Flight;
+        if slot.lane() != Lane::Send || slot.phase() == Phase::Cancelling {
+            return slot.phase() == Phase::Flight;
         }
         let record = slot.record_key();
         record.and_then(|key| self.records.stream(key)).is_some_and(|stream| !stream.send.given_up)
@@ -314,22 +300,22 @@ impl State {
     /// A request has ended: its future is woken, or its owner is put up for reclaiming.
     pub(crate) fn settle(&mut self, index: u32, res: i32, flags: u32) {
         let slot = self.table.at(index);
-        slot.res = res;
-        slot.flags = flags;
-        let (lane, record) = (slot.lane, slot.record_key());
-        let orphan = slot.phase == Phase::Orphan || slot.abandoned;
-        if slot.phase == Phase::Orphan {
+        let (lane, record, phase) = (slot.lane(), slot.record_key(), slot.phase());
+        slot.end(res, flags);
+        let orphan = phase == Phase::Orphan || slot.is_abandoned();
+        if phase == Phase::Orphan {
             self.counters.orphans_in_flight.subtract(1);
         }
-        slot.phase = Phase::Done;
-        let waker = slot.waker.take();
+        let mut waiter = std::mem::take(&mut slot.waiter);
         if orphan {
-            slot.abandoned = true;
+            slot.abandon();
             let key = slot.key();
             self.after.push(After::Reclaim(key));
         }
-        if let Some(waker) = waker {
-            self.wake(waker);
+        // SAFETY: who waits for a slot was noted by this core's executor, which outlives the last
+        // completion.
+        if let Some(waker) = unsafe { self.run_queue.wake_waiter(&mut waiter) } {
+            self.wake_other(waker);
         }
         if let Some(record) = record.filter(|_| lane != Lane::Released) {
             self.settle_record(index, lane, record);
@@ -372,6 +358,12 @@ impl State {
         }
     }
 
+    /// As [`wake`](Self::wake), for who has waited for a slot and was not a task of this core.
+    #[inline(never)]
+    fn wake_other(&mut self, waker: Waker) {
+        self.wake(waker);
+    }
+
     #[cold]
     fn wake_later(&mut self, waker: Waker) {
         self.after.push(After::Wake(waker));
@@ -387,8 +379,8 @@ impl State {
     /// The future of an ended slot will not come for its result.
     pub(crate) fn abandon_done(&mut self, key: Key) {
         let slot = self.table.at(key.index);
-        if !slot.abandoned {
-            slot.abandoned = true;
+        if !slot.is_abandoned() {
+            slot.abandon();
             self.after.push(After::Reclaim(key));
         }
     }
@@ -446,11 +438,11 @@ impl Core {
             return;
         };
         slot.left = round;
-        let waker = slot.waker.take();
-        let phase = slot.phase;
+        let waiter = std::mem::take(&mut slot.waiter);
+        let phase = slot.phase();
         match phase {
-            Phase::Queued => slot.abandoned = true,
-            Phase::Flight | Phase::Cancelling => slot.phase = Phase::Orphan,
+            Phase::Queued => slot.abandon(),
+            Phase::Flight | Phase::Cancelling => slot.set_phase(Phase::Orphan),
             Phase::Free | Phase::Done | Phase::Orphan => {}
         }
         if matches!(phase, Phase::Flight | Phase::Cancelling) {
@@ -461,7 +453,7 @@ impl Core {
             }
         }
         drop(state);
-        drop(waker);
+        drop(waiter);
         if phase == Phase::Done {
             self.reclaim(key);
         }
@@ -476,7 +468,7 @@ impl Core {
         let Some(slot) = state.table.get(key) else {
             return;
         };
-        debug_assert_eq!(slot.phase, Phase::Done, "the kernel has ended the request");
+        debug_assert_eq!(slot.phase(), Phase::Done, "the kernel has ended the request");
         let late = Late { index: key.index, record: slot.record_key(), res: slot.res };
         let vtable = slot.vtable;
         drop(state);

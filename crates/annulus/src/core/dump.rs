@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::Opcode;
-use annulus_task::{TaskId, TaskState, TaskView, task_of};
+use annulus_task::{TaskId, TaskState, TaskView};
 
 use super::key::Key;
 use super::record::Kind;
@@ -135,7 +135,7 @@ impl State {
         let mut requests = Vec::new();
         for key in self.table.live() {
             let slot = self.table.at(key.index);
-            let state = match slot.phase {
+            let state = match slot.phase() {
                 Phase::Free => continue,
                 Phase::Queued => RequestState::Queued,
                 Phase::Flight | Phase::Cancelling => RequestState::InFlight,
@@ -143,7 +143,7 @@ impl State {
                 Phase::Done => RequestState::Done,
             };
             let op = slot.vtable.map_or("?", |vtable| op_name(vtable.opcode, (vtable.kind)()));
-            let (task, record) = (slot.waker.as_ref().and_then(task_of), slot.record_key());
+            let (task, record) = (self.run_queue.task_of(&slot.waiter), slot.record_key());
             let left = slot.left;
             let descriptor = record.and_then(|key| self.records.get(key)).map(|record| record.fd);
             if let Some(task) = task {

@@ -38,11 +38,11 @@ impl State {
         let Some(slot) = self.table.get(key) else {
             return;
         };
-        match (slot.phase, slot.lane) {
+        match (slot.phase(), slot.lane()) {
             // What was sent was sent; nothing makes the peer acknowledge it sooner.
             (Phase::Flight, Lane::Released) => {}
             (Phase::Flight, _) => {
-                slot.phase = Phase::Cancelling;
+                slot.set_phase(Phase::Cancelling);
                 self.push_cancel(user_data(UserKind::Op, key));
             }
             (Phase::Queued, Lane::Send) => self.withdraw(key),

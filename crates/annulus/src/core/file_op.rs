@@ -12,7 +12,7 @@ use annulus_ring::op::{self, Op as _, Target};
 use super::key::Handle;
 use super::op::{Late, Operation};
 use super::{Core, errors};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, receive_len, send_len};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, receive_len, receive_room, send_len};
 
 /// A read at an offset.
 pub(crate) struct ReadAt<B> {
@@ -41,7 +41,7 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
 
     #[inline]
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        let len = receive_len(&self.buf).unwrap_or(0);
+        let len = receive_room(&self.buf);
         op::Read { target, addr: self.buf.bytes_mut_ptr(), len, offset: self.offset }.encode(sqe);
     }
 

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 
 use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
+use annulus_task::Waiter;
 
 use super::key::{Handle, Key};
 use super::message::{Layout, Message, Parts, adopt};
@@ -266,10 +267,10 @@ impl State {
         let round = self.round();
         let bytes = vec![0; BUFFER_BYTES as usize];
         let owner = HeapMessage { layout, bytes, header: Header::new() };
-        let (slot, _) = self.table.take(owner, vtable::<HeapMessage>(), None);
+        let slot = self.table.take(owner, vtable::<HeapMessage>(), Waiter::default()).slot;
         let slot_key = slot.key();
-        slot.lane = Lane::Recv;
-        slot.phase = Phase::Orphan;
+        slot.enter(Lane::Recv);
+        slot.set_phase(Phase::Orphan);
         slot.left = round;
         slot.bind(key);
         self.launch(slot_key);

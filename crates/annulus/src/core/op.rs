@@ -6,7 +6,7 @@
 //! | the future is | it holds | dropping it |
 //! |---|---|---|
 //! | `Idle` | the description with its buffer | drops both; the kernel never heard of it |
-//! | `Flight` | core, slot, generation | marks the slot an orphan; the slot keeps the buffer until the final CQE |
+//! | `Flight` | core, and a ticket for the slot | marks the slot an orphan; the slot keeps the buffer until the final CQE |
 //! | `Done` | nothing | does nothing |
 //!
 //! Dropping moves nothing, so it works on any thread: elsewhere than on the owner core, a job that
@@ -26,8 +26,8 @@ use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 use annulus_task::CoreId;
 
-use super::key::{Handle, Key, Kind, user_data};
-use super::table::{Found, Lane, Vtable, locate};
+use super::key::{Handle, Key};
+use super::table::{Found, Lane, Slot, Taken, Ticket, Vtable, locate};
 use super::{Core, current_id, errors, with_any, with_core};
 
 /// A result that came after its future was gone.
@@ -138,7 +138,7 @@ pub(crate) struct Op<D: Operation> {
 #[repr(u8)]
 enum Stage<D> {
     Idle(D),
-    Flight { core: CoreId, key: Key },
+    Flight { core: CoreId, ticket: Ticket },
     Done,
 }
 
@@ -156,12 +156,10 @@ impl<D: Operation> Op<D> {
         }
         let handle = description.handle();
         let stage = &mut self.stage;
-        let started = with_any(|core| match handle {
-            Some(handle) if handle.core != core.id() => {
-                Err(errors::wrong_core(handle.core, core.id()))
-            }
-            handle => begin(core, handle.map(|handle| handle.key), stage, cx),
-        });
+        let started = match handle {
+            Some(handle) => with_core(handle.core, |core| begin(core, Some(handle), stage, cx)),
+            None => with_any(|core| begin(core, None, stage, cx)),
+        };
         match started {
             Ok(Ok(())) => Poll::Pending,
             Ok(Err(error)) | Err(error) => self.refused(error),
@@ -189,15 +187,19 @@ impl<D> Stage<D> {
 #[inline(always)]
 fn begin<D: Operation>(
     core: &Core,
-    record: Option<Key>,
+    handle: Option<Handle>,
     stage: &mut Stage<D>,
     cx: &mut Context<'_>,
 ) -> io::Result<()> {
-    let waker = annulus_task::clone_waker(cx.waker());
-    let state = &mut *core.state.borrow_mut();
+    let mut borrowed = core.state.borrow_mut();
+    let state = &mut *borrowed;
     if state.stopping {
         return Err(errors::handle_gone());
     }
+    let (id, record) = match handle {
+        Some(handle) => (handle.core, Some(handle.key)),
+        None => (core.id(), None),
+    };
     let mut target = Target::Fd(-1);
     if let Some(record) = record {
         let Some(found) = state.records.get(record) else {
@@ -209,22 +211,27 @@ fn begin<D: Operation>(
         found.in_flight += 1;
         target = found.target();
     }
+    let waiter = core.executor.polled_by(cx.waker());
+    let is_other = waiter.is_none();
     let Stage::Idle(owner) = std::mem::replace(stage, Stage::Done) else {
         unreachable!("`start` has just looked");
     };
-    let (slot, mut place) = state.table.take(owner, vtable::<D>(), Some(waker));
+    let Taken { ticket, slot, mut owner } = state.table.take(owner, vtable::<D>(), waiter);
     if let Some(record) = record {
         slot.bind(record);
     }
-    slot.lane = D::LANE;
-    let key = slot.key();
-    *stage = Stage::Flight { core: core.id(), key };
+    *stage = Stage::Flight { core: id, ticket };
     if D::LANE == Lane::Free {
         // SAFETY: `take` has just placed the owner there, and nobody else refers to it.
-        let owner = unsafe { place.as_mut() };
-        state.push(user_data(Kind::Op, key), |sqe| owner.encode(target, sqe));
+        let owner = unsafe { owner.as_mut() };
+        state.push(ticket.user_data(), |sqe| owner.encode(target, sqe));
     } else {
-        state.launch(key);
+        slot.enter(D::LANE);
+        state.launch(ticket.key());
+    }
+    drop(borrowed);
+    if is_other {
+        core.rewake(ticket.key(), cx.waker());
     }
     Ok(())
 }
@@ -236,23 +243,24 @@ impl<D: Operation> Future for Op<D> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Nothing in `Op` is structurally pinned, so it may be moved out.
         let this = self.get_mut();
-        let Stage::Flight { core: id, key } = this.stage else {
+        let Stage::Flight { core: id, ticket } = this.stage else {
             return this.start(cx);
         };
         let polled = with_core(id, |core| {
             let mut state = core.state.borrow_mut();
-            match state.table.look(key) {
+            // SAFETY: the core `id` gave the ticket, and no other core is ever called so.
+            match unsafe { state.table.look(ticket) } {
                 Found::Done(ended) => {
                     let (res, flags) = (ended.res, ended.flags);
-                    // SAFETY: the key names this future's slot, which `begin` filled with a `D`.
+                    // SAFETY: the ticket is of this future's slot, which `begin` filled with a `D`.
                     let owner = unsafe { state.table.collect::<D>(ended) };
                     drop(state);
                     Poll::Ready(owner.complete(core, res, flags))
                 }
                 Found::Waiting(slot) => {
-                    if !slot.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                    if !core.executor.is_waiter(&slot.waiter, cx.waker()) {
                         drop(state);
-                        core.rewake(key, cx.waker());
+                        core.rewake(ticket.key(), cx.waker());
                     }
                     Poll::Pending
                 }
@@ -266,7 +274,7 @@ impl<D: Operation> Future for Op<D> {
                 Poll::Ready(output)
             }
             Err(error) => {
-                orphan(id, key, D::CANCELS);
+                orphan(id, ticket.key(), D::CANCELS);
                 this.stage = Stage::Done;
                 Poll::Ready(D::refuse(None, error))
             }
@@ -275,12 +283,12 @@ impl<D: Operation> Future for Op<D> {
 }
 
 impl Core {
-    /// The future of a slot is polled by somebody else than before.
+    /// The future of a slot is polled by somebody else than before, or not by a task of this core.
     #[cold]
     fn rewake(&self, key: Key, waker: &Waker) {
-        let waker = waker.clone();
-        let displaced =
-            self.state.borrow_mut().table.get(key).map(|slot| slot.waker.replace(waker));
+        let waiter = self.executor.waiter(waker);
+        let replace = |slot: &mut Slot| std::mem::replace(&mut slot.waiter, waiter);
+        let displaced = self.state.borrow_mut().table.get(key).map(replace);
         drop(displaced);
     }
 }
@@ -289,8 +297,8 @@ impl<D> Unpin for Op<D> where D: Operation {}
 
 impl<D: Operation> Drop for Op<D> {
     fn drop(&mut self) {
-        if let Stage::Flight { core, key } = self.stage {
-            orphan(core, key, D::CANCELS);
+        if let Stage::Flight { core, ticket } = self.stage {
+            orphan(core, ticket.key(), D::CANCELS);
         }
     }
 }

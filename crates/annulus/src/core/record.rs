@@ -34,8 +34,8 @@ pub(crate) enum Kind {
 pub(crate) struct Record {
     generation: u32,
     pub(crate) fd: RawFd,
-    /// The shadow slot in the fixed-file table, or [`NONE`].
-    pub(crate) fixed: u32,
+    /// The descriptor, or its shadow slot in the fixed-file table.
+    target: Target,
     /// Requests that the kernel has, or that wait in the send queue.
     pub(crate) in_flight: u32,
     /// The handle is gone; the descriptor closes when nothing is in flight.
@@ -44,6 +44,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// The record's name; `index` is where it is.
+    pub(crate) fn key(&self, index: u32) -> Key {
+        Key { index, generation: self.generation }
+    }
+
     /// Whether the sending direction has been ended from here.
     pub(crate) fn is_shut(&self) -> bool {
         matches!(&self.kind, Kind::Stream(stream) if stream.send.shut)
@@ -52,7 +57,7 @@ impl Record {
     /// How an op names the descriptor.
     #[inline]
     pub(crate) fn target(&self) -> Target {
-        if self.fixed == NONE { Target::Fd(self.fd) } else { Target::Fixed(self.fixed) }
+        self.target
     }
 }
 
@@ -73,14 +78,14 @@ impl Records {
         self.used
     }
 
-    pub(crate) fn insert(&mut self, fd: RawFd, fixed: u32, kind: Kind) -> Key {
+    pub(crate) fn insert(&mut self, fd: RawFd, target: Target, kind: Kind) -> Key {
         self.used += 1;
         if self.free == NONE {
             let index = self.records.len() as u32;
             self.records.push(Record {
                 generation: 0,
                 fd,
-                fixed,
+                target,
                 in_flight: 0,
                 closing: false,
                 kind,
@@ -92,9 +97,9 @@ impl Records {
         if let Kind::Free { next } = record.kind {
             self.free = next;
         }
-        *record =
-            Record { generation: record.generation, fd, fixed, in_flight: 0, closing: false, kind };
-        Key { index, generation: record.generation }
+        let generation = record.generation;
+        *record = Record { generation, fd, target, in_flight: 0, closing: false, kind };
+        Key { index, generation }
     }
 
     #[inline]
@@ -146,14 +151,14 @@ impl Records {
     }
 
     /// Frees a record and gives what it was.
-    pub(crate) fn remove(&mut self, index: u32) -> (RawFd, u32, Kind) {
+    pub(crate) fn remove(&mut self, index: u32) -> (RawFd, Target, Kind) {
         let free = self.free;
         let record = &mut self.records[index as usize];
         record.generation = next_generation(record.generation);
         let kind = std::mem::replace(&mut record.kind, Kind::Free { next: free });
         self.free = index;
         self.used -= 1;
-        (record.fd, record.fixed, kind)
+        (record.fd, record.target, kind)
     }
 
     /// Keys of every record that is not free.

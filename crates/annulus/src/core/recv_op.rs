@@ -7,6 +7,7 @@ use std::io;
 
 use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
+use annulus_task::Waiter;
 
 use super::key::{Handle, Key};
 use super::op::{Late, Operation, vtable};
@@ -177,10 +178,10 @@ impl State {
         self.counters.orphans_in_flight.add(1);
         let round = self.round();
         let owner = HeapReceive(Vec::with_capacity(HEAP_RECEIVE_BYTES));
-        let (slot, _) = self.table.take(owner, vtable::<HeapReceive>(), None);
+        let slot = self.table.take(owner, vtable::<HeapReceive>(), Waiter::default()).slot;
         let slot_key = slot.key();
-        slot.lane = Lane::Recv;
-        slot.phase = Phase::Orphan;
+        slot.enter(Lane::Recv);
+        slot.set_phase(Phase::Orphan);
         slot.left = round;
         slot.bind(key);
         self.launch(slot_key);

@@ -117,7 +117,7 @@ impl State {
         self.stop_tick();
         self.close_all();
         for key in self.table.live() {
-            let phase = self.table.at(key.index).phase;
+            let phase = self.table.at(key.index).phase();
             let has_kernel = matches!(phase, Phase::Flight | Phase::Orphan | Phase::Cancelling);
             if has_kernel && !self.is_flushing(key) {
                 self.push_cancel(user_data(Kind::Op, key));
@@ -127,13 +127,13 @@ impl State {
         for key in self.table.live() {
             // Futures that outlive the runtime find their slots gone; the owners go when they end.
             let slot = self.table.at(key.index);
-            match slot.phase {
+            match slot.phase() {
                 Phase::Flight | Phase::Cancelling => {
-                    slot.phase = Phase::Orphan;
+                    slot.set_phase(Phase::Orphan);
                     slot.left = round;
                     self.counters.orphans_in_flight.add(1);
                 }
-                Phase::Queued => slot.abandoned = true,
+                Phase::Queued => slot.abandon(),
                 Phase::Done => self.abandon_done(key),
                 Phase::Free | Phase::Orphan => {}
             }
@@ -149,7 +149,7 @@ impl State {
     /// Whether a slot sends bytes of a socket that is flushing, or has sent them and only waits for
     /// its memory: these have the socket's own bound, and there is nothing to cancel in the others.
     fn is_flushing(&mut self, key: Key) -> bool {
-        matches!(self.table.at(key.index).lane, Lane::Send | Lane::Released)
+        matches!(self.table.at(key.index).lane(), Lane::Send | Lane::Released)
     }
 
     /// Closes descriptors although requests are in flight on them: the kernel holds the files, and

@@ -486,7 +486,7 @@ impl State {
             let tail = send.tail;
             send.tail = slot_key.index;
             self.table.at(tail).next = slot_key.index;
-            self.table.at(slot_key.index).phase = Phase::Queued;
+            self.table.at(slot_key.index).set_phase(Phase::Queued);
         }
     }
 
@@ -521,9 +521,9 @@ impl State {
     /// Gives a queued slot to the kernel. One whose future is gone becomes an orphan on the way.
     pub(crate) fn start_queued(&mut self, index: u32) {
         let slot = self.table.at(index);
-        if slot.phase == Phase::Queued {
-            slot.phase = if slot.abandoned { Phase::Orphan } else { Phase::Flight };
-            self.counters.orphans_in_flight.add(u64::from(slot.abandoned));
+        if slot.phase() == Phase::Queued {
+            slot.set_phase(if slot.is_abandoned() { Phase::Orphan } else { Phase::Flight });
+            self.counters.orphans_in_flight.add(u64::from(slot.is_abandoned()));
             self.push_send(index);
         }
     }

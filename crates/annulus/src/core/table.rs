@@ -1,7 +1,8 @@
 //! The op table: one slot for each request that a future has given to the kernel.
 //!
-//! Owns: slot headers, and the storage in which a slot keeps the *owner* of everything the kernel
-//! may touch. Does not own: the meaning of owners (a [`Vtable`] has it), the ring, the records.
+//! Owns: where slots are, and the storage in which a slot keeps the *owner* of everything the
+//! kernel may touch. Does not own: what a slot says (`slot`), the meaning of owners (a [`Vtable`]
+//! has it), the ring, the records.
 //!
 //! ```text
 //!            take            push             final CQE           poll
@@ -18,98 +19,23 @@
 //! | Done | the owner is reclaimed at once with the result |
 //!
 //! Invariants: storage never moves while its slot is not free; an owner is taken out exactly once;
-//! the generation moves on each time a slot becomes free.
+//! the generation moves on each time a slot becomes free; pages stay until the table is dropped.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::{MaybeUninit, align_of, size_of};
 use std::ptr::NonNull;
-use std::task::Waker;
 
-use annulus_ring::abi::{Opcode, Sqe};
-use annulus_ring::op::Target;
+use annulus_task::Waiter;
 
-use super::Core;
 use super::blocks::{ALIGN, Blocks};
-use super::key::{Key, NONE, next_generation};
-use super::op::Late;
+use super::key::{Key, key_of};
+use super::slot::{while_done, while_in_flight};
+
+pub(crate) use super::slot::{Lane, Phase, Slot, Vtable};
 
 /// Owners up to this size live in the slot itself.
 pub(crate) const INLINE_BYTES: usize = 192;
 const PAGE_SLOTS: usize = 64;
-
-/// How the table works on an owner whose type it does not know.
-pub(crate) struct Vtable {
-    /// Fills an SQE for the owner in `storage`.
-    pub(crate) encode: unsafe fn(storage: NonNull<u8>, target: Target, sqe: &mut Sqe),
-    /// Notes a result; true if the request must go to the kernel again for the rest.
-    pub(crate) resume: unsafe fn(storage: NonNull<u8>, res: i32) -> bool,
-    /// Consumes the owner of an orphan with its late result.
-    pub(crate) reclaim: unsafe fn(storage: NonNull<u8>, core: &Core, late: Late),
-    /// What is asked for, for people.
-    pub(crate) opcode: Option<Opcode>,
-    /// What the owner's type is called.
-    pub(crate) kind: fn() -> &'static str,
-}
-
-/// Where a slot is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Phase {
-    Free,
-    Queued,
-    Flight,
-    Done,
-    Orphan,
-    /// A cancel is on its way; the future still wants result and buffer.
-    Cancelling,
-}
-
-/// Which queue of its socket a slot belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Lane {
-    /// None: it goes to the kernel at once.
-    Free,
-    /// The one receive that a socket has in flight.
-    Recv,
-    /// The send queue.
-    Send,
-    /// A chain of linked requests.
-    Chain,
-    /// None any more: a zero-copy send whose bytes the socket has, and whose memory the kernel has.
-    Released,
-}
-
-/// What the driver knows of a slot.
-#[repr(C, align(16))]
-pub(crate) struct Slot {
-    /// That of the slot's key; with [`VACANT`] while the slot is free, so that no key fits.
-    generation: u32,
-    pub(crate) phase: Phase,
-    pub(crate) lane: Lane,
-    /// The future is gone although the slot is still `Queued`.
-    pub(crate) abandoned: bool,
-    /// A first completion with F_MORE has set `res`; the final one must not.
-    pub(crate) res_is_set: bool,
-    index: u32,
-    /// The record that the request works on, or [`NONE`].
-    pub(crate) record: u32,
-    pub(crate) record_generation: u32,
-    /// Link of the free list, of a send queue, or of a chain.
-    pub(crate) next: u32,
-    pub(crate) res: i32,
-    /// Of the completion; until then, the generation of `next` in a chain.
-    pub(crate) flags: u32,
-    /// The round in which it became an orphan.
-    pub(crate) left: u32,
-    /// Notifications that zero-copy sends have announced and that have not come.
-    pub(crate) notifications: u16,
-    /// It has tried to send without copying. False in a slot that has ended.
-    pub(crate) zero_copy: bool,
-    pub(crate) waker: Option<Waker>,
-    pub(crate) vtable: Option<&'static Vtable>,
-}
-
-/// In `Slot::generation`, above the bits that a key has.
-const VACANT: u32 = 1 << 31;
 
 /// A slot, and behind it the room for an owner. References are made to the slot alone: what the
 /// kernel may write to meanwhile is only ever reached through a raw pointer.
@@ -125,9 +51,44 @@ const _: () = assert!(std::mem::offset_of!(Place, storage) % ALIGN == 0);
 /// All slots of a core.
 pub(crate) struct Table {
     pages: Vec<NonNull<Place>>,
-    free: u32,
+    /// The first free place; each one's storage has the next.
+    free: Option<NonNull<Place>>,
     used: u32,
     pub(crate) blocks: Blocks,
+}
+
+/// What was just taken.
+pub(crate) struct Taken<'a, D> {
+    pub(crate) ticket: Ticket,
+    pub(crate) slot: &'a mut Slot,
+    /// Where the owner is.
+    pub(crate) owner: NonNull<D>,
+}
+
+/// Where a future finds its slot again, and by which name.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket {
+    place: NonNull<Place>,
+    /// What the slot is called once its request has ended.
+    done: u64,
+}
+
+// SAFETY: a name with an address that is only followed by the table that gave it, on its thread.
+unsafe impl Send for Ticket {}
+// SAFETY: as above.
+unsafe impl Sync for Ticket {}
+
+impl Ticket {
+    #[inline]
+    pub(crate) fn key(self) -> Key {
+        key_of(self.done)
+    }
+
+    /// What the slot is called while its request is in flight.
+    #[inline]
+    pub(crate) fn user_data(self) -> u64 {
+        while_in_flight(self.done)
+    }
 }
 
 /// What the future of a slot finds there.
@@ -147,31 +108,9 @@ pub(crate) struct Ended {
     pub(crate) flags: u32,
 }
 
-impl Slot {
-    /// The slot's name for as long as it is not free.
-    #[inline]
-    pub(crate) fn key(&self) -> Key {
-        Key { index: self.index, generation: self.generation }
-    }
-
-    /// Names the record that the request works on.
-    #[inline]
-    pub(crate) fn bind(&mut self, record: Key) {
-        self.record = record.index;
-        self.record_generation = record.generation;
-    }
-
-    /// The record that the request works on.
-    #[inline]
-    pub(crate) fn record_key(&self) -> Option<Key> {
-        let key = Key { index: self.record, generation: self.record_generation };
-        (self.record != NONE).then_some(key)
-    }
-}
-
 impl Table {
     pub(crate) fn new() -> Self {
-        Self { pages: Vec::new(), free: NONE, used: 0, blocks: Blocks::default() }
+        Self { pages: Vec::new(), free: None, used: 0, blocks: Blocks::default() }
     }
 
     /// Slots that are not free.
@@ -193,12 +132,9 @@ impl Table {
         &mut self,
         owner: D,
         vtable: &'static Vtable,
-        waker: Option<Waker>,
-    ) -> (&mut Slot, NonNull<D>) {
-        if self.free == NONE {
-            self.grow();
-        }
-        let place = self.place(self.free);
+        waiter: Waiter,
+    ) -> Taken<'_, D> {
+        let place = self.vacant();
         let storage = storage_of(place);
         let owner_place = if fits::<D>() {
             storage.cast::<D>()
@@ -213,37 +149,49 @@ impl Table {
         unsafe { owner_place.write(owner) };
         // SAFETY: as in `at`.
         let slot = unsafe { slot_of(place) };
-        self.free = slot.next;
         self.used += 1;
-        slot.generation &= !VACANT;
-        slot.phase = Phase::Flight;
-        slot.lane = Lane::Free;
-        slot.abandoned = false;
-        slot.res_is_set = false;
-        slot.record = NONE;
-        slot.next = NONE;
-        // SAFETY: a valid place of that type. What it held is none: a free slot has no waker.
-        unsafe { (&raw mut slot.waker).write(waker) };
-        slot.vtable = Some(vtable);
-        (slot, owner_place)
+        slot.occupy(vtable, waiter);
+        let done = while_done(slot.name);
+        Taken { ticket: Ticket { place, done }, slot, owner: owner_place }
     }
 
-    /// Where the slot of a live key is.
+    /// Takes the first place out of the free list.
     #[inline]
-    fn find(&self, key: Key) -> Option<NonNull<Place>> {
-        let page = *self.pages.get(key.index as usize / PAGE_SLOTS)?;
+    fn vacant(&mut self) -> NonNull<Place> {
+        let place = match self.free {
+            Some(place) => place,
+            None => self.grow(),
+        };
+        // SAFETY: the storage of a free slot has the next one, written when it became free.
+        self.free = unsafe { storage_of(place).cast::<Option<NonNull<Place>>>().read() };
+        place
+    }
+
+    /// Where the slot of an index is, if there is one.
+    #[inline]
+    fn find(&self, index: u32) -> Option<NonNull<Place>> {
+        let page = *self.pages.get(index as usize / PAGE_SLOTS)?;
         // SAFETY: a page has PAGE_SLOTS places, and the remainder is below that.
-        let place = unsafe { page.add(key.index as usize % PAGE_SLOTS) };
-        // SAFETY: `grow` initialised the generation, the first field of the slot.
-        let generation = unsafe { place.cast::<u32>().read() };
-        (generation == key.generation).then_some(place)
+        Some(unsafe { page.add(index as usize % PAGE_SLOTS) })
+    }
+
+    /// The slot that waits for a completion with this `user_data`, if what it waits for is nothing
+    /// but the one completion of a request of no lane, whose future is still there.
+    #[inline]
+    pub(crate) fn in_flight(&mut self, user_data: u64) -> Option<&mut Slot> {
+        let place = self.find(user_data as u32)?;
+        // SAFETY: the place is of this table, which is borrowed for as long as the slot is.
+        let slot = unsafe { slot_of(place) };
+        (slot.name == user_data).then_some(slot)
     }
 
     /// The slot of a live key.
     #[inline]
     pub(crate) fn get(&mut self, key: Key) -> Option<&mut Slot> {
+        let place = self.find(key.index)?;
         // SAFETY: the place is of this table, which is borrowed for as long as the slot is.
-        self.find(key).map(|place| unsafe { slot_of(place) })
+        let slot = unsafe { slot_of(place) };
+        (slot.key() == key && slot.phase() != Phase::Free).then_some(slot)
     }
 
     /// A slot by index, for lists that hold only live ones.
@@ -259,18 +207,19 @@ impl Table {
         storage_of(self.place(index))
     }
 
-    /// What the future that holds `key` finds there.
+    /// What the future that holds `ticket` finds there.
+    ///
+    /// # Safety
+    /// * The ticket is of this table.
     #[inline]
-    pub(crate) fn look(&mut self, key: Key) -> Found<'_> {
-        let Some(place) = self.find(key) else {
-            return Found::Gone;
-        };
-        // SAFETY: the place is of this table, which is borrowed for as long as the slot is.
-        let slot = unsafe { slot_of(place) };
-        if slot.phase != Phase::Done {
-            return Found::Waiting(slot);
+    pub(crate) unsafe fn look(&mut self, ticket: Ticket) -> Found<'_> {
+        // SAFETY: the place is of this table, by the caller's contract, which keeps its pages; it
+        // is borrowed for as long as the slot is.
+        let slot = unsafe { slot_of(ticket.place) };
+        if slot.name == ticket.done {
+            return Found::Done(Ended { place: ticket.place, res: slot.res, flags: slot.flags });
         }
-        Found::Done(Ended { place, res: slot.res, flags: slot.flags })
+        if slot.key() == ticket.key() { Found::Waiting(slot) } else { Found::Gone }
     }
 
     /// Moves the owner out of a slot that was just found to be done, and frees the slot.
@@ -307,51 +256,38 @@ impl Table {
         }
         // SAFETY: the place is of this table, which is borrowed here.
         let slot = unsafe { slot_of(place) };
-        debug_assert_ne!(slot.phase, Phase::Free, "a slot is freed once");
-        debug_assert!(slot.waker.is_none(), "who waits for a slot is told before it is freed");
-        slot.generation = next_generation(slot.generation) | VACANT;
-        slot.phase = Phase::Free;
-        slot.next = self.free;
-        self.free = slot.index;
+        slot.vacate();
+        self.set_free(place);
         self.used -= 1;
         owner
     }
 
+    /// Makes a page of free slots, when there is no other, and gives the first.
     #[cold]
-    fn grow(&mut self) {
+    fn grow(&mut self) -> NonNull<Place> {
         let layout = page_layout();
         // SAFETY: the layout has a size above zero.
         let page = unsafe { alloc(layout) };
         let page = NonNull::new(page).unwrap_or_else(|| handle_alloc_error(layout)).cast::<Place>();
         let first = (self.pages.len() * PAGE_SLOTS) as u32;
-        for offset in 0..PAGE_SLOTS as u32 {
-            let index = first + offset;
-            let last = offset == PAGE_SLOTS as u32 - 1;
-            let slot = Slot {
-                generation: VACANT,
-                phase: Phase::Free,
-                lane: Lane::Free,
-                abandoned: false,
-                res_is_set: false,
-                index,
-                record: NONE,
-                record_generation: 0,
-                next: if last { self.free } else { index + 1 },
-                res: 0,
-                flags: 0,
-                left: 0,
-                notifications: 0,
-                zero_copy: false,
-                waker: None,
-                vtable: None,
-            };
+        for offset in (0..PAGE_SLOTS).rev() {
+            let slot = Slot::free(first + offset as u32);
             // SAFETY: the page has PAGE_SLOTS places.
-            let place = unsafe { page.add(offset as usize) };
+            let place = unsafe { page.add(offset) };
             // SAFETY: the slot lies at the start of its place, in memory that is ours alone.
             unsafe { place.cast::<Slot>().write(slot) };
+            self.set_free(place);
         }
         self.pages.push(page);
-        self.free = first;
+        page
+    }
+
+    /// Puts a place in front of the free list.
+    #[inline]
+    fn set_free(&mut self, place: NonNull<Place>) {
+        // SAFETY: the slot has no owner, so its storage is free for a pointer, which fits.
+        unsafe { storage_of(place).cast().write(self.free) };
+        self.free = Some(place);
     }
 
     /// Keys of every slot that is not free.
@@ -359,7 +295,7 @@ impl Table {
         let slots = (self.pages.len() * PAGE_SLOTS) as u32;
         let keys = (0..slots).filter_map(|index| {
             let slot = self.at(index);
-            (slot.phase != Phase::Free).then(|| slot.key())
+            (slot.phase() != Phase::Free).then(|| slot.key())
         });
         keys.collect()
     }
@@ -369,7 +305,7 @@ impl Drop for Table {
     fn drop(&mut self) {
         for key in self.live() {
             // A foreign waker is the only thing in a slot that is not the kernel's business.
-            self.at(key.index).waker = None;
+            self.at(key.index).waiter = Waiter::default();
         }
         if self.used > 0 {
             // The kernel may still write to these owners: they and their pages are leaked, never

@@ -103,15 +103,17 @@ impl Core {
             // Tasks only yield to each other.
             return;
         }
-        // One question for four lists, which are mostly empty.
-        let lists =
-            state.after.len() | state.dirty.len() | state.starved.len() | state.unsent.len();
+        // One question for all lists, which are mostly empty.
+        let lists = state.after.len()
+            | state.dirty.len()
+            | state.starved.len()
+            | state.messages.starved.len()
+            | state.again.len()
+            | state.unsent.len();
         if lists != 0 {
             state = self.work_off(state);
         }
-        if let Some(pool) = &mut state.pool {
-            pool.replenish();
-        }
+        state.replenish();
         if let Err(errno) = self.enter_ring(&mut state, bound_ns) {
             check_enter(errno);
         }
@@ -188,10 +190,7 @@ impl State {
         if !self.dirty.is_empty() {
             self.start_chunks();
         }
-        self.pools.replenish();
-        if let Some(pool) = self.messages.group() {
-            pool.replenish();
-        }
+        self.replenish();
         if !(self.starved.is_empty() && self.messages.starved.is_empty()) {
             self.feed_starved();
         }
@@ -200,6 +199,15 @@ impl State {
         }
         if !self.unsent.is_empty() {
             self.flush_unsent();
+        }
+    }
+
+    /// Gives the kernel the buffers that have come back.
+    #[inline]
+    fn replenish(&mut self) {
+        self.pools.replenish();
+        if let Some(pool) = self.messages.group() {
+            pool.replenish();
         }
     }
 

@@ -22,7 +22,7 @@
 use annulus_ring::abi::{Cqe, CqeFlags, Opcode, RecvSendFlags, Sqe};
 
 use super::State;
-use super::key::{Key, Kind as UserKind, NONE, user_data};
+use super::key::{Key, Kind as UserKind, user_data};
 use super::record::Kind;
 use super::table::{Lane, Phase};
 
@@ -99,7 +99,7 @@ impl State {
     #[inline]
     pub(crate) fn push_send(&mut self, index: u32) {
         let slot = self.table.at(index);
-        let (key, record, is_awaited) = (slot.key(), slot.record, slot.phase == Phase::Flight);
+        let (key, record, is_awaited) = (slot.key(), slot.record, slot.phase() == Phase::Flight);
         let Some(vtable) = slot.vtable else { return };
         let record = self.records.at(record);
         let target = record.target();
@@ -118,7 +118,7 @@ impl State {
         if zero_copy {
             self.counters.zero_copy_sends.add(1);
             // It stays until the slot has ended: a first try may still have to notify.
-            self.table.at(index).zero_copy = true;
+            self.table.at(index).set_zero_copy(true);
         }
     }
 
@@ -146,9 +146,7 @@ impl State {
             return;
         }
         let slot = self.table.at(key.index);
-        slot.res = res;
-        slot.flags = cqe.flags.bits();
-        slot.res_is_set = true;
+        slot.note_first(res, cqe.flags.bits());
         if slot.notifications > 0 {
             self.release_lane(key.index);
         }
@@ -162,18 +160,16 @@ impl State {
         let Some(record) = slot.record_key() else { return };
         self.settle_record(index, Lane::Send, record);
         let slot = self.table.at(index);
-        slot.lane = Lane::Released;
-        slot.next = NONE;
+        slot.enter(Lane::Released);
     }
 
     /// Ends the slot if nothing of it is with the kernel any more.
     fn end_zero_copy(&mut self, index: u32) {
         let slot = self.table.at(index);
-        if !slot.res_is_set || slot.notifications > 0 {
+        let Some((res, flags)) = slot.first().filter(|_| slot.notifications == 0) else {
             return;
-        }
-        slot.zero_copy = false;
-        let (res, flags) = (slot.res, slot.flags);
+        };
+        slot.set_zero_copy(false);
         self.settle(index, res, flags);
     }
 

@@ -9,10 +9,10 @@ impl<D: Operation> End for Op<D> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             // The kernel never heard of it.
             Stage::Idle(description) => Some(D::refuse(Some(description), errors::cancelled())),
-            Stage::Flight { core, key } => {
+            Stage::Flight { core, ticket } => {
                 // Elsewhere than on its own core, the next poll says so.
-                let _ = with_core(core, |core| core.ask_to_end(key));
-                self.stage = Stage::Flight { core, key };
+                let _ = with_core(core, |core| core.ask_to_end(ticket.key()));
+                self.stage = Stage::Flight { core, ticket };
                 None
             }
             Stage::Done => None,

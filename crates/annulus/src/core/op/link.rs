@@ -7,10 +7,11 @@ use std::io;
 
 use annulus_ring::abi::SqeFlags;
 use annulus_ring::op::Target;
+use annulus_task::Waiter;
 
 use super::super::chain::Link;
 use super::super::key::{Key, Kind, user_data};
-use super::super::table::{Lane, Phase};
+use super::super::table::{Lane, Phase, Taken};
 use super::super::{Core, State, errors};
 use super::{Op, Operation, Stage, vtable};
 
@@ -42,22 +43,23 @@ impl<D: Operation> Link for Op<D> {
             target = found.target();
         }
         // The chain polls the step after this, which leaves its waker.
-        let (slot, mut place) = state.table.take(description, vtable::<D>(), None);
+        let Taken { ticket, slot, mut owner } =
+            state.table.take(description, vtable::<D>(), Waiter::default());
         let key = slot.key();
-        slot.lane = Lane::Chain;
+        slot.enter(Lane::Chain);
         if !first {
-            slot.phase = Phase::Queued;
+            slot.set_phase(Phase::Queued);
         }
         if let Some(record) = record {
             slot.bind(record);
         }
         // SAFETY: `take` has just placed the owner there, and nobody else refers to it.
-        let owner = unsafe { place.as_mut() };
+        let owner = unsafe { owner.as_mut() };
         state.push(user_data(Kind::Op, key), |sqe| {
             owner.encode(target, sqe);
             sqe.flags |= flags;
         });
-        self.stage = Stage::Flight { core: core.id(), key };
+        self.stage = Stage::Flight { core: core.id(), ticket };
         key
     }
 
