@@ -33,7 +33,7 @@ pub(super) fn set(owned: &Owned, level: i32, name: i32, value: i32) -> io::Resul
 /// Reads an integer option.
 pub(super) fn get(owned: &Owned, level: i32, name: i32) -> io::Result<i32> {
     let mut value = [0; 4];
-    get_bytes(owned, level, name, &mut value)?;
+    value_bytes(owned, level, name, &mut value)?;
     Ok(i32::from_ne_bytes(value))
 }
 
@@ -47,9 +47,9 @@ pub(super) fn set_as<V: Value>(
 }
 
 /// Reads an option as its kind understands it.
-pub(super) fn get_as<V: Value>(owned: &Owned, (level, name): (i32, i32)) -> io::Result<V::Of> {
+pub(super) fn value_as<V: Value>(owned: &Owned, (level, name): (i32, i32)) -> io::Result<V::Of> {
     let mut bytes = [0; ROOM_BYTES];
-    let len = get_bytes(owned, level, name, &mut bytes[..V::ROOM])?;
+    let len = value_bytes(owned, level, name, &mut bytes[..V::ROOM])?;
     V::decode(bytes.get(..len).unwrap_or(&bytes))
 }
 
@@ -61,7 +61,7 @@ fn set_bytes(owned: &Owned, level: i32, name: i32, value: &[u8]) -> io::Result<(
     Ok(owned.with(|state, _| state.ring.kernel().set_option(fd, level, name, value))??)
 }
 
-fn get_bytes(owned: &Owned, level: i32, name: i32, value: &mut [u8]) -> io::Result<usize> {
+fn value_bytes(owned: &Owned, level: i32, name: i32, value: &mut [u8]) -> io::Result<usize> {
     let fd = owned.raw_fd();
     Ok(owned.with(|state, _| state.ring.kernel().option(fd, level, name, value))??)
 }

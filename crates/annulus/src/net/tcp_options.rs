@@ -59,7 +59,7 @@ impl TcpStream {
     /// Use on a foreign core.
     #[doc(alias = "SO_LINGER")]
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        options::get_as::<value::Linger>(self.owned(), LINGER)
+        options::value_as::<value::Linger>(self.owned(), LINGER)
     }
 
     /// Has closing reset the connection: [`set_linger`](Self::set_linger) with no time.
@@ -78,7 +78,7 @@ impl TcpStream {
     #[doc(alias = "TCP_INFO")]
     pub fn info(&self) -> io::Result<TcpInfo> {
         let option = (libc::IPPROTO_TCP, libc::TCP_INFO);
-        options::get_as::<options::Info>(self.owned(), option)
+        options::value_as::<options::Info>(self.owned(), option)
     }
 
     /// Where the connection was going before a firewall of this machine redirected it here

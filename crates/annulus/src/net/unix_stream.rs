@@ -248,7 +248,7 @@ impl UnixStream {
     #[doc(alias = "SO_PEERCRED")]
     pub fn peer_cred(&self) -> io::Result<UCred> {
         let option = (libc::SOL_SOCKET, libc::SO_PEERCRED);
-        options::get_as::<value::Credentials>(self.owned(), option)
+        options::value_as::<value::Credentials>(self.owned(), option)
     }
 
     /// As [`TcpStream::set_receive_pool`](super::TcpStream::set_receive_pool).

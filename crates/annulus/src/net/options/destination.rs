@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use super::get_bytes;
+use super::value_bytes;
 use crate::core::Owned;
 
 /// `SO_ORIGINAL_DST` of the family that the socket's own address is of.
@@ -13,9 +13,9 @@ pub(in crate::net) fn original_destination(
 ) -> io::Result<SocketAddr> {
     let mut bytes = [0; 28];
     if local.is_ipv4() {
-        get_bytes(owned, libc::SOL_IP, libc::SO_ORIGINAL_DST, &mut bytes[..16])?;
+        value_bytes(owned, libc::SOL_IP, libc::SO_ORIGINAL_DST, &mut bytes[..16])?;
     } else {
-        get_bytes(owned, libc::SOL_IPV6, libc::IP6T_SO_ORIGINAL_DST, &mut bytes)?;
+        value_bytes(owned, libc::SOL_IPV6, libc::IP6T_SO_ORIGINAL_DST, &mut bytes)?;
     }
     Ok(address(&bytes, local.is_ipv4()))
 }

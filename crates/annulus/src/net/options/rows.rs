@@ -27,8 +27,8 @@ macro_rules! option {
         /// Those of getsockopt(2); use on a foreign core.
         #[doc(alias = $alias)]
         pub fn $get(&self) -> std::io::Result<$ty> {
-            use $crate::net::options::{get_as, value};
-            get_as::<value::$kind>(self.owned(), ($level, $name))
+            use $crate::net::options::{value_as, value};
+            value_as::<value::$kind>(self.owned(), ($level, $name))
         }
     };
     (
@@ -47,15 +47,15 @@ macro_rules! option {
             set_as::<value::$kind>(self.owned(), ($level, $name), value)
         }
 
-        #[doc = concat!("What [`", stringify!($set), "`](Self::", stringify!($set), ") has set, or")]
-        /// the system's default.
+        #[doc = concat!("What [`", stringify!($set), "`](Self::", stringify!($set), ") has")]
+        /// set, or the system's default.
         ///
         /// # Errors
         /// Those of getsockopt(2); use on a foreign core.
         #[doc(alias = $alias)]
         pub fn $get(&self) -> std::io::Result<$ty> {
-            use $crate::net::options::{get_as, value};
-            get_as::<value::$kind>(self.owned(), ($level, $name))
+            use $crate::net::options::{value_as, value};
+            value_as::<value::$kind>(self.owned(), ($level, $name))
         }
     };
 }
@@ -254,7 +254,8 @@ macro_rules! of_tcp {
             $crate::net::options::rows::option! {
                 /// How long after a question without an answer the next one follows
                 /// (`TCP_KEEPINTVL`, tcp(7)). Whole seconds, rounded up.
-                "TCP_KEEPINTVL", keepalive_interval, set_keepalive_interval: std::time::Duration as Seconds =
+                "TCP_KEEPINTVL",
+                    keepalive_interval, set_keepalive_interval: std::time::Duration as Seconds =
                     libc::IPPROTO_TCP, libc::TCP_KEEPINTVL
             }
 
@@ -311,7 +312,8 @@ macro_rules! of_tcp {
             $crate::net::options::rows::option! {
                 /// Whether the retransmission timer of a connection with little in flight grows
                 /// linearly (`TCP_THIN_LINEAR_TIMEOUTS`, Linux 2.6.34).
-                "TCP_THIN_LINEAR_TIMEOUTS", thin_linear_timeouts, set_thin_linear_timeouts: bool as Flag =
+                "TCP_THIN_LINEAR_TIMEOUTS",
+                    thin_linear_timeouts, set_thin_linear_timeouts: bool as Flag =
                     libc::IPPROTO_TCP, libc::TCP_THIN_LINEAR_TIMEOUTS
             }
 
@@ -379,7 +381,8 @@ macro_rules! of_unbound {
             $crate::net::options::rows::option! {
                 /// Whether binding to port 0 leaves the choice of a port until connecting, so that
                 /// one port serves several peers (`IP_BIND_ADDRESS_NO_PORT`, ip(7)).
-                "IP_BIND_ADDRESS_NO_PORT", bind_address_no_port, set_bind_address_no_port: bool as Flag =
+                "IP_BIND_ADDRESS_NO_PORT",
+                    bind_address_no_port, set_bind_address_no_port: bool as Flag =
                     libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT
             }
 
