@@ -2,23 +2,21 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-
 use std::time::Duration;
 
 use super::connect::Connecting;
 use super::halves::Connected;
 use super::recv::{Parsed, Recv};
-use super::send_file::SendFile;
 use super::stream::{Socket, ip_address};
 use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, ToAddress};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
+use crate::buf::{BufError, BufResult, IoBufMut, IoVecBufMut};
 use crate::core::Owned;
 use crate::core::key::Handle;
 use crate::core::stream::Stream;
-use crate::fs::File;
 use crate::op::OpExt;
+
+mod sending;
 
 /// A TCP connection.
 ///
@@ -314,196 +312,6 @@ impl TcpStream {
     /// A reader that lends its bytes, for parsers that borrow.
     pub fn reader(&self) -> super::Reader<'_> {
         super::Reader::new(&self.socket)
-    }
-
-    /// Sends bytes of `buf`, and gives how many were sent: all of them, unless the connection fails
-    /// on the way.
-    ///
-    /// # Errors
-    /// `BrokenPipe`, `ConnectionReset`, …, with the buffer.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not take the bytes back: they stay in the send queue.
-    ///
-    /// # Kernel
-    /// `SEND` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.6; inline if the socket has room, else
-    /// polled.
-    pub fn write<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send(buf)
-    }
-
-    /// Sends all bytes of `buf`.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    ///
-    /// # Cancel safety
-    /// As [`write`](Self::write).
-    pub fn write_all<B: IoBuf>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        self.socket.write_all(buf)
-    }
-
-    /// Sends bytes of several buffers, one after the other, and gives how many were sent: all of
-    /// them, unless the connection fails on the way.
-    ///
-    /// # Errors
-    /// As [`write_all_vectored`](Self::write_all_vectored).
-    ///
-    /// # Cancel safety
-    /// As [`write`](Self::write).
-    ///
-    /// # Kernel
-    /// As [`write_all_vectored`](Self::write_all_vectored).
-    #[doc(alias = "writev")]
-    pub fn write_vectored<V: IoVecBuf>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
-        self.socket.write_vectored(bufs)
-    }
-
-    /// Sends all bytes of several buffers, one after the other, in one request: a head and a body
-    /// of different types, for instance, without copying either.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write); `InvalidInput` for more than 1024 buffers.
-    ///
-    /// # Cancel safety
-    /// As [`write`](Self::write).
-    ///
-    /// # Kernel
-    /// `SENDMSG` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.3; inline if the socket has room, else
-    /// polled.
-    pub fn write_all_vectored<V: IoVecBuf>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
-        self.socket.write_all_vectored(bufs)
-    }
-
-    /// Sends all bytes of `buf` without copying them, if the kernel can.
-    ///
-    /// It resolves when the kernel has let go of the memory, which is when the peer has
-    /// acknowledged the bytes: later than [`write_all`](Self::write_all), which resolves when they
-    /// are copied. Other sends on this stream do not wait for that; so several of these in a
-    /// [`join!`](crate::join), or in tasks, keep the network busy, and one after the other do not.
-    /// The kernel pins pages and notifies instead of copying, which pays from some KiB on, where a
-    /// card sends from memory. Where it cannot (loopback, a peer in another network namespace of
-    /// this machine, many virtual cards), the kernel copies after all, and that costs more than a
-    /// plain send: over loopback 7 times the CPU time for 4 KiB, 2.9 times for 64 KiB, 2.4 times
-    /// for 256 KiB (Linux 6.18, one send outstanding). It says so, and after three
-    /// such reports in a row the stream sends plainly;
-    /// [`Metrics::zero_copy_copies`](crate::runtime::Metrics::zero_copy_copies) counts them.
-    ///
-    /// [`Builder::zero_copy_from`](crate::runtime::Builder::zero_copy_from) lets `write` and
-    /// `write_all` do this by themselves.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write). A kernel that has no zero copy, or no locked memory for it, sends
-    /// plainly.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not take the bytes back, and the memory lives on until the kernel
-    /// has let go of it. [`cancel`](OpExt::cancel) and [`timeout`](OpExt::timeout) end what has not
-    /// been sent; they do not hurry the peer to acknowledge what has.
-    ///
-    /// # Kernel
-    /// `SEND_ZC` with `IORING_SEND_ZC_REPORT_USAGE`, `MSG_WAITALL` and `MSG_NOSIGNAL`, 6.2; inline
-    /// if the socket has room, else polled. `SEND` before.
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::net::{TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
-    /// # let (stream, _) = listener.accept().await?;
-    /// let body = vec![7; 100_000];
-    /// let (sent, read) = annulus::join!(
-    ///     client.write_all_zc(body),
-    ///     stream.read_exact(vec![0; 100_000]),
-    /// );
-    /// let ((), body) = sent?; // the kernel has let go of it
-    /// assert_eq!(body, read?.1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "send_zc")]
-    #[doc(alias = "IORING_OP_SEND_ZC")]
-    #[doc(alias = "MSG_ZEROCOPY")]
-    pub fn write_all_zc<B: IoBuf>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        self.socket.write_all_zc(buf)
-    }
-
-    /// Sends all bytes of several buffers in one request, without copying them if the kernel can.
-    ///
-    /// # Errors
-    /// As [`write_all_vectored`](Self::write_all_vectored).
-    ///
-    /// # Cancel safety
-    /// As [`write_all_zc`](Self::write_all_zc).
-    ///
-    /// # Kernel
-    /// `SENDMSG_ZC`, flags as for [`write_all_zc`](Self::write_all_zc), 6.2; `SENDMSG` before.
-    #[doc(alias = "sendmsg_zc")]
-    #[doc(alias = "IORING_OP_SENDMSG_ZC")]
-    pub fn write_all_vectored_zc<V: IoVecBuf>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
-        self.socket.write_all_vectored_zc(bufs)
-    }
-
-    /// Copies `bytes` into the send queue without waiting. They are sent at the end of the turn,
-    /// together with others queued in it.
-    ///
-    /// # Errors
-    /// `WouldBlock` if more than [`send_high_bytes`](crate::runtime::Builder::send_high_bytes) wait
-    /// already (nothing was taken; await [`flush`](Self::flush)); the error of an earlier send that
-    /// failed.
-    pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.send_nowait(bytes)
-    }
-
-    /// Waits until everything that `send_nowait` queued has been given to the kernel's socket.
-    ///
-    /// # Errors
-    /// The error of a send that failed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing: what was queued is sent.
-    pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_> {
-        self.socket.room(Some(0))
-    }
-
-    /// Sends a range of a file, and gives how many bytes were sent: fewer if the file ends before.
-    ///
-    /// Nothing else may be sent on this socket meanwhile.
-    ///
-    /// # Errors
-    /// Those of reading the file and of sending.
-    ///
-    /// # Cancel safety
-    /// Dropping the future sends no further part; the part that is being sent then may still be
-    /// sent, and nobody is told how far it came. [`cancel`](OpExt::cancel) and
-    /// [`timeout`](OpExt::timeout) do tell: their error has it as
-    /// [`Cancelled::bytes_done`](crate::op::Cancelled::bytes_done).
-    ///
-    /// # Kernel
-    /// sendfile(2) for ranges that are in the page cache (cachestat(2), 6.5), because it copies
-    /// nothing and cannot block then; `READ` and `SEND` for the rest.
-    pub fn send_file<'a>(
-        &'a self,
-        file: &'a File,
-        range: Range<u64>,
-    ) -> impl OpExt<Output = io::Result<u64>> + use<'a> {
-        SendFile::new(&self.socket, file, range)
     }
 
     /// Ends one direction or both.
