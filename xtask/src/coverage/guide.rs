@@ -24,8 +24,16 @@ pub fn missing(tree: &Tree, names: &[&str]) -> Vec<String> {
     let untold = names.iter().filter(|name| !told.contains(*name));
     let mut missing: Vec<String> = untold.map(|name| format!("{name}: not in {GUIDE}")).collect();
     let sources = CRATES.iter().flat_map(|prefix| tree.sources_in(prefix));
-    let known: HashSet<&str> =
-        sources.flat_map(|source| source.words()).map(|word| word.text).collect();
+    let crates: Vec<String> = CRATES
+        .iter()
+        .filter_map(|path| path.split('/').nth(1))
+        .map(|it| it.replace('-', "_"))
+        .collect();
+    let known: HashSet<&str> = sources
+        .flat_map(|source| source.words())
+        .map(|word| word.text)
+        .chain(crates.iter().map(String::as_str))
+        .collect();
     for (at, line) in text.lines().enumerate() {
         for name in ours(line).filter(|name| !known.contains(name)) {
             missing.push(format!("{GUIDE}:{}: nothing here is called `{name}`", at + 1));

@@ -17,7 +17,8 @@ use super::{Op, Target, count};
 ///
 /// # Errors
 /// Those of splice(2): `EBADF`, `EINVAL`, `ENOMEM`, `ESPIPE`. In a chain, a short move counts as a
-/// failure.
+/// failure. One that is cancelled while its worker waits may end with 512 (`ERESTARTSYS`), which
+/// reads and writes turn into `EINTR`; seen on 6.18.
 ///
 /// # Memory
 /// None.

@@ -3,6 +3,7 @@
 //! Owns: `unsafe impl Kernel for Unreliable`. Does not own: which calls fail.
 
 use core::ffi::c_void;
+use core::sync::atomic::AtomicU32;
 use std::os::fd::RawFd;
 
 use annulus_abi::{Errno, Params, RegisterOp};
@@ -57,6 +58,11 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
         self.interrupt()?;
         self.inner.poll_ring(timeout_ns)
+    }
+
+    fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {
+        self.interrupt()?;
+        self.inner.wait_on_word(word, expected)
     }
 
     fn now(&self) -> u64 {

@@ -155,7 +155,7 @@ fn a_buffer_of_a_stream_is_dropped_once_wherever_its_future_ends() {
             Ok(())
         },
     );
-    Points::of(&["net::tcp_stream::write_all"]).real_only("more descriptors").run(
+    Points::of(&["net::tcp_stream::sending::write_all"]).real_only("more descriptors").run(
         |cut| async move {
             let (_client, server) = talking_pair().await?;
             dropped_once(cut, |buf| server.write_all(buf)).await?;

@@ -225,7 +225,7 @@ fn writes_of_several_buffers_ended_anywhere_send_all_or_nothing() {
             assert!(matches!(&sent[..], b"" | b"one" | b"onetwo"), "{cut:?}: {sent:?}");
             Ok(())
         });
-    Points::of(&["net::tcp_stream::write_vectored", "net::unix_stream::write_vectored"])
+    Points::of(&["net::tcp_stream::sending::write_vectored", "net::unix_stream::write_vectored"])
         .real_only("SENDMSG")
         .run(|cut| async move {
             let (left, right) = UnixStream::pair()?;

@@ -190,7 +190,7 @@ pub(super) fn large(cut: &Cut) -> Vec<u8> {
 
 #[test]
 fn write_all_ended_anywhere_sends_all_or_nothing() {
-    Points::of(&["net::tcp_stream::write_all"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::sending::write_all"]).run(|cut| async move {
         let bytes = large(&cut);
         let sent = sending(&cut, |client| async {
             client.write_all(bytes).await.map(drop)?;
@@ -205,7 +205,7 @@ fn write_all_ended_anywhere_sends_all_or_nothing() {
 
 #[test]
 fn write_ended_anywhere_sends_all_or_nothing() {
-    Points::of(&["net::tcp_stream::write"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::sending::write"]).run(|cut| async move {
         let sent = sending(&cut, |client| async {
             client.write("once").await.map(drop)?;
             Ok(())
@@ -219,7 +219,7 @@ fn write_ended_anywhere_sends_all_or_nothing() {
 
 #[test]
 fn writes_that_queue_up_ended_anywhere_keep_their_order() {
-    Points::of(&["net::tcp_stream::write_all"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::sending::write_all"]).run(|cut| async move {
         let bytes = large(&cut);
         let sent = sending(&cut, |client| async {
             let first = client.write_all(bytes);
@@ -242,7 +242,7 @@ fn writes_that_queue_up_ended_anywhere_keep_their_order() {
 
 #[test]
 fn flush_ended_anywhere_leaves_the_queue_alone() {
-    Points::of(&["net::tcp_stream::flush"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::sending::flush"]).run(|cut| async move {
         let sent = sending(&cut, |client| {
             for _ in 0..4 {
                 client.send_nowait(&[5; 50_000]).expect("below the bound");
@@ -257,7 +257,7 @@ fn flush_ended_anywhere_leaves_the_queue_alone() {
 
 #[test]
 fn send_file_ended_anywhere_has_sent_a_part_in_order() {
-    Points::of(&["net::tcp_stream::send_file"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::sending::send_file"]).run(|cut| async move {
         let page = large(&cut);
         let range = 10..page.len() as u64 - 100_000 / 10;
         let inside = range.start as usize..range.end as usize;
@@ -278,29 +278,32 @@ fn send_file_ended_anywhere_has_sent_a_part_in_order() {
 
 #[test]
 fn pieces_ended_anywhere_are_sent_all_or_not_at_all() {
-    Points::of(&["net::tcp_stream::write_all_vectored", "net::unix_stream::write_all_vectored"])
-        .real_only("SENDMSG")
-        .run(|cut| async move {
-            let (left, right) = UnixStream::pair()?;
-            let bytes = large(&cut);
-            let sent = sending(&cut, |client| async move {
-                client.write_all_vectored((bytes, "tail")).await.map(drop)?;
-                left.write_all_vectored(("a", "b")).await.map(drop)?;
-                Ok(())
-            })
-            .await?;
-            let mut expected = Vec::new();
-            if cut.polled() {
-                expected = large(&cut);
-                expected.extend_from_slice(b"tail");
-            }
-            assert!(sent == expected, "{cut:?}: {} bytes", sent.len());
-            if !cut.forgets() {
-                let got = right.recv().await?;
-                assert!(got.is_none_or(|lease| *lease == *b"ab"), "{cut:?}");
-            }
+    Points::of(&[
+        "net::tcp_stream::sending::write_all_vectored",
+        "net::unix_stream::write_all_vectored",
+    ])
+    .real_only("SENDMSG")
+    .run(|cut| async move {
+        let (left, right) = UnixStream::pair()?;
+        let bytes = large(&cut);
+        let sent = sending(&cut, |client| async move {
+            client.write_all_vectored((bytes, "tail")).await.map(drop)?;
+            left.write_all_vectored(("a", "b")).await.map(drop)?;
             Ok(())
-        });
+        })
+        .await?;
+        let mut expected = Vec::new();
+        if cut.polled() {
+            expected = large(&cut);
+            expected.extend_from_slice(b"tail");
+        }
+        assert!(sent == expected, "{cut:?}: {} bytes", sent.len());
+        if !cut.forgets() {
+            let got = right.recv().await?;
+            assert!(got.is_none_or(|lease| *lease == *b"ab"), "{cut:?}");
+        }
+        Ok(())
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn expected(cut: &Cut, whole: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn write_all_zc_ended_anywhere_sends_all_or_nothing() {
-    Points::of(&["net::tcp_stream::write_all_zc"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::sending::write_all_zc"]).run(|cut| async move {
         let bytes = large(&cut);
         let sent = sending(&cut, |client| async {
             client.write_all_zc(bytes).await.map(drop)?;
@@ -26,8 +26,8 @@ fn write_all_zc_ended_anywhere_sends_all_or_nothing() {
 
 #[test]
 fn sends_that_copy_and_do_not_ended_anywhere_keep_their_order() {
-    Points::of(&["net::tcp_stream::write_all_zc", "net::tcp_stream::write_all"]).run(
-        |cut| async move {
+    Points::of(&["net::tcp_stream::sending::write_all_zc", "net::tcp_stream::sending::write_all"])
+        .run(|cut| async move {
             let bytes = large(&cut);
             let sent = sending(&cut, |client| async {
                 let first = client.write_all_zc(bytes);
@@ -43,13 +43,12 @@ fn sends_that_copy_and_do_not_ended_anywhere_keep_their_order() {
             let whole = expected(&cut, [&large(&cut)[..], b"second", b"third"].concat());
             assert!(sent == whole, "{cut:?}: {} bytes of {}", sent.len(), whole.len());
             Ok(())
-        },
-    );
+        });
 }
 
 #[test]
 fn write_all_vectored_zc_ended_anywhere_sends_all_or_nothing() {
-    Points::of(&["net::tcp_stream::write_all_vectored_zc"])
+    Points::of(&["net::tcp_stream::sending::write_all_vectored_zc"])
         .real_only("messages of several pieces")
         .run(|cut| async move {
             let bytes = large(&cut);
