@@ -93,7 +93,7 @@ pub const TUNED: &[Peer] = &[
     tuned("annulus-buffers-few", "buffers-few", "one provided buffer"),
     tuned("annulus-buffers-1024", "buffers-1024", "1024 buffers provided from the start"),
     tuned("annulus-buffers-whole", "buffers-whole", "a buffer for each receive"),
-    tuned("annulus-buffers-64k", "buffers-64k", "provided buffers of 64 KiB"),
+    tuned("annulus-buffers-16k", "buffers-16k", "provided buffers of 16 KiB"),
 ];
 
 /// All peers, for people.

@@ -28,7 +28,6 @@ mod copy;
 mod cross;
 mod direct;
 mod echo;
-mod http;
 mod idle;
 mod load;
 mod nop;
@@ -57,8 +56,8 @@ pub const PROGRAMS: &[(&str, Run)] = &[
 
 /// The other side of servers.
 pub const LOADS: &[(&str, Run)] = &[
-    ("load", load::run),
-    ("http", http::run),
+    ("load", load::echoes::run),
+    ("http", load::http::run),
     ("connect", connect::run),
     ("requests", connect::run),
     ("storm", storm::run),

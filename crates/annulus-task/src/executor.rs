@@ -158,6 +158,13 @@ impl Executor {
         self.local.has_ready()
     }
 
+    /// As [`has_ready`](Self::has_ready), or the root was woken.
+    #[must_use]
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.local.has_work()
+    }
+
     /// Whether nothing is ready and nothing was sent from other threads: the core may sleep.
     #[must_use]
     #[inline]

@@ -19,6 +19,7 @@ pub(crate) mod chunk;
 pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod datagrams;
+mod doubts;
 pub(crate) mod driver;
 pub(crate) mod dump;
 pub(crate) mod end;
@@ -76,6 +77,7 @@ use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 use again::Again;
 use bell::Bell;
 use clock::Clock;
+use doubts::Doubts;
 use driver::After;
 use key::{Handle, Key};
 use locals::Locals;
@@ -153,6 +155,8 @@ pub(crate) struct State {
     pub(crate) samples: Samples,
     /// Streams that wait for a buffer.
     pub(crate) starved: VecDeque<Key>,
+    /// Streams whose end the kernel may have lost.
+    pub(crate) doubts: Doubts,
     /// Where messages are received, and who waits for a buffer there.
     pub(crate) messages: Messages,
     /// Streams with a chunk that is not with the kernel yet.

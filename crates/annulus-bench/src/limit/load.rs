@@ -1,15 +1,12 @@
-//! The load: connections that each have a few requests outstanding, and compare the answers.
+//! The load: connections that each have a few requests outstanding, and look at the answers.
 //!
-//! Owns: the other side of an echo server, on the bare ring so that it is not what is slow.
-//! Invariants: when a window ends every request has been answered, so CPU time that is read before
-//! and after it belongs to its requests and to nothing else; the bytes of a request change only
-//! after its answer.
-//!
-//! ```text
-//!   of each connection:  [ request ][ request ][ request ]…   as many places as may be outstanding
-//!                             ^ answered: compared up to here
-//!                                        ^ asked: sent up to here; then the first place again
-//! ```
+//! Owns: the other side of a server, on the bare ring so that it is not what is slow; what is asked
+//! and what an answer must be, a [`Talk`] knows. Invariant: when a window ends every request has
+//! been answered, so CPU time that is read before and after it belongs to its requests and to
+//! nothing else.
+
+pub mod echoes;
+pub mod http;
 
 use std::io::{self, BufRead as _};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
@@ -23,7 +20,7 @@ use annulus_ring::{Ring, Target};
 use hdrhistogram::Histogram;
 
 use super::pool::{BGID, Pool};
-use crate::{Address, Job, Latency, Sample, sys};
+use crate::{Address, Job, Latency, Sample, sys, wrong};
 
 /// A server that answers nobody for so long is given up.
 const PATIENCE_NS: u64 = 5_000_000_000;
@@ -32,30 +29,41 @@ const PATIENCE_COUNTED_NS: u64 = 60_000_000_000;
 const RECV: u64 = 0;
 const SEND: u64 = 1;
 
-/// Connects, warms the server up, says so, and asks as soon as it hears a line.
-///
-/// # Errors
-/// Those of [`Load`].
-pub fn run(job: &Job) -> io::Result<Sample> {
-    sys::raise_descriptor_limit()?;
-    let mut load = Load::connect(job)?;
-    measured(job, |window, requests| load.run(window, requests))
+/// What is said on the connections, which have numbers from 0.
+trait Talk {
+    /// Sends so many requests on a connection.
+    fn ask(&mut self, ring: &mut Ring, slot: u32, requests: usize, now: Instant) -> io::Result<()>;
+
+    /// Looks at bytes that came back; gives how many answers are whole with them, and notes how
+    /// long each took.
+    fn hear(&mut self, slot: u32, came: &[u8], taken: &mut Taken) -> io::Result<usize>;
 }
 
-/// Warms a server up, says so, and measures as soon as it hears a line.
-pub(super) fn measured(
-    job: &Job,
-    mut run: impl FnMut(Duration, u64) -> io::Result<Sample>,
-) -> io::Result<Sample> {
+/// How long answers take.
+struct Taken {
+    now: Instant,
+    latency: Histogram<u64>,
+}
+
+impl Taken {
+    fn note(&mut self, asked_at: Instant) {
+        self.latency.saturating_record((self.now - asked_at).as_nanos() as u64);
+    }
+}
+
+/// Connects, warms the server up, says so, and asks as soon as it hears a line. Each answer has at
+/// most so many `bytes`, or comes in pieces.
+fn run(job: &Job, bytes: usize, talk: impl Talk) -> io::Result<Sample> {
+    let mut load = Load::connect(job, bytes, talk)?;
     if job.ops.is_none() {
-        run(job.window / 10, u64::MAX)?;
+        load.run(job.window / 10, u64::MAX)?;
     }
     println!("{{\"ready\":true}}");
     let mut go = String::new();
     io::stdin().lock().read_line(&mut go)?;
     match job.ops {
-        Some(ops) => run(Duration::MAX, ops),
-        None => run(job.window, u64::MAX),
+        Some(ops) => load.run(Duration::MAX, ops),
+        None => load.run(job.window, u64::MAX),
     }
 }
 
@@ -98,68 +106,47 @@ fn connect_once(address: &Address) -> io::Result<OwnedFd> {
 }
 
 /// All connections of a load.
-pub struct Load {
+struct Load<T> {
     ring: Ring,
     pool: Pool,
-    connections: Vec<Connection>,
-    /// Leaked: a send may read it until its completion, which is not awaited.
-    messages: *mut u8,
-    /// Of a request.
-    bytes: usize,
+    connections: Vec<OwnedFd>,
+    talk: T,
     /// Requests that a connection has outstanding.
     depth: usize,
     starved: Vec<u32>,
     outstanding: usize,
     requests: u64,
-    latency: Histogram<u64>,
+    taken: Taken,
     patience_ns: u64,
 }
 
-struct Connection {
-    _stream: OwnedFd,
-    /// Bytes that have come back, of all requests together.
-    answered: u64,
-    /// Requests that were made.
-    asked: u64,
-    /// When each place was asked last.
-    asked_at: Box<[Instant]>,
-}
-
-impl Load {
-    /// Connects.
-    ///
+impl<T: Talk> Load<T> {
     /// # Errors
     /// Those of connect(2); a ring is refused.
-    pub fn connect(job: &Job) -> io::Result<Self> {
-        let (connections, bytes, depth) = (job.tasks, job.bytes.max(8), job.depth.max(1) as usize);
+    fn connect(job: &Job, bytes: usize, talk: T) -> io::Result<Self> {
+        sys::raise_descriptor_limit()?;
         let mut ring = Ring::builder().entries(256).cq_entries(8192).build()?;
-        ring.register_files_sparse(connections)?;
-        let buffers = (2 * connections).next_power_of_two().clamp(64, 16384);
-        let pool = Pool::register(&mut ring, buffers as u16, bytes * depth)?;
-        let messages = vec![0x5a; bytes * depth * connections as usize].leak();
+        ring.register_files_sparse(job.tasks)?;
+        let buffers = (2 * job.tasks).next_power_of_two().clamp(64, 16384);
+        let pool = Pool::register(&mut ring, buffers as u16, bytes)?;
+        let latency =
+            Histogram::new_with_bounds(1, PATIENCE_COUNTED_NS, 3).map_err(io::Error::other)?;
         let mut load = Self {
             ring,
             pool,
-            connections: Vec::with_capacity(connections as usize),
-            messages: messages.as_mut_ptr(),
-            bytes,
-            depth,
+            connections: Vec::with_capacity(job.tasks as usize),
+            talk,
+            depth: job.depth.max(1) as usize,
             starved: Vec::new(),
             outstanding: 0,
             requests: 0,
-            latency: Histogram::new_with_bounds(1, PATIENCE_COUNTED_NS, 3)
-                .map_err(io::Error::other)?,
+            taken: Taken { now: Instant::now(), latency },
             patience_ns: job.ops.map_or(PATIENCE_NS, |_| PATIENCE_COUNTED_NS),
         };
-        for slot in 0..connections {
+        for slot in 0..job.tasks {
             let stream = connect(job)?;
             load.ring.update_files(slot, &[stream.as_raw_fd()])?;
-            load.connections.push(Connection {
-                _stream: stream,
-                answered: 0,
-                asked: 0,
-                asked_at: vec![Instant::now(); depth].into(),
-            });
+            load.connections.push(stream);
             load.receive(slot)?;
         }
         Ok(load)
@@ -170,9 +157,9 @@ impl Load {
     ///
     /// # Errors
     /// The ring fails, a connection ends, an answer is wrong or does not come.
-    pub fn run(&mut self, window: Duration, requests: u64) -> io::Result<Sample> {
+    fn run(&mut self, window: Duration, requests: u64) -> io::Result<Sample> {
         self.requests = 0;
-        self.latency.reset();
+        self.taken.latency.reset();
         let start = Instant::now();
         for slot in 0..self.connections.len() as u32 {
             self.ask(slot, self.depth, start)?;
@@ -186,28 +173,30 @@ impl Load {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             let now = Instant::now();
+            self.taken.now = now;
             let more = now - start < window && self.requests < requests;
             for cqe in batch.drain(..) {
-                self.completed(&cqe, now, more)?;
+                self.completed(&cqe, more)?;
             }
             self.pool.publish();
             for slot in std::mem::take(&mut self.starved) {
                 self.receive(slot)?;
             }
         }
+        let latency = &self.taken.latency;
         Ok(Sample {
             ops: self.requests,
             wall_ns: start.elapsed().as_nanos() as u64,
             latency: Some(Latency {
-                p50_ns: self.latency.value_at_quantile(0.5),
-                p99_ns: self.latency.value_at_quantile(0.99),
-                p999_ns: self.latency.value_at_quantile(0.999),
+                p50_ns: latency.value_at_quantile(0.5),
+                p99_ns: latency.value_at_quantile(0.99),
+                p999_ns: latency.value_at_quantile(0.999),
             }),
             ..Sample::default()
         })
     }
 
-    fn completed(&mut self, cqe: &Cqe, now: Instant, more: bool) -> io::Result<()> {
+    fn completed(&mut self, cqe: &Cqe, more: bool) -> io::Result<()> {
         let slot = cqe.user_data as u32;
         if cqe.user_data >> 32 == SEND {
             // Successful sends post nothing.
@@ -224,9 +213,9 @@ impl Load {
             }
             Err(errno) => return Err(errno.into()),
             Ok(bytes) => {
-                let whole = self.answered(slot, cqe, bytes as usize, now)?;
+                let whole = self.hear(slot, cqe, bytes as usize)?;
                 if more && whole > 0 {
-                    self.ask(slot, whole, now)?;
+                    self.ask(slot, whole, self.taken.now)?;
                 }
             }
         }
@@ -236,84 +225,21 @@ impl Load {
         Ok(())
     }
 
-    /// Compares a piece of the answers with the same piece of the requests, and gives how many
-    /// are whole with it.
-    fn answered(&mut self, slot: u32, cqe: &Cqe, bytes: usize, now: Instant) -> io::Result<usize> {
-        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "other bytes came back");
-        let bid = cqe.buffer_id().ok_or_else(wrong)?;
-        let places = self.bytes * self.depth;
-        let connection = &self.connections[slot as usize];
-        let (before, after) = (connection.answered, connection.answered + bytes as u64);
+    fn hear(&mut self, slot: u32, cqe: &Cqe, bytes: usize) -> io::Result<usize> {
+        let bid = cqe.buffer_id().ok_or_else(|| wrong("bytes came without a buffer"))?;
         // SAFETY: the completion named the buffer, which is given back below.
         let came = unsafe { self.pool.bytes(bid, bytes) };
-        // SAFETY: within the messages; they are written by this thread alone.
-        let sent = unsafe { std::slice::from_raw_parts(self.place(slot, 0), places) };
-        let from = (before % places as u64) as usize;
-        let (first, rest) = came.split_at(bytes.min(places - from));
-        let equal = after <= connection.asked * self.bytes as u64
-            && sent[from..].starts_with(first)
-            && sent.starts_with(rest);
+        let heard = self.talk.hear(slot, came, &mut self.taken);
         self.pool.give(bid);
-        if !equal {
-            return Err(wrong());
-        }
-        let (first, end) = (before / self.bytes as u64, after / self.bytes as u64);
-        let connection = &mut self.connections[slot as usize];
-        connection.answered = after;
-        for number in first..end {
-            let asked_at = connection.asked_at[(number % self.depth as u64) as usize];
-            self.latency.saturating_record((now - asked_at).as_nanos() as u64);
-        }
-        let whole = (end - first) as usize;
+        let whole = heard?;
         self.outstanding -= whole;
         self.requests += whole as u64;
         Ok(whole)
     }
 
-    /// Where a connection has its request of this number.
-    fn place(&self, slot: u32, number: u64) -> *mut u8 {
-        debug_assert!((slot as usize) < self.connections.len());
-        let place = (number % self.depth as u64) as usize;
-        self.messages.wrapping_add((slot as usize * self.depth + place) * self.bytes)
-    }
-
-    /// Sends so many requests, each unlike the one before, in one piece or, where the places start
-    /// again, in two: what is outstanding fits into the buffers of a socket, or it is one request
-    /// and one piece, so no send is overtaken by the next.
     fn ask(&mut self, slot: u32, requests: usize, now: Instant) -> io::Result<()> {
         self.outstanding += requests;
-        let mut left = requests as u64;
-        while left > 0 {
-            let first = self.connections[slot as usize].asked;
-            let depth = self.depth as u64;
-            let piece = left.min(depth - first % depth);
-            for number in first..first + piece {
-                let mark = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(slot);
-                let place = self.place(slot, number).cast::<[u8; 8]>();
-                // SAFETY: within the messages; the request that was there before was answered
-                // whole, so its send is over.
-                unsafe { place.write_unaligned(mark.to_ne_bytes()) };
-                self.connections[slot as usize].asked_at[(number % depth) as usize] = now;
-            }
-            self.connections[slot as usize].asked += piece;
-            self.send(slot, self.place(slot, first), piece as usize * self.bytes)?;
-            left -= piece;
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, slot: u32, addr: *const u8, bytes: usize) -> io::Result<()> {
-        let send = Send {
-            target: Target::Fixed(slot),
-            addr,
-            len: bytes as u32,
-            flags: libc::MSG_WAITALL | libc::MSG_NOSIGNAL,
-            ioprio: RecvSendFlags::EMPTY,
-        };
-        let user_data = SEND << 32 | u64::from(slot);
-        let flags = SqeFlags::CQE_SKIP_SUCCESS;
-        // SAFETY: leaked memory, not written again before the answer has come.
-        unsafe { super::push(&mut self.ring, &send, user_data, flags) }
+        self.talk.ask(&mut self.ring, slot, requests, now)
     }
 
     fn receive(&mut self, slot: u32) -> io::Result<()> {
@@ -327,4 +253,21 @@ impl Load {
         // SAFETY: it writes to the pool's buffers, which are never freed.
         unsafe { super::push(&mut self.ring, &recv, user_data, SqeFlags::EMPTY) }
     }
+}
+
+/// Sends all of these bytes on a connection; that it succeeded posts nothing.
+///
+/// # Safety
+/// * The bytes are never freed, and not written to before an answer to them has come.
+unsafe fn send(ring: &mut Ring, slot: u32, addr: *const u8, bytes: usize) -> io::Result<()> {
+    let send = Send {
+        target: Target::Fixed(slot),
+        addr,
+        len: bytes as u32,
+        flags: libc::MSG_WAITALL | libc::MSG_NOSIGNAL,
+        ioprio: RecvSendFlags::EMPTY,
+    };
+    let user_data = SEND << 32 | u64::from(slot);
+    // SAFETY: the caller's promise.
+    unsafe { super::push(ring, &send, user_data, SqeFlags::CQE_SKIP_SUCCESS) }
 }

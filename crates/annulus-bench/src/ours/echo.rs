@@ -37,7 +37,7 @@ fn tuned(variant: &str) -> io::Result<Builder> {
         "buffers-1024" => builder.buffers_published(1024),
         "buffers-few" => builder.buffers_published(1).buffer_count(1),
         "buffers-whole" => builder.buffers_incremental(false),
-        "buffers-64k" => builder.buffer_bytes(65536),
+        "buffers-16k" => builder.buffer_bytes(16384),
         _ => {
             let message = format!("no variant {variant:?} of this program");
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));

@@ -94,6 +94,32 @@ impl Lease {
         self.len -= n;
     }
 
+    /// Takes over the bytes of `next` if they lie right behind these, in the same buffer, or if all
+    /// of them are at most `copied_max`; gives it back if neither is so.
+    pub(crate) fn absorb(&mut self, next: Self, copied_max: usize) -> Option<Self> {
+        let bytes = self.len + next.len;
+        if self.is_followed_by(&next) {
+            self.len = bytes;
+        } else if bytes <= copied_max {
+            let first = std::mem::replace(self, Self::from_vec(Vec::new()));
+            *self = first.joined(&next);
+        } else {
+            return Some(next);
+        }
+        None
+    }
+
+    /// Whether the bytes of `next` are the next ones of the same buffer of a pool.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        let (Origin::Pool { shared, bid }, Origin::Pool { shared: shared_too, bid: bid_too }) =
+            (&self.origin, &next.origin)
+        else {
+            return false;
+        };
+        let end = self.address.as_ptr().wrapping_add(self.len);
+        (shared, bid, end) == (shared_too, bid_too, next.address.as_ptr())
+    }
+
     /// These bytes and `more` behind them, copied to the heap if they are not there already.
     pub(crate) fn joined(mut self, more: &[u8]) -> Self {
         let mut bytes = match &mut self.origin {

@@ -7,7 +7,7 @@
 //! taken, so one call may go over it, and the next one is refused.
 
 use std::io::{self, IoSlice};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
@@ -109,7 +109,7 @@ impl State {
         &mut self,
         key: Key,
         bufs: &[IoSlice<'_>],
-        (waiter, waker): (&mut Option<Key>, &mut Option<Waker>),
+        (waiter, who): (&mut Option<Key>, &mut Waiter),
     ) -> Poll<io::Result<usize>> {
         let most = self.send_high_bytes;
         let Some(stream) = self.records.stream(key) else {
@@ -118,7 +118,7 @@ impl State {
         let room = most.saturating_sub(stream.send.queued_bytes);
         if room == 0 && bufs.iter().any(|buf| !buf.is_empty()) {
             // A failure is reported at once, and else it waits: there is no room.
-            return self.poll_room((key, most - 1), waiter, waker).map_ok(|()| 0);
+            return self.poll_room((key, most - 1), waiter, who).map_ok(|()| 0);
         }
         let mut taken = 0;
         for buf in bufs {
@@ -207,7 +207,7 @@ impl State {
         &mut self,
         (key, bytes_max): (Key, usize),
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<()>> {
         let Some(stream) = self.records.stream(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -220,12 +220,12 @@ impl State {
         if send.queued_bytes <= bytes_max && (bytes_max > 0 || send.head == NONE) {
             return Poll::Ready(Ok(()));
         }
-        self.waiters.wait(&mut send.room, waiter, waker);
+        self.waiters.wait(&mut send.room, waiter, who);
         Poll::Pending
     }
 
     /// A future that waited for room is done or gone.
-    pub(crate) fn leave_room(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+    pub(crate) fn leave_room(&mut self, key: Key, waiter: Key) -> Waiter {
         let Some(stream) = self.records.stream(key) else {
             return self.waiters.abandon(waiter);
         };

@@ -17,11 +17,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::{Cqe, RecvSendFlags};
 use annulus_ring::op::{Op as _, RecvMsgMulti};
+use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, user_data};
 use super::message::{Layout, Message};
@@ -137,7 +138,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<Option<Message>>> {
         match self.take_message(key, *waiter) {
             Err(error) => Poll::Ready(Err(error)),
@@ -145,12 +146,12 @@ impl State {
             Ok(Found::End) => Poll::Ready(Ok(None)),
             Ok(Found::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
             Ok(Found::Nothing) => {
-                self.wait_message(key, waiter, waker);
+                self.wait_message(key, waiter, who);
                 self.arm_messages(key);
                 Poll::Pending
             }
             Ok(Found::NotYourTurn) => {
-                self.wait_message(key, waiter, waker);
+                self.wait_message(key, waiter, who);
                 Poll::Pending
             }
         }
@@ -160,7 +161,7 @@ impl State {
     pub(crate) fn poll_peek<T>(
         &mut self,
         key: Key,
-        (waiter, waker): (&mut Option<Key>, &mut Option<Waker>),
+        (waiter, who): (&mut Option<Key>, &mut Waiter),
         look: impl FnOnce(&Message) -> T,
     ) -> Poll<io::Result<Option<T>>> {
         let first = match self.records.datagrams(key) {
@@ -173,22 +174,17 @@ impl State {
             return Poll::Ready(Ok(Some(look(message))));
         }
         // Nothing can be taken: the queue was just seen to be empty, or it is another's turn.
-        self.poll_message(key, waiter, waker).map_ok(|_end| None)
+        self.poll_message(key, waiter, who).map_ok(|_end| None)
     }
 
-    pub(crate) fn wait_message(
-        &mut self,
-        key: Key,
-        waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
-    ) {
+    pub(crate) fn wait_message(&mut self, key: Key, waiter: &mut Option<Key>, who: &mut Waiter) {
         if let Some(datagrams) = self.records.datagrams(key) {
-            self.waiters.wait(&mut datagrams.waiters, waiter, waker);
+            self.waiters.wait(&mut datagrams.waiters, waiter, who);
         }
     }
 
     /// A reader is done or gone: the next in the queue is woken.
-    pub(crate) fn leave_messages(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+    pub(crate) fn leave_messages(&mut self, key: Key, waiter: Key) -> Waiter {
         let Some(datagrams) = self.records.datagrams(key) else {
             return self.waiters.abandon(waiter);
         };
@@ -200,11 +196,9 @@ impl State {
     }
 
     fn wake_messages(&mut self, key: Key) {
-        let Some(datagrams) = self.records.datagrams(key) else {
-            return;
-        };
-        if let Some(waker) = self.waiters.first(datagrams.waiters) {
-            self.wake(waker);
+        if let Some(datagrams) = self.records.datagrams(key) {
+            let waiters = datagrams.waiters;
+            self.wake_first(waiters);
         }
     }
 
@@ -368,7 +362,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<()>> {
         let Some(datagrams) = self.records.datagrams(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -377,7 +371,7 @@ impl State {
         if matches!(datagrams.arm, Arm::Idle | Arm::Starved) {
             return Poll::Ready(Ok(()));
         }
-        self.waiters.wait(&mut datagrams.waiters, waiter, waker);
+        self.waiters.wait(&mut datagrams.waiters, waiter, who);
         self.pause_messages(key);
         Poll::Pending
     }

@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use annulus_ring::abi::{CancelFlags, Cqe, Sqe};
 use annulus_ring::op::{Cancel, Op as _, Target};
-use annulus_task::OnPanic;
+use annulus_task::{OnPanic, Waiter};
 
 use super::key::{Key, Kind, NONE, cancel_of, parse, user_data, victim_of};
 use super::op::Late;
@@ -306,17 +306,13 @@ impl State {
         if phase == Phase::Orphan {
             self.counters.orphans_in_flight.subtract(1);
         }
-        let mut waiter = std::mem::take(&mut slot.waiter);
+        let waiter = std::mem::take(&mut slot.waiter);
         if orphan {
             slot.abandon();
             let key = slot.key();
             self.after.push(After::Reclaim(key));
         }
-        // SAFETY: who waits for a slot was noted by this core's executor, which outlives the last
-        // completion.
-        if let Some(waker) = unsafe { self.run_queue.wake_waiter(&mut waiter) } {
-            self.wake_other(waker);
-        }
+        self.wake_waiter(waiter);
         if let Some(record) = record.filter(|_| lane != Lane::Released) {
             self.settle_record(index, lane, record);
         }
@@ -358,7 +354,23 @@ impl State {
         }
     }
 
-    /// As [`wake`](Self::wake), for who has waited for a slot and was not a task of this core.
+    /// Wakes who waited for something of this core, or notes to wake when nothing is borrowed.
+    #[inline]
+    pub(crate) fn wake_waiter(&mut self, mut waiter: Waiter) {
+        // SAFETY: all that wait in a core's state were noted by its executor, which outlives it.
+        if let Some(waker) = unsafe { self.run_queue.wake_waiter(&mut waiter) } {
+            self.wake_other(waker);
+        }
+    }
+
+    /// Wakes the first of a queue.
+    #[inline]
+    pub(crate) fn wake_first(&mut self, queue: Queue) {
+        let first = self.waiters.first(queue);
+        self.wake_waiter(first);
+    }
+
+    /// As [`wake`](Self::wake), for who has waited and was not polled as a task of this core.
     #[inline(never)]
     fn wake_other(&mut self, waker: Waker) {
         self.wake(waker);
@@ -371,8 +383,12 @@ impl State {
 
     /// Wakes every future of a queue: they may wait for different things.
     pub(crate) fn wake_all(&mut self, queue: Queue) {
-        while let Some(waker) = self.waiters.any(queue) {
-            self.wake(waker);
+        loop {
+            let waiter = self.waiters.any(queue);
+            if waiter.is_none() {
+                return;
+            }
+            self.wake_waiter(waiter);
         }
     }
 

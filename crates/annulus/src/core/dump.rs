@@ -157,7 +157,7 @@ impl State {
     }
 
     fn look_at_descriptors(&mut self, found: &mut Found) -> Vec<DescriptorDump> {
-        for task in self.waiters.tasks(self.stop.queue()) {
+        for task in self.waiters.tasks(self.stop.queue(), &self.run_queue) {
             found.add(task, WaitsFor::Stop);
         }
         let keys = self.records.live();
@@ -207,7 +207,7 @@ impl State {
             }
         };
         for (queue, wait) in queues {
-            for task in self.waiters.tasks(queue) {
+            for task in self.waiters.tasks(queue, &self.run_queue) {
                 found.add(task, wait.clone());
             }
         }
@@ -231,7 +231,7 @@ impl State {
     }
 
     fn look_at_sleeps(&self, found: &mut Found, now_ns: u64) {
-        for (timer, task) in self.sleeps.tasks() {
+        for (timer, task) in self.sleeps.tasks(&self.run_queue) {
             if let Some(deadline_ns) = self.wheel.deadline_ns(timer) {
                 let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
                 found.add(task, WaitsFor::Timer { left });

@@ -10,10 +10,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use annulus_ring::abi::{AcceptFlags, Cqe};
 use annulus_ring::op::{AcceptMulti, Op as _, Place};
+use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, user_data};
 use super::record::Kind;
@@ -97,7 +98,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<RawFd>> {
         let Some(listener) = self.records.listener(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -110,7 +111,7 @@ impl State {
                 return Poll::Ready(Err(io::Error::from_raw_os_error(errno)));
             }
         }
-        self.waiters.wait(&mut listener.waiters, waiter, waker);
+        self.waiters.wait(&mut listener.waiters, waiter, who);
         self.arm_accept(key);
         Poll::Pending
     }
@@ -120,7 +121,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<()>> {
         let Some(listener) = self.records.listener(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -137,7 +138,7 @@ impl State {
             }
             _ => {}
         }
-        self.waiters.wait(&mut listener.waiters, waiter, waker);
+        self.waiters.wait(&mut listener.waiters, waiter, who);
         if listener.arm == Arm::Armed {
             listener.arm = Arm::Cancelling;
             self.push_cancel(user_data(UserKind::Accept, key));
@@ -162,7 +163,7 @@ impl State {
     }
 
     /// An acceptor is done or gone: the next one is woken if there is something to take.
-    pub(crate) fn leave_accept(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+    pub(crate) fn leave_accept(&mut self, key: Key, waiter: Key) -> Waiter {
         let Some(listener) = self.records.listener(key) else {
             return self.waiters.abandon(waiter);
         };
@@ -174,11 +175,9 @@ impl State {
     }
 
     pub(crate) fn wake_acceptor(&mut self, key: Key) {
-        let Some(listener) = self.records.listener(key) else {
-            return;
-        };
-        if let Some(waker) = self.waiters.first(listener.waiters) {
-            self.wake(waker);
+        if let Some(listener) = self.records.listener(key) {
+            let waiters = listener.waiters;
+            self.wake_first(waiters);
         }
     }
 

@@ -17,6 +17,7 @@ use annulus_task::{Executor, OnPanic};
 use super::again::Again;
 use super::bell::Bell;
 use super::clock::Clock;
+use super::doubts::Doubts;
 use super::locals::Locals;
 use super::messages::Messages;
 use super::metrics::Board;
@@ -51,9 +52,9 @@ pub(crate) struct Config {
     pub(crate) entries: u32,
     pub(crate) cq_entries: Option<u32>,
     pub(crate) fixed_files: u32,
-    pub(crate) buffer_bytes: u32,
-    pub(crate) buffer_count: u16,
-    pub(crate) buffers_published: u16,
+    pub(crate) buffer_bytes: Option<u32>,
+    pub(crate) buffer_count: Option<u16>,
+    pub(crate) buffers_published: Option<u16>,
     pub(crate) buffers_incremental: bool,
     /// Bytes and number of the buffers of each further group.
     pub(crate) receive_pools: Vec<(u32, u16)>,
@@ -85,9 +86,9 @@ impl Default for Config {
             entries: 256,
             cq_entries: None,
             fixed_files: 16384,
-            buffer_bytes: 16 * 1024,
-            buffer_count: 1024,
-            buffers_published: 32,
+            buffer_bytes: None,
+            buffer_count: None,
+            buffers_published: None,
             buffers_incremental: true,
             receive_pools: Vec::new(),
             budget: 256,
@@ -139,7 +140,11 @@ impl Core {
             counters: board,
             samples: Samples::new(now_ns),
             starved: VecDeque::new(),
-            messages: Messages::new(config.buffer_count, config.buffers_published),
+            doubts: Doubts::default(),
+            messages: Messages::new(
+                config.buffer_count.unwrap_or(WHOLE.count),
+                config.buffers_published.unwrap_or(WHOLE.published),
+            ),
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
             unsent: VecDeque::new(),
@@ -235,17 +240,27 @@ fn register_files(ring: &mut Ring, slots: u32) -> Vec<u32> {
 /// The ids of groups that were asked for; below are the default one and that of messages.
 const FURTHER_BGIDS: u16 = 2;
 
+/// Buffers that many receives share: large ones, because where one ends it cuts what arrives in two.
+const SHARED: Shape =
+    Shape { buffer_bytes: 64 * 1024, count: 256, published: 16, incremental: true };
+
+/// Buffers of one receive each: as many bytes in all.
+const WHOLE: Shape =
+    Shape { buffer_bytes: 16 * 1024, count: 1024, published: 32, incremental: false };
+
 /// The groups of provided buffers; none where the kernel has no such rings (before 5.19) or the
 /// memlock limit leaves no room for one: receives then go through the heap.
 fn build_pools(ring: &mut Ring, config: &Config, board: &Arc<Board>) -> Result<Pools, Error> {
     if !ring.capabilities().buf_rings() {
         return Ok(Pools::new(None, config.receive_pools.iter().map(|_| None).collect()));
     }
+    let incremental = config.buffers_incremental && ring.capabilities().inc_buffers();
+    let default = if incremental { SHARED } else { WHOLE };
     let shape = Shape {
-        buffer_bytes: config.buffer_bytes,
-        count: config.buffer_count,
-        published: config.buffers_published,
-        incremental: config.buffers_incremental,
+        buffer_bytes: config.buffer_bytes.unwrap_or(default.buffer_bytes),
+        count: config.buffer_count.unwrap_or(default.count),
+        published: config.buffers_published.unwrap_or(default.published),
+        incremental,
     };
     let first = build_pool(ring, (shape, 0), board)?;
     let mut others = Vec::new();
@@ -262,14 +277,13 @@ fn build_pool(
     (asked, bgid): (Shape, u16),
     board: &Arc<Board>,
 ) -> Result<Option<Pool>, Error> {
-    let incremental = asked.incremental && ring.capabilities().inc_buffers();
-    let flags = if incremental { BufRegFlags::INC } else { BufRegFlags::EMPTY };
+    let flags = if asked.incremental { BufRegFlags::INC } else { BufRegFlags::EMPTY };
     let mut count = asked.count.next_power_of_two().max(1);
     while count > 0 {
         // SAFETY: the pool keeps what it pushes valid until the kernel has given it back.
         match unsafe { ring.register_buf_ring(count, bgid, flags) } {
             Ok(buf_ring) => {
-                let shape = Shape { count, incremental, ..asked };
+                let shape = Shape { count, ..asked };
                 return Ok(Some(Pool::new(board.clone(), shape, bgid, buf_ring)?));
             }
             Err(_) => count /= 2,

@@ -4,7 +4,9 @@
 //! happens then (the tasks know), nor the end itself (`shutdown`).
 
 use std::io;
-use std::task::{Poll, Waker};
+use std::task::Poll;
+
+use annulus_task::Waiter;
 
 use super::key::Key;
 use super::waiters::Queue;
@@ -42,17 +44,16 @@ impl State {
         &mut self,
         seen: Phase,
         waiter: &mut Option<Key>,
-        waker: Waker,
-    ) -> (Poll<Phase>, Option<Waker>) {
-        let mut waker = Some(waker);
+        who: &mut Waiter,
+    ) -> Poll<Phase> {
         if self.stop.phase != seen {
-            return (Poll::Ready(self.stop.phase), waker);
+            return Poll::Ready(self.stop.phase);
         }
-        self.waiters.wait(&mut self.stop.queue, waiter, &mut waker);
-        (Poll::Pending, waker)
+        self.waiters.wait(&mut self.stop.queue, waiter, who);
+        Poll::Pending
     }
 
-    pub(crate) fn leave_stop(&mut self, waiter: Key) -> Option<Waker> {
+    pub(crate) fn leave_stop(&mut self, waiter: Key) -> Waiter {
         self.waiters.leave(&mut self.stop.queue, waiter).1
     }
 }

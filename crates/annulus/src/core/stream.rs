@@ -14,11 +14,12 @@
 //! dropped future loses no byte.
 
 use std::io;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::{Cqe, CqeFlags, RecvSendFlags};
 use annulus_ring::op::{Op as _, RecvMulti};
+use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, NONE, user_data};
 use super::table::Phase;
@@ -33,9 +34,12 @@ use crate::buf::Lease;
 const UNREAD_BUFFERS: usize = 4;
 /// The same in leases, where many share a buffer.
 const UNREAD_LEASES: usize = 64;
-/// The same in buffers' worth of bytes, where many share a buffer: more than a message of 64 KiB
-/// in buffers of the default size, or each such message would cost a cancel and a receive.
+/// The same in bytes, where many share a buffer: more than a message of 64 KiB, or each such
+/// message would cost a cancel and a receive. No more than [`UNREAD_SHARED`] buffers' worth.
+const UNREAD_BYTES: usize = 128 * 1024;
 const UNREAD_SHARED: usize = 8;
+/// Up to so many bytes that came in two pieces are copied into one lease.
+const JOINED_BYTES: usize = 4096;
 
 /// Both directions of a connected socket.
 pub(crate) struct Stream {
@@ -58,6 +62,8 @@ pub(crate) struct Receive {
     pub(crate) armed_group: u8,
     /// The kernel can lose the end of the stream; see [`Stream::of_unix`].
     loses_end: bool,
+    /// It may have, and nobody has looked yet.
+    pub(crate) in_doubt: bool,
     /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
     pub(crate) heap: Option<Key>,
 }
@@ -118,6 +124,7 @@ impl Stream {
                 group: 0,
                 armed_group: 0,
                 loses_end: false,
+                in_doubt: false,
                 heap: None,
             },
             send: Sends {
@@ -138,14 +145,7 @@ impl Stream {
 }
 
 impl Stream {
-    /// A Unix socket's, whose end the kernel can lose.
-    ///
-    /// If bytes and the end of the stream come one right after the other, before the kernel has
-    /// run the task work of the first, Linux 6.18 loses the second wake-up: an armed multishot
-    /// receive then gives the bytes and never the end (seen about once in 20,000 closings under
-    /// load). TCP escapes, because it says that a socket at its end is not empty, so the kernel
-    /// tries again at once. Both events lie before the receive of the bytes, so who looks at the
-    /// socket after their completion sees whether its peer is gone, and arms the receive anew.
+    /// A Unix socket's, whose end the kernel can lose: see `doubts`.
     pub(crate) fn of_unix() -> Box<Self> {
         let mut stream = Self::new();
         stream.recv.loses_end = true;
@@ -196,7 +196,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<Option<Lease>>> {
         match self.take_received(key, *waiter) {
             Err(error) => Poll::Ready(Err(error)),
@@ -205,7 +205,7 @@ impl State {
             Ok(Found::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
             Ok(Found::Nothing) => {
                 if let Some(stream) = self.records.stream(key) {
-                    self.waiters.wait(&mut stream.recv.waiters, waiter, waker);
+                    self.waiters.wait(&mut stream.recv.waiters, waiter, who);
                     if stream.recv.arm == Arm::Idle {
                         self.arm_recv(key);
                     }
@@ -213,7 +213,7 @@ impl State {
                 Poll::Pending
             }
             Ok(Found::NotYourTurn) => {
-                self.wait_received(key, waiter, waker);
+                self.wait_received(key, waiter, who);
                 Poll::Pending
             }
         }
@@ -223,24 +223,19 @@ impl State {
     pub(crate) fn hold_recv(&mut self, key: Key, waiter: &mut Option<Key>) {
         if let Some(stream) = self.records.stream(key) {
             if waiter.is_none() {
-                self.waiters.wait(&mut stream.recv.waiters, waiter, &mut None);
+                self.waiters.wait(&mut stream.recv.waiters, waiter, &mut Waiter::default());
             }
         }
     }
 
-    pub(crate) fn wait_received(
-        &mut self,
-        key: Key,
-        waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
-    ) {
+    pub(crate) fn wait_received(&mut self, key: Key, waiter: &mut Option<Key>, who: &mut Waiter) {
         if let Some(stream) = self.records.stream(key) {
-            self.waiters.wait(&mut stream.recv.waiters, waiter, waker);
+            self.waiters.wait(&mut stream.recv.waiters, waiter, who);
         }
     }
 
     /// A reader is done or gone: the next in the queue is woken if there is something for it to do.
-    pub(crate) fn leave_recv(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+    pub(crate) fn leave_recv(&mut self, key: Key, waiter: Key) -> Waiter {
         let Some(stream) = self.records.stream(key) else {
             return self.waiters.abandon(waiter);
         };
@@ -261,11 +256,9 @@ impl State {
     }
 
     pub(crate) fn wake_reader(&mut self, key: Key) {
-        let Some(stream) = self.records.stream(key) else {
-            return;
-        };
-        if let Some(waker) = self.waiters.first(stream.recv.waiters) {
-            self.wake(waker);
+        if let Some(stream) = self.records.stream(key) {
+            let waiters = stream.recv.waiters;
+            self.wake_first(waiters);
         }
     }
 
@@ -319,7 +312,7 @@ impl State {
         };
         match res {
             0 => stream.recv.end = Some(End::Eof),
-            res if res > 0 => stream.recv.queue.push_back(Lease::from_vec(bytes)),
+            res if res > 0 => stream.recv.queue.push_back(Lease::from_vec(bytes), JOINED_BYTES),
             res if is_passing(-res) => {}
             res => stream.recv.end = Some(End::Failed(-res)),
         }
@@ -336,9 +329,11 @@ impl State {
             return;
         };
         let more_of_buffer = cqe.flags.contains(CqeFlags::BUF_MORE);
+        let mut joined_max = 0;
         let lease = match (cqe.buffer_id(), self.pools.get(stream.recv.armed_group)) {
             (Some(bid), Some(pool)) if cqe.res > 0 => {
                 self.counters.leases.add(1);
+                joined_max = JOINED_BYTES.min(pool.buffer_bytes() as usize);
                 pool.lease(bid, cqe.res as u32, more_of_buffer)
             }
             (Some(bid), Some(pool)) => {
@@ -355,15 +350,17 @@ impl State {
             self.finish_close(key);
             return;
         }
-        let fd = record.fd;
         let recv = &mut stream.recv;
         let nonempty = cqe.flags.contains(CqeFlags::SOCK_NONEMPTY);
-        let end_may_be_lost = recv.loses_end && !ended && !nonempty;
+        if recv.loses_end && !ended && !nonempty && !recv.in_doubt {
+            recv.in_doubt = true;
+            self.doubts.add(key);
+        }
         if ended {
             recv.arm = Arm::Idle;
         }
         if let Some(lease) = lease {
-            recv.queue.push_back(lease);
+            recv.queue.push_back(lease, joined_max);
         }
         let mut starving = false;
         match cqe.res {
@@ -383,17 +380,13 @@ impl State {
             (!recv.queue.is_empty() || recv.end.is_some(), !recv.waiters.is_empty());
         let crowded = recv.arm == Arm::Armed && recv.queue.len() >= UNREAD_BUFFERS;
         if (has_news || recv.leaving) && wanted {
-            if let Some(waker) = self.waiters.first(recv.waiters) {
-                self.wake(waker);
-            }
+            let waiters = recv.waiters;
+            self.wake_first(waiters);
         } else if wanted {
             self.arm_recv(key);
         }
         if crowded {
             self.limit_unread(key);
-        }
-        if end_may_be_lost && self.ring.kernel().is_hung_up(fd) {
-            self.pause_recv(key);
         }
     }
 
@@ -408,7 +401,8 @@ impl State {
         let queue = &stream.recv.queue;
         let within_share = || {
             let bytes: usize = queue.iter().map(|lease| lease.len()).sum();
-            queue.len() < UNREAD_LEASES && bytes < UNREAD_SHARED * pool.buffer_bytes() as usize
+            let most = UNREAD_BYTES.min(UNREAD_SHARED * pool.buffer_bytes() as usize);
+            queue.len() < UNREAD_LEASES && bytes < most
         };
         if pool.is_incremental() && within_share() {
             return;
@@ -422,7 +416,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<()>> {
         let Some(stream) = self.records.stream(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -431,7 +425,7 @@ impl State {
         if matches!(stream.recv.arm, Arm::Idle | Arm::Starved) {
             return Poll::Ready(Ok(()));
         }
-        self.waiters.wait(&mut stream.recv.waiters, waiter, waker);
+        self.waiters.wait(&mut stream.recv.waiters, waiter, who);
         self.pause_recv(key);
         Poll::Pending
     }

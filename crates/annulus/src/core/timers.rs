@@ -1,13 +1,11 @@
 //! What a core does when a moment comes: sleeping futures, and bounds on closing and resting.
 //!
-//! Owns: the wakers of sleeping futures and the meaning of the wheel's tokens. Does not own: the
+//! Owns: who sleeps and the meaning of the wheel's tokens. Does not own: the
 //! order of moments (the wheel has it), nor the clock.
 //!
 //! Invariant: an entry is in the wheel or has fired; a dropped sleep takes both away.
 
-use std::task::Waker;
-
-use annulus_task::{TaskId, task_of};
+use annulus_task::{RunQueue, TaskId, Waiter};
 
 use super::State;
 use super::key::{GENERATION_MASK, Key, NONE, next_generation};
@@ -52,7 +50,7 @@ struct Sleep {
     next_free: u32,
     /// In the wheel, or given up by it for a paused clock; `None` once fired.
     timer: Option<TimerKey>,
-    waker: Option<Waker>,
+    who: Waiter,
 }
 
 /// The sleeping futures of a core.
@@ -78,7 +76,7 @@ impl Sleeps {
                 generation: 0,
                 next_free: NONE,
                 timer: None,
-                waker: None,
+                who: Waiter::default(),
             });
             return Key { index, generation: 0 };
         }
@@ -88,10 +86,13 @@ impl Sleeps {
         Key { index, generation: sleep.generation }
     }
 
-    /// The timers that have not fired, with the tasks that they wake.
-    pub(crate) fn tasks(&self) -> impl Iterator<Item = (TimerKey, TaskId)> + '_ {
+    /// The timers that have not fired, with the tasks that they wake, for people.
+    pub(crate) fn tasks<'a>(
+        &'a self,
+        of: &'a RunQueue,
+    ) -> impl Iterator<Item = (TimerKey, TaskId)> + 'a {
         self.sleeps.iter().filter_map(|sleep| {
-            let task = sleep.waker.as_ref().and_then(task_of)?;
+            let task = of.task_of(&sleep.who)?;
             Some((sleep.timer?, task))
         })
     }
@@ -106,14 +107,14 @@ impl Sleeps {
         self.get(key).filter(|sleep| sleep.timer.is_some()).map(|sleep| sleep.deadline_ns)
     }
 
-    fn release(&mut self, key: Key) -> (Option<TimerKey>, Option<Waker>) {
+    fn release(&mut self, key: Key) -> (Option<TimerKey>, Waiter) {
         let free = self.free;
         let Some(sleep) = self.get(key) else {
-            return (None, None);
+            return (None, Waiter::default());
         };
         sleep.generation = next_generation(sleep.generation);
         sleep.next_free = free;
-        let left = (sleep.timer.take(), sleep.waker.take());
+        let left = (sleep.timer.take(), std::mem::take(&mut sleep.who));
         self.free = key.index;
         left
     }
@@ -121,34 +122,38 @@ impl Sleeps {
 
 impl State {
     /// Starts a sleep until `deadline_ns`.
-    pub(crate) fn start_sleep(&mut self, deadline_ns: u64, waker: Waker) -> Key {
+    pub(crate) fn start_sleep(&mut self, deadline_ns: u64, who: Waiter) -> Key {
         let key = self.sleeps.take();
         let timer = self.wheel.insert(deadline_ns, Due::Sleep(key).token());
         if let Some(sleep) = self.sleeps.get(key) {
             sleep.deadline_ns = deadline_ns;
             sleep.timer = Some(timer);
-            sleep.waker = Some(waker);
+            sleep.who = who;
         }
         self.note_timers();
         key
     }
 
-    /// Whether a sleep is over; if not, renews its waker and gives the old one.
-    pub(crate) fn poll_sleep(&mut self, key: Key, waker: Waker) -> (bool, Option<Waker>) {
+    /// Whether a sleep is over; if not, notes who sleeps now. What is left in `who` is to be dropped
+    /// when nothing of the core is borrowed.
+    pub(crate) fn poll_sleep(&mut self, key: Key, who: &mut Waiter) -> bool {
         match self.sleeps.get(key) {
-            Some(sleep) if sleep.timer.is_some() => (false, sleep.waker.replace(waker)),
-            _ => (true, Some(waker)),
+            Some(sleep) if sleep.timer.is_some() => {
+                std::mem::swap(&mut sleep.who, who);
+                false
+            }
+            _ => true,
         }
     }
 
     /// Ends a sleep, fired or not.
-    pub(crate) fn end_sleep(&mut self, key: Key) -> Option<Waker> {
-        let (timer, waker) = self.sleeps.release(key);
+    pub(crate) fn end_sleep(&mut self, key: Key) -> Waiter {
+        let (timer, who) = self.sleeps.release(key);
         if let Some(timer) = timer {
             self.wheel.cancel(timer);
             self.note_timers();
         }
-        waker
+        who
     }
 
     /// Does what is due now.
@@ -177,8 +182,7 @@ impl State {
         };
         sleep.timer = None;
         self.counters.timers_fired.add(1);
-        if let Some(waker) = sleep.waker.take() {
-            self.wake(waker);
-        }
+        let who = std::mem::take(&mut sleep.who);
+        self.wake_waiter(who);
     }
 }

@@ -88,8 +88,10 @@ impl Core {
         }
     }
 
-    /// A turn in which no task runs. `bound_ns` limits the wait.
+    /// A turn in which no task runs, and after the root has ended: that it was woken since does not
+    /// keep the core awake. `bound_ns` limits the wait.
     pub(crate) fn turn_without_tasks(&self, bound_ns: Option<u64>) {
+        let _woken = self.executor.take_root_wake();
         self.turn_round(bound_ns);
     }
 
@@ -99,21 +101,17 @@ impl Core {
     fn turn_round(&self, bound_ns: Option<u64>) {
         self.assert_own();
         let mut state = self.state.borrow_mut();
-        if self.executor.has_ready() && state.is_quiet() {
-            // Tasks only yield to each other.
+        if self.executor.has_work() && state.is_quiet() && !state.has_chores() {
+            // Tasks, and the root, only wake each other.
             return;
         }
-        // One question for all lists, which are mostly empty.
-        let lists = state.after.len()
-            | state.dirty.len()
-            | state.starved.len()
-            | state.messages.starved.len()
-            | state.again.len()
-            | state.unsent.len();
-        if lists != 0 {
+        if state.has_chores() {
             state = self.work_off(state);
         }
         state.replenish();
+        if !state.doubts.is_empty() {
+            state.resolve_doubts(self.executor.has_work());
+        }
         if let Err(errno) = self.enter_ring(&mut state, bound_ns) {
             check_enter(errno);
         }
@@ -134,7 +132,7 @@ impl Core {
         drop(state);
         self.run_after();
         let mut state = self.state.borrow_mut();
-        state.prepare();
+        state.do_chores();
         state
     }
 
@@ -185,12 +183,23 @@ impl Drop for Driven {
 }
 
 impl State {
-    /// Brings what tasks asked for into the submission queue.
-    fn prepare(&mut self) {
+    /// Whether anything waits in a list. They are mostly empty, so this is one question for all.
+    #[inline]
+    fn has_chores(&self) -> bool {
+        let listed = self.after.len()
+            | self.dirty.len()
+            | self.starved.len()
+            | self.messages.starved.len()
+            | self.again.len()
+            | self.unsent.len();
+        listed != 0
+    }
+
+    /// Brings what waits in the lists into the submission queue.
+    fn do_chores(&mut self) {
         if !self.dirty.is_empty() {
             self.start_chunks();
         }
-        self.replenish();
         if !(self.starved.is_empty() && self.messages.starved.is_empty()) {
             self.feed_starved();
         }
@@ -211,18 +220,13 @@ impl State {
         }
     }
 
-    /// Whether nothing has come, nothing is to be sent, and nothing waits for a later turn.
+    /// Whether nothing has come, nothing is to be sent or looked at, and no timer may be due.
     #[inline]
     fn is_quiet(&self) -> bool {
         !self.ring.wants_enter()
             && self.ring.cq_ready() == 0
             && self.wheel.len() == 0
-            && self.after.is_empty()
-            && self.dirty.is_empty()
-            && self.starved.is_empty()
-            && self.again.is_empty()
-            && self.messages.starved.is_empty()
-            && self.unsent.is_empty()
+            && self.doubts.is_empty()
     }
 
     /// Submits and waits; not if requests wait for room.

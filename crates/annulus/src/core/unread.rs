@@ -1,7 +1,9 @@
 //! What a socket has received and nobody has read.
 //!
-//! Owns: the leases, in the order in which they came. Invariant: the first lies in the record
-//! itself, because most connections never have more; so an idle one holds no memory for a queue.
+//! Owns: the leases, in the order in which they came. What came in pieces that fit together lies in
+//! one lease, because each would cost its reader a turn, and an echo of it a send. Invariant: the
+//! first lies in the record itself, because most connections never have more; so an idle one holds
+//! no memory for a queue.
 
 use std::collections::VecDeque;
 
@@ -30,12 +32,18 @@ impl Unread {
         self.first.iter().chain(&self.others)
     }
 
+    /// Appends what came, to the last lease if it lies right behind that, or if both are copied
+    /// into `copied_max` bytes.
     #[inline]
-    pub(crate) fn push_back(&mut self, lease: Lease) {
-        if self.first.is_none() {
-            self.first = Some(lease);
-        } else {
-            self.others.push_back(lease);
+    pub(crate) fn push_back(&mut self, lease: Lease, copied_max: usize) {
+        match &mut self.first {
+            None => self.first = Some(lease),
+            Some(first) => {
+                let last = self.others.back_mut().unwrap_or(first);
+                if let Some(lease) = last.absorb(lease, copied_max) {
+                    self.others.push_back(lease);
+                }
+            }
         }
     }
 

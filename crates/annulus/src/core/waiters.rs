@@ -1,12 +1,10 @@
 //! First-in first-out queues of futures that wait for something of a record.
 //!
-//! Owns: the waiters' wakers and links. Does not own: what they wait for. Invariants: a waiter is
+//! Owns: who waits, and the links. Does not own: what they wait for. Invariants: a waiter is
 //! in exactly one queue; only the first of a queue may take what the queue is for, so nobody
 //! overtakes; a dropped waiter leaves the queue and hands its wake-up on.
 
-use std::task::Waker;
-
-use annulus_task::{TaskId, task_of};
+use annulus_task::{RunQueue, TaskId, Waiter};
 
 use super::key::{Key, NONE, next_generation};
 
@@ -25,16 +23,17 @@ impl Queue {
     }
 }
 
-struct Waiter {
+struct Entry {
     generation: u32,
     next: u32,
     live: bool,
-    waker: Option<Waker>,
+    /// Nobody if it was woken and has not been polled since.
+    who: Waiter,
 }
 
 /// The waiters of all queues of a core.
 pub(crate) struct Waiters {
-    waiters: Vec<Waiter>,
+    waiters: Vec<Entry>,
     free: u32,
 }
 
@@ -43,23 +42,18 @@ impl Waiters {
         Self { waiters: Vec::new(), free: NONE }
     }
 
-    /// Appends a waiter, or renews the waker of one that is already queued. What is left in `waker`
-    /// is to be dropped when nothing of the core is borrowed.
-    pub(crate) fn wait(
-        &mut self,
-        queue: &mut Queue,
-        key: &mut Option<Key>,
-        waker: &mut Option<Waker>,
-    ) {
+    /// Appends a waiter, or notes who waits now for one that is already queued. What is left in
+    /// `who` is to be dropped when nothing of the core is borrowed.
+    pub(crate) fn wait(&mut self, queue: &mut Queue, key: &mut Option<Key>, who: &mut Waiter) {
         if let Some(waiter) = key.and_then(|key| self.get(key)) {
-            std::mem::swap(&mut waiter.waker, waker);
+            std::mem::swap(&mut waiter.who, who);
             return;
         }
         let index = self.take_free();
         let waiter = &mut self.waiters[index as usize];
         waiter.next = NONE;
         waiter.live = true;
-        waiter.waker = waker.take();
+        waiter.who = std::mem::take(who);
         *key = Some(Key { index, generation: waiter.generation });
         if queue.tail == NONE {
             queue.head = index;
@@ -78,51 +72,53 @@ impl Waiters {
         }
     }
 
-    /// Takes the waker of the first waiter, if it has not been taken already.
-    pub(crate) fn first(&mut self, queue: Queue) -> Option<Waker> {
+    /// Takes who waits first: nobody if it has been taken already.
+    pub(crate) fn first(&mut self, queue: Queue) -> Waiter {
         if queue.is_empty() {
-            return None;
+            return Waiter::default();
         }
-        self.waiters[queue.head as usize].waker.take()
+        std::mem::take(&mut self.waiters[queue.head as usize].who)
     }
 
-    /// Takes the waker of the first waiter that has one.
-    pub(crate) fn any(&mut self, queue: Queue) -> Option<Waker> {
+    /// Takes the first that was not taken already: nobody if there is none.
+    pub(crate) fn any(&mut self, queue: Queue) -> Waiter {
         let mut index = queue.head;
         while index != NONE {
             let waiter = &mut self.waiters[index as usize];
-            if let Some(waker) = waiter.waker.take() {
-                return Some(waker);
+            if !waiter.who.is_none() {
+                return std::mem::take(&mut waiter.who);
             }
             index = waiter.next;
         }
-        None
+        Waiter::default()
     }
 
-    /// The tasks that wait in a queue and were not woken.
-    pub(crate) fn tasks(&self, queue: Queue) -> Vec<TaskId> {
+    /// The tasks that wait in a queue and were not woken, for people.
+    pub(crate) fn tasks(&self, queue: Queue, of: &RunQueue) -> Vec<TaskId> {
         let mut tasks = Vec::new();
         let mut index = queue.head;
         while index != NONE {
             let waiter = &self.waiters[index as usize];
-            tasks.extend(waiter.waker.as_ref().and_then(task_of));
+            tasks.extend(of.task_of(&waiter.who));
             index = waiter.next;
         }
         tasks
     }
 
-    /// Frees a waiter whose queue is gone with its record. Gives its waker.
-    pub(crate) fn abandon(&mut self, key: Key) -> Option<Waker> {
-        self.get(key)?;
-        self.release(key.index)
+    /// Frees a waiter whose queue is gone with its record. Gives who it was.
+    pub(crate) fn abandon(&mut self, key: Key) -> Waiter {
+        match self.get(key) {
+            Some(_) => self.release(key.index),
+            None => Waiter::default(),
+        }
     }
 
     /// Removes a waiter wherever it stands. The first value is true if it was the first and others
-    /// follow: the caller wakes the next if there is something to take. The second is its waker, to
-    /// be dropped when nothing of the core is borrowed.
-    pub(crate) fn leave(&mut self, queue: &mut Queue, key: Key) -> (bool, Option<Waker>) {
+    /// follow: the caller wakes the next if there is something to take. The second is who it
+    /// was, to be dropped when nothing of the core is borrowed.
+    pub(crate) fn leave(&mut self, queue: &mut Queue, key: Key) -> (bool, Waiter) {
         if self.get(key).is_none() {
-            return (false, None);
+            return (false, Waiter::default());
         }
         let next = self.waiters[key.index as usize].next;
         let was_first = queue.head == key.index;
@@ -141,11 +137,11 @@ impl Waiters {
                 queue.tail = before;
             }
         }
-        let waker = self.release(key.index);
-        (was_first && !queue.is_empty(), waker)
+        let who = self.release(key.index);
+        (was_first && !queue.is_empty(), who)
     }
 
-    fn get(&mut self, key: Key) -> Option<&mut Waiter> {
+    fn get(&mut self, key: Key) -> Option<&mut Entry> {
         self.waiters
             .get_mut(key.index as usize)
             .filter(|waiter| waiter.live && waiter.generation == key.generation)
@@ -154,7 +150,8 @@ impl Waiters {
     fn take_free(&mut self) -> u32 {
         if self.free == NONE {
             let index = self.waiters.len() as u32;
-            self.waiters.push(Waiter { generation: 0, next: NONE, live: false, waker: None });
+            let who = Waiter::default();
+            self.waiters.push(Entry { generation: 0, next: NONE, live: false, who });
             return index;
         }
         let index = self.free;
@@ -162,14 +159,14 @@ impl Waiters {
         index
     }
 
-    fn release(&mut self, index: u32) -> Option<Waker> {
+    fn release(&mut self, index: u32) -> Waiter {
         let free = self.free;
         let waiter = &mut self.waiters[index as usize];
         waiter.generation = next_generation(waiter.generation);
         waiter.live = false;
         waiter.next = free;
         self.free = index;
-        waiter.waker.take()
+        std::mem::take(&mut waiter.who)
     }
 }
 

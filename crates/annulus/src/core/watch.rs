@@ -18,10 +18,11 @@
 //! poll that is armed anew reports what is there at that moment, so no edge is lost in between.
 
 use std::io;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use annulus_ring::abi::{Cqe, PollFlags};
 use annulus_ring::op::{Op as _, PollAdd};
+use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, user_data};
 use super::record::Kind;
@@ -87,7 +88,7 @@ impl State {
         &mut self,
         key: Key,
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<u32>> {
         let Some(watch) = self.records.watch(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -101,7 +102,7 @@ impl State {
                 return Poll::Ready(Err(io::Error::from_raw_os_error(errno)));
             }
         }
-        self.waiters.wait(&mut watch.waiters, waiter, waker);
+        self.waiters.wait(&mut watch.waiters, waiter, who);
         self.arm_watch(key);
         Poll::Pending
     }
@@ -111,7 +112,7 @@ impl State {
         &mut self,
         (key, wanted): (Key, u32),
         waiter: &mut Option<Key>,
-        waker: &mut Option<Waker>,
+        who: &mut Waiter,
     ) -> Poll<io::Result<(u32, u32)>> {
         let Some(watch) = self.records.watch(key) else {
             return Poll::Ready(Err(errors::handle_gone()));
@@ -126,7 +127,7 @@ impl State {
             self.wake_all(waiters);
             return Poll::Ready(Err(io::Error::from_raw_os_error(errno)));
         }
-        self.waiters.wait(&mut watch.waiters, waiter, waker);
+        self.waiters.wait(&mut watch.waiters, waiter, who);
         self.arm_watch(key);
         Poll::Pending
     }
@@ -163,7 +164,7 @@ impl State {
     }
 
     /// Who waited is done or gone.
-    pub(crate) fn leave_watch(&mut self, key: Key, waiter: Key) -> Option<Waker> {
+    pub(crate) fn leave_watch(&mut self, key: Key, waiter: Key) -> Waiter {
         let Some(watch) = self.records.watch(key) else {
             return self.waiters.abandon(waiter);
         };
@@ -181,8 +182,8 @@ impl State {
         let waiters = watch.waiters;
         if watch.mode == Mode::Kept {
             self.wake_all(waiters);
-        } else if let Some(waker) = self.waiters.first(waiters) {
-            self.wake(waker);
+        } else {
+            self.wake_first(waiters);
         }
     }
 

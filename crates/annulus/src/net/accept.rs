@@ -106,9 +106,8 @@ impl<S: Adopt> Future for Accept<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let polled = self
-                .place
-                .poll(cx, |state, key, waiter, waker| state.poll_accept(key, waiter, waker));
+            let polled =
+                self.place.poll(cx, |state, key, waiter, who| state.poll_accept(key, waiter, who));
             let fd = match polled {
                 Ok(poll) => ready!(poll),
                 Err(error) => Err(error),
@@ -181,8 +180,8 @@ impl<S: Adopt> Stream for Incoming<'_, S> {
 pub(super) async fn detach(owned: Owned) -> Result<OwnedFd, BufError<Owned>> {
     let mut place = Place::new(&owned, Queue::Accepted);
     let stopped = poll_fn(|cx| {
-        let polled = place
-            .poll(cx, |state, key, waiter, waker| state.poll_accept_stopped(key, waiter, waker));
+        let polled =
+            place.poll(cx, |state, key, waiter, who| state.poll_accept_stopped(key, waiter, who));
         flatten(polled)
     })
     .await;

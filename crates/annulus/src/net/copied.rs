@@ -66,18 +66,18 @@ impl<S: Scatter> Future for Copied<S> {
             return Poll::Ready(this.finish(Err(errors::no_capacity())));
         }
         let takes = this.takes;
-        let polled = this.place.poll(cx, |state, key, waiter, waker| {
+        let polled = this.place.poll(cx, |state, key, waiter, who| {
             match copy(state, (key, *waiter), into, takes) {
                 Err(error) => Poll::Ready(Err(error)),
                 Ok(Seen::Some | Seen::Eof) => Poll::Ready(Ok(())),
                 Ok(Seen::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
                 Ok(Seen::Nothing) => {
-                    state.wait_received(key, waiter, waker);
+                    state.wait_received(key, waiter, who);
                     state.arm_recv(key);
                     Poll::Pending
                 }
                 Ok(Seen::NotYourTurn) => {
-                    state.wait_received(key, waiter, waker);
+                    state.wait_received(key, waiter, who);
                     Poll::Pending
                 }
             }

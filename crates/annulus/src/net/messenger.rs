@@ -228,9 +228,11 @@ impl Messenger {
     async fn at_rest(&self) -> io::Result<()> {
         let mut place = Place::new(&self.owned, Queue::Messages);
         poll_fn(|cx| {
-            flatten(place.poll(cx, |state, key, waiter, waker| {
-                state.poll_messages_at_rest(key, waiter, waker)
-            }))
+            flatten(
+                place.poll(cx, |state, key, waiter, who| {
+                    state.poll_messages_at_rest(key, waiter, who)
+                }),
+            )
         })
         .await?;
         let (in_flight, unread) = self.owned.with(|state, key| {

@@ -61,9 +61,8 @@ impl Polled {
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
         ready!(coop::poll_proceed(cx));
-        let polled = self
-            .received
-            .poll(cx, |state, key, waiter, waker| state.poll_lease(key, waiter, waker));
+        let polled =
+            self.received.poll(cx, |state, key, waiter, who| state.poll_lease(key, waiter, who));
         let received = ready!(flatten(polled));
         coop::made_progress();
         Poll::Ready(received)
@@ -90,7 +89,7 @@ impl Polled {
         ready!(coop::poll_proceed(cx));
         let polled = self
             .room
-            .poll(cx, |state, key, waiter, waker| state.poll_queue(key, bufs, (waiter, waker)));
+            .poll(cx, |state, key, waiter, who| state.poll_queue(key, bufs, (waiter, who)));
         let taken = ready!(flatten(polled));
         coop::made_progress();
         Poll::Ready(taken)
@@ -101,9 +100,8 @@ impl Polled {
     /// # Errors
     /// The error of a send that failed.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = self
-            .room
-            .poll(cx, |state, key, waiter, waker| state.poll_room((key, 0), waiter, waker));
+        let polled =
+            self.room.poll(cx, |state, key, waiter, who| state.poll_room((key, 0), waiter, who));
         flatten(polled)
     }
 }

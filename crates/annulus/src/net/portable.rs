@@ -82,7 +82,7 @@ impl<S> Portable<S> {
         let Parts { fd, unread, end } = self.parts;
         stream.recv.end = end;
         if !unread.is_empty() {
-            stream.recv.queue.push_back(Lease::from_vec(unread));
+            stream.recv.queue.push_back(Lease::from_vec(unread), 0);
         }
         let owned = Owned::adopt_fd(fd, Kind::Stream(stream)).map_err(BufError::without_buf)?;
         Ok(Socket { owned })

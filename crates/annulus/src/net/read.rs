@@ -66,13 +66,13 @@ impl<B: IoBufMut> ReadInto<B> {
             return Ok(Look::Full);
         };
         let (exact, mut direct) = (self.exact, false);
-        let polled = self.place.poll(cx, |state, key, waiter, waker| {
+        let polled = self.place.poll(cx, |state, key, waiter, who| {
             let look = take(state, (key, *waiter), into, exact);
             if !matches!(look, Ok(Look::Direct | Look::Wait)) {
                 return Poll::Ready(look);
             }
             // Pending even if it goes on directly: the place in the queue is kept.
-            state.wait_received(key, waiter, waker);
+            state.wait_received(key, waiter, who);
             direct = matches!(look, Ok(Look::Direct)) && state.recv_is_idle(key);
             Poll::Pending
         })?;

@@ -49,7 +49,7 @@ impl<T> Future for ReceiveLeased<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(coop::poll_proceed(cx));
         let polled =
-            self.place.poll(cx, |state, key, waiter, waker| state.poll_message(key, waiter, waker));
+            self.place.poll(cx, |state, key, waiter, who| state.poll_message(key, waiter, who));
         let message = ready!(flatten(polled));
         coop::made_progress();
         Poll::Ready(message.and_then(self.shape))
@@ -125,8 +125,8 @@ impl<A: Address> Future for ReceiveBatch<'_, A> {
         }
         ready!(coop::poll_proceed(cx));
         let most = self.most;
-        let polled = self.place.poll(cx, |state, key, waiter, waker| {
-            let first = ready!(state.poll_message(key, waiter, waker))?;
+        let polled = self.place.poll(cx, |state, key, waiter, who| {
+            let first = ready!(state.poll_message(key, waiter, who))?;
             Poll::Ready(Ok(match first {
                 Some(first) => with_others(state, (key, *waiter), first, most),
                 None => Vec::new(),
@@ -218,10 +218,10 @@ impl<B: IoBufMut, T> ReceiveInto<'_, B, T> {
             return Ok(Look::End);
         };
         let (peek, mut direct) = (self.peek, false);
-        let polled = self.place.poll(cx, |state, key, waiter, waker| {
+        let polled = self.place.poll(cx, |state, key, waiter, who| {
             if peek {
                 let look = |message: &Message| fill(filling, control, message, Vec::new());
-                let peeked = state.poll_peek(key, (waiter, waker), look);
+                let peeked = state.poll_peek(key, (waiter, who), look);
                 return peeked.map_ok(|found| found.map_or(Look::End, Look::Peeked));
             }
             match take(state, key, *waiter) {
@@ -230,7 +230,7 @@ impl<B: IoBufMut, T> ReceiveInto<'_, B, T> {
                 Some(Err(error)) => Poll::Ready(Err(error)),
                 None => {
                     // Pending even if it goes on directly: the place in the queue is kept.
-                    state.wait_message(key, waiter, waker);
+                    state.wait_message(key, waiter, who);
                     direct = state.may_receive_directly(key, *waiter);
                     Poll::Pending
                 }

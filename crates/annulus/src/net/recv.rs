@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
-use annulus_task::{CoreId, clone_waker, coop};
+use annulus_task::{CoreId, Waiter, coop};
 
 use crate::buf::Lease;
 use crate::core::end::End;
@@ -36,26 +36,29 @@ impl Place {
         Self { handle: owned.handle(), queue, waiter: None }
     }
 
-    /// Polls with the core's state: `f` gets the record's key, this place, and the waker to leave
-    /// behind. What is in the waker's place afterwards, unused or replaced, is dropped when nothing
-    /// of the core is borrowed: it may run user code. The place is left when `f` is ready.
+    /// Polls with the core's state: `f` gets the record's key, this place, and who waits, to leave
+    /// behind. Who is there afterwards, unused or replaced, is dropped when nothing of the core is
+    /// borrowed: a waker may be user code. The place is left when `f` is ready.
     pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
-        f: impl FnOnce(&mut State, Key, &mut Option<Key>, &mut Option<Waker>) -> Poll<T>,
+        f: impl FnOnce(&mut State, Key, &mut Option<Key>, &mut Waiter) -> Poll<T>,
     ) -> io::Result<Poll<T>> {
-        let mut waker = Some(clone_waker(cx.waker()));
-        let mut displaced = None;
         let Self { handle: Handle { core, key }, queue, waiter } = self;
         let polled = with_core(*core, |core| {
+            let mut who = core.executor.waiter(cx.waker());
+            let mut displaced = Waiter::default();
             let mut state = core.state.borrow_mut();
-            let polled = f(&mut state, *key, waiter, &mut waker);
+            let polled = f(&mut state, *key, waiter, &mut who);
             if polled.is_ready() {
-                displaced = waiter.take().and_then(|waiter| state.leave(*queue, *key, waiter));
+                if let Some(waiter) = waiter.take() {
+                    displaced = state.leave(*queue, *key, waiter);
+                }
             }
+            drop(state);
+            drop((who, displaced));
             polled
         });
-        drop((waker, displaced));
         if polled.is_err() {
             self.leave();
         }
@@ -65,17 +68,18 @@ impl Place {
     /// The next lease. The place is kept, or taken if there was none: nobody overtakes who holds
     /// bytes.
     pub(super) fn poll_holding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        let mut waker = Some(clone_waker(cx.waker()));
         let key = self.handle.key;
         let polled = with_core(self.handle.core, |core| {
+            let mut who = core.executor.waiter(cx.waker());
             let mut state = core.state.borrow_mut();
-            let polled = state.poll_lease(key, &mut self.waiter, &mut waker);
+            let polled = state.poll_lease(key, &mut self.waiter, &mut who);
             if matches!(polled, Poll::Ready(Ok(Some(_)))) {
                 state.hold_recv(key, &mut self.waiter);
             }
+            drop(state);
+            drop(who);
             polled
         });
-        drop(waker);
         polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
     }
 
@@ -104,9 +108,9 @@ fn leave(core: CoreId, key: Key, queue: Queue, waiter: Key) {
 }
 
 impl State {
-    /// Takes a waiter out of a queue of this record, and gives its waker.
+    /// Takes a waiter out of a queue of this record, and gives who it was.
     #[inline]
-    fn leave(&mut self, queue: Queue, key: Key, waiter: Key) -> Option<Waker> {
+    fn leave(&mut self, queue: Queue, key: Key, waiter: Key) -> Waiter {
         match queue {
             Queue::Received => self.leave_recv(key, waiter),
             Queue::Accepted => self.leave_accept(key, waiter),
@@ -144,7 +148,7 @@ impl Future for Recv<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(coop::poll_proceed(cx));
         let polled =
-            self.place.poll(cx, |state, key, waiter, waker| state.poll_lease(key, waiter, waker));
+            self.place.poll(cx, |state, key, waiter, who| state.poll_lease(key, waiter, who));
         if let Ok(Poll::Pending) = polled {
             return Poll::Pending;
         }

@@ -32,9 +32,9 @@ impl Future for Room {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let polled = this.place.poll(cx, |state, key, waiter, waker| {
+        let polled = this.place.poll(cx, |state, key, waiter, who| {
             let bytes_max = this.bytes_max.unwrap_or(state.send_high_bytes - 1);
-            state.poll_room((key, bytes_max), waiter, waker)
+            state.poll_room((key, bytes_max), waiter, who)
         });
         flatten(polled)
     }

@@ -232,7 +232,7 @@ impl Socket {
         let mut place = Place::new(&self.owned, Queue::Received);
         poll_fn(|cx| {
             let polled =
-                place.poll(cx, |state, key, waiter, waker| state.poll_at_rest(key, waiter, waker));
+                place.poll(cx, |state, key, waiter, who| state.poll_at_rest(key, waiter, who));
             flatten(polled)
         })
         .await

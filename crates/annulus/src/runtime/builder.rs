@@ -61,23 +61,27 @@ impl Builder {
         self
     }
 
-    /// Bytes of one provided buffer, default 16 KiB: the most that one lease can hold.
+    /// Bytes of one provided buffer: the most that one lease can hold. By default 64 KiB where
+    /// receives [share](Self::buffers_incremental) buffers, which are then cut in two seldom, and
+    /// 16 KiB elsewhere.
     pub fn buffer_bytes(mut self, bytes: u32) -> Self {
-        self.config.buffer_bytes = bytes.max(64);
+        self.config.buffer_bytes = Some(bytes.max(64));
         self
     }
 
-    /// Provided buffers at most, rounded up to a power of two, default 1024. They are memory only
-    /// once used; when all are on lease, receives go through the heap.
+    /// Provided buffers at most, rounded up to a power of two. They are memory only once used; when
+    /// all are on lease, receives go through the heap. The default is 16 MiB of them: 256 where
+    /// receives [share](Self::buffers_incremental) buffers, 1024 elsewhere.
     pub fn buffer_count(mut self, count: u16) -> Self {
-        self.config.buffer_count = count.clamp(1, 32768);
+        self.config.buffer_count = Some(count.clamp(1, 32768));
         self
     }
 
-    /// Provided buffers that the kernel has at first, default 32. Few stay hot in the cache; the
+    /// Provided buffers that the kernel has at first, by default 16 where receives
+    /// [share](Self::buffers_incremental) buffers, and 32 elsewhere. Few stay hot in the cache; the
     /// number doubles whenever the kernel runs out.
     pub fn buffers_published(mut self, count: u16) -> Self {
-        self.config.buffers_published = count.max(1);
+        self.config.buffers_published = Some(count.max(1));
         self
     }
 

@@ -70,12 +70,16 @@ impl Place {
         if self.waiter.is_some_and(|(core, _)| core != here) {
             self.leave();
         }
-        let waker = cx.waker().clone();
         let mut waiter = self.waiter.map(|(_, key)| key);
-        let polled = with_any(|core| core.state.borrow_mut().poll_stop(seen, &mut waiter, waker));
+        let polled = with_any(|core| {
+            // Dropped when nothing of the core is borrowed: a displaced waker may be user code.
+            let mut who = core.executor.waiter(cx.waker());
+            let polled = core.state.borrow_mut().poll_stop(seen, &mut waiter, &mut who);
+            drop(who);
+            polled
+        });
         self.waiter = waiter.map(|key| (here, key));
-        let Ok((phase, displaced)) = polled else { return Poll::Pending };
-        drop(displaced);
+        let Ok(phase) = polled else { return Poll::Pending };
         if phase.is_ready() {
             self.leave();
         }
@@ -85,8 +89,8 @@ impl Place {
     fn leave(&mut self) {
         let Some((core, key)) = self.waiter.take() else { return };
         let leave = move || {
-            let waker = with_core(core, |core| core.state.borrow_mut().leave_stop(key));
-            drop(waker);
+            let who = with_core(core, |core| core.state.borrow_mut().leave_stop(key));
+            drop(who);
         };
         if current_id() == Some(core) {
             leave();

@@ -66,12 +66,12 @@ impl Sleep {
             return;
         };
         if current_id() == Some(core) {
-            let waker = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
-            drop(waker);
+            let who = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
+            drop(who);
         } else {
             let _ = annulus_task::post(core, move || {
-                let waker = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
-                drop(waker);
+                let who = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
+                drop(who);
             });
         }
     }
@@ -88,23 +88,26 @@ impl Future for Sleep {
         if self.entry.is_some_and(|(core, _)| core != here) {
             self.disarm();
         }
-        let waker = cx.waker().clone();
         let (deadline, entry) = (self.deadline, self.entry);
         let polled = with_any(|core| {
+            let mut who = core.executor.waiter(cx.waker());
             let mut state = core.state.borrow_mut();
-            match entry {
-                Some((_, key)) => {
-                    let (over, displaced) = state.poll_sleep(key, waker);
-                    (over, Some(key), displaced)
+            let polled = match entry {
+                Some((_, key)) => (state.poll_sleep(key, &mut who), Some(key)),
+                None if deadline.as_ns() <= state.now_ns() => (true, None),
+                None => {
+                    let who = std::mem::take(&mut who);
+                    (false, Some(state.start_sleep(deadline.as_ns(), who)))
                 }
-                None if deadline.as_ns() <= state.now_ns() => (true, None, Some(waker)),
-                None => (false, Some(state.start_sleep(deadline.as_ns(), waker)), None),
-            }
+            };
+            drop(state);
+            // Only now: a displaced waker may be user code.
+            drop(who);
+            polled
         });
-        let Ok((over, key, displaced)) = polled else {
+        let Ok((over, key)) = polled else {
             return Poll::Pending;
         };
-        drop(displaced);
         self.entry = key.map(|key| (here, key));
         if over {
             coop::made_progress();

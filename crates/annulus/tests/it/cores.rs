@@ -1,16 +1,19 @@
 //! Many cores: launching, giving them work, stopping them, what belongs to each.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::time::Duration;
 
 use annulus::net::{TcpListener, TcpStream};
 use annulus::runtime::{
-    CoreHandle, Cores, LaunchedCore, Runtime, available_cores, is_stopping, launch, stopping,
+    self, CoreHandle, Cores, LaunchedCore, Runtime, available_cores, is_stopping, launch, stopping,
 };
 use annulus::sync::{Closed, cross};
+use annulus::time::sleep;
 
 use crate::harness::{check, made, own_process, share_process};
 use crate::limits::{descriptor_limit, set_descriptor_limit};
@@ -160,6 +163,33 @@ fn a_graceful_stop_lets_tasks_finish() {
     ready.wait();
     assert_eq!(all(launched.shutdown(LONG)), ["stopped"; 2]);
     assert_eq!(finished.load(Ordering::Relaxed), 20, "the tasks were awaited");
+}
+
+#[test]
+fn a_root_that_was_woken_as_it_ended_does_not_keep_a_stopping_core_awake() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let launched = launch(Cores::Count(1), move |_| {
+        let tell = tell.clone();
+        async move {
+            drop(annulus::spawn(async move {
+                stopping().await;
+                let turns = || runtime::metrics().expect("a runtime runs").turns;
+                let before = turns();
+                sleep(Duration::from_millis(50)).await;
+                tell.send(turns() - before).expect("the test waits");
+            }));
+            stopping().await;
+            poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                Poll::Ready(())
+            })
+            .await;
+        }
+    })
+    .unwrap();
+    all(launched.shutdown(LONG));
+    let turns = told.recv().expect("the task came to its end");
+    assert!(turns < 1000, "{turns} turns in one sleep");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn levels_of_descriptors_timers_and_buffers_follow() {
         assert_eq!(now.descriptors - before.descriptors, 2);
         assert_eq!(before.fixed_files_free - now.fixed_files_free, 2);
         assert_eq!((now.timers, now.leases_out, now.since(&before).leases), (1, 1, 1));
-        assert_eq!(now.buffers, 1024);
+        assert!(now.buffers >= now.buffers_published);
         assert!(now.buffers_published > 0 && now.starved == 0);
         drop((lease, timer));
         let now = metrics()?;

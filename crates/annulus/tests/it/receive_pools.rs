@@ -164,3 +164,19 @@ fn changing_pools_while_bytes_come_loses_none() {
         until("all leases are back", || metrics().expect("a runtime runs").leases_out == 0).await
     });
 }
+
+#[test]
+fn what_a_buffer_cuts_in_two_is_one_lease_again() {
+    let builder = Runtime::builder().buffer_bytes(256).buffer_count(8).buffers_published(4);
+    run_on(builder, async {
+        let (left, right) = UnixStream::pair()?;
+        for round in 0..20_u8 {
+            // The second of two of these does not fit into what the first has left of a buffer.
+            let sent = vec![round; 200];
+            left.write_all(sent.clone()).await?;
+            let lease = right.recv().await?.expect("no end yet");
+            assert_eq!(*lease, *sent, "round {round}");
+        }
+        Ok(())
+    });
+}
