@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 
 use crate::cell::{ALIVE, CellRef, Head};
 use crate::sync::local;
+use crate::waker::wake_current;
 
 local! {
     static BURYING: Cell<bool> = { Cell::new(false) };
@@ -24,6 +25,7 @@ local! {
 ///
 /// # Safety
 /// - The cell is live, and no `JoinHandle` and no header know it; a handle may if it is alive.
+#[inline]
 pub(crate) unsafe fn bury(head: NonNull<Head>) {
     // SAFETY: the caller gives up the cell, so it is freed by this function alone.
     let cell = unsafe { CellRef::new(head) };
@@ -32,6 +34,16 @@ pub(crate) unsafe fn bury(head: NonNull<Head>) {
         // SAFETY: neither task nor handle know the cell.
         return unsafe { cell.free() };
     }
+    // SAFETY: the caller's contract.
+    unsafe { bury_in_turn(cell, head) };
+}
+
+/// What is in the cell may bury others.
+///
+/// # Safety
+/// - As for [`bury`].
+#[cold]
+unsafe fn bury_in_turn(cell: CellRef, head: NonNull<Head>) {
     cell.head().next.set(WAITING.with(|waiting| waiting.replace(Some(head))));
     if BURYING.with(|burying| burying.replace(true)) {
         return;
@@ -42,7 +54,7 @@ pub(crate) unsafe fn bury(head: NonNull<Head>) {
         WAITING.with(|waiting| waiting.set(cell.head().next.take()));
         if cell.head().has(ALIVE) {
             cell.cancel();
-            cell.finish();
+            cell.finish(wake_current);
         } else {
             // SAFETY: neither task nor handle know the cell, and it left the list.
             unsafe { cell.free() };

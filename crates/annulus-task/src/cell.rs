@@ -37,7 +37,7 @@ use crate::memory;
 use crate::name::Name;
 use crate::sync::Cell;
 use crate::tally::At;
-use crate::waker::{clone_waker, task_of, wake_current};
+use crate::waker::{clone_waker, task_of};
 
 /// The future was dropped and the result was stored.
 pub(crate) const DONE: u8 = 1 << 0;
@@ -261,9 +261,10 @@ impl CellRef {
         unsafe { cancel(self.0) }
     }
 
-    /// The task is done and its header is gone: wakes who joins it. The cell may be freed by this.
+    /// The task is done and its header is gone: wakes who joins it, a task with `wake`, which only
+    /// pushes to a queue and cannot throw. The cell may be freed by this.
     #[inline]
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(self, wake: impl FnOnce(TaskId)) {
         let head = self.head();
         debug_assert!(head.has(DONE), "a task was finished that was not done");
         head.remove(ALIVE);
@@ -275,8 +276,7 @@ impl CellRef {
         }
         if let Some(waiter) = waiter {
             match task_of(&waiter) {
-                // Only a push to a queue: nothing that could throw.
-                Some(task) => wake_current(task),
+                Some(task) => wake(task),
                 None => forget(contain(fatal, || waiter.wake())),
             }
         }

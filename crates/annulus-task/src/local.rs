@@ -51,6 +51,9 @@ pub(crate) struct Local {
     high: Cell<u32>,
     /// Counts for other threads, and which task runs.
     pub(crate) tally: Arc<Tally>,
+    /// The header that stands for the root, and its name, which lasts as long as the core.
+    root: Own,
+    root_id: TaskId,
     root_woken: Cell<bool>,
     /// Wakers to wake when the run queue has come to `DEFER`.
     deferred: Cell<Vec<Waker>>,
@@ -74,7 +77,13 @@ impl Local {
     /// The owner's half of a slot that was just claimed on this thread.
     pub(crate) fn new(core: CoreId, policy: OnPanic) -> Self {
         let slot = registry::slot(core.slot());
-        let local = Self {
+        let [root, _defer] = [ROOT, DEFER].map(|reserved| {
+            // SAFETY: the slot was just claimed on this thread, and `Local` is not `Send`.
+            let own = unsafe { Own::new(slot.pages.grow(reserved)) };
+            own.set_index(reserved);
+            own
+        });
+        Self {
             core,
             policy,
             slot,
@@ -84,6 +93,8 @@ impl Local {
             free: Cell::new(None),
             high: Cell::new(DEFER),
             tally: Arc::default(),
+            root,
+            root_id: root.id(core.slot()),
             root_woken: Cell::new(false),
             deferred: Cell::new(Vec::new()),
             coop: Cell::new(coop::BUDGET),
@@ -94,12 +105,7 @@ impl Local {
             memory: Memory::new(),
             running: Cell::new(false),
             closed: Cell::new(false),
-        };
-        for reserved in [ROOT, DEFER] {
-            slot.pages.grow(reserved);
-            local.own(reserved).set_index(reserved);
         }
-        local
     }
 
     /// The header of an index that this executor has used.
@@ -116,8 +122,15 @@ impl Local {
         self.number.get() != u32::MAX
     }
 
+    /// The name of the root.
+    #[inline]
     pub(crate) fn root(&self) -> TaskId {
-        self.own(ROOT).id(self.core.slot())
+        self.root_id
+    }
+
+    #[inline]
+    pub(crate) fn root_header(&self) -> Own {
+        self.root
     }
 
     #[inline]
@@ -343,6 +356,7 @@ impl Local {
     }
 
     /// The task is done: its header is free, its names are stale, and who joins it is woken.
+    #[inline]
     fn finish(&self, own: Own, cell: CellRef) {
         own.set_cell(None);
         own.retire();
@@ -350,7 +364,13 @@ impl Local {
         if !own.is_queued() {
             self.release(own);
         }
-        cell.finish();
+        cell.finish(|task| {
+            if task == self.root_id {
+                self.root_woken.set(true);
+            } else {
+                self.wake_any(task);
+            }
+        });
     }
 
     /// Drops the futures of all tasks but those that a frame further up the stack is using; those
@@ -463,7 +483,7 @@ impl Local {
         debug_assert!(!self.has_ready(), "a core ended with a run queue");
         self.slot.door.handshake.set_bell(None);
         self.receive();
-        self.own(ROOT).retire();
+        self.root.retire();
         self.own(DEFER).retire();
         self.number.set(u32::MAX);
         registry::release(self.core);
@@ -537,6 +557,12 @@ pub(crate) fn wake_if_current(task: TaskId) -> bool {
         local.wake(task);
     }
     ours
+}
+
+/// Whether this thread has entered a core that takes tasks.
+#[inline]
+pub(crate) fn takes_tasks() -> bool {
+    with_entered(|local| !local.closed.get()) == Some(true)
 }
 
 /// The owner's half of the core that this thread has entered, if that lives.

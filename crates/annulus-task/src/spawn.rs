@@ -11,7 +11,7 @@ use crate::cell::{self, Label};
 use crate::id::{CoreId, TaskId};
 use crate::inbox::NIL;
 use crate::join::JoinHandle;
-use crate::local::{Local, entered};
+use crate::local::{Local, entered, takes_tasks, with_entered};
 use crate::name::Name;
 use crate::posts::Closed;
 use crate::registry::post;
@@ -36,7 +36,20 @@ impl std::error::Error for NoExecutor {}
 /// If there is none. See [`try_spawn`].
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    here().spawn(At::caller(), future)
+    spawn_here(At::caller(), future)
+}
+
+fn spawn_here<F, L>(label: L, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    L: Label,
+{
+    if takes_tasks() {
+        // Runs no user code, so the core need not be held meanwhile.
+        let spawned = with_entered(|local| local.admit(label, future));
+        return spawned.expect("this thread has just been seen to be in a core");
+    }
+    here().refuse(label, future)
 }
 
 /// As [`spawn`], with a name for people.
@@ -59,7 +72,7 @@ pub fn spawn_named<F>(name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
 {
-    here().spawn((At::caller(), name.into()), future)
+    spawn_here((At::caller(), name.into()), future)
 }
 
 /// As [`spawn`], for who may be outside of an executor.
@@ -120,9 +133,17 @@ impl Local {
         F: Future + 'static,
         L: Label,
     {
-        if self.closed.get() {
-            return self.refuse(label, future);
-        }
+        if self.closed.get() { self.refuse(label, future) } else { self.admit(label, future) }
+    }
+
+    /// A new task of a core that takes tasks. Runs no user code.
+    #[inline]
+    fn admit<F, L>(&self, label: L, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        L: Label,
+    {
+        debug_assert!(!self.closed.get(), "a core that has shut down was given a task");
         let own = self.vacant();
         let cell = cell::allocate(own.id(self.core.slot()), self.policy, label, future);
         self.install(own, cell);

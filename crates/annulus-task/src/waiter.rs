@@ -16,7 +16,7 @@ use std::task::Waker;
 
 use crate::executor::{Executor, RunQueue};
 use crate::id::TaskId;
-use crate::local::{Local, ROOT};
+use crate::local::Local;
 use crate::pages::Own;
 use crate::waker::{clone_waker, task_of};
 
@@ -159,7 +159,7 @@ impl Local {
     #[inline]
     pub(crate) fn begin_root<'a>(&'a self, waker: &'a Waker) -> PolledRoot<'a> {
         self.poll_waker.set(waker);
-        self.polling.set(Some(self.own(ROOT)));
+        self.polling.set(Some(self.root_header()));
         PolledRoot(self)
     }
 
