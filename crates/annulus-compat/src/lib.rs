@@ -31,6 +31,7 @@ mod buffered;
 mod direct;
 mod file;
 mod handle;
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
 mod traits;
 
 pub use buffered::Buffered;

@@ -3,153 +3,89 @@
 use std::io::{self, IoSlice, Read, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 
+use super::{Filling, Reading, Writing, for_each};
 use crate::{Buffered, Direct, FileStream, Readable, Writable};
 
-impl<H: Readable + Unpin> AsyncRead for Buffered<H> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_take(cx, buf.len(), |bytes| buf[..bytes.len()].copy_from_slice(bytes))
-    }
-}
-
-impl<H: Readable + Unpin> AsyncBufRead for Buffered<H> {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        self.get_mut().poll_fill(cx)
-    }
-
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        Buffered::consume(self.get_mut(), n);
-    }
-}
-
-impl<H: Writable + Unpin> AsyncWrite for Buffered<H> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_slices(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_slices(cx, bufs)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_sent(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_end(cx)
-    }
-}
-
-impl<T: AsFd + Unpin> AsyncRead for Direct<T>
-where
-    for<'a> &'a T: Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_read_into(cx, buf)
-    }
-}
-
-impl<T: AsFd + Unpin> AsyncWrite for Direct<T>
-where
-    for<'a> &'a T: Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_slices(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_slices(cx, bufs)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.get_mut().end())
-    }
-}
-
-impl AsyncRead for FileStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+macro_rules! filling {
+    ([$($params:tt)*] $wrapper:ty, [$($demands:tt)*]) => {
+        impl<$($params)*> AsyncRead for $wrapper where $($demands)* {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                let room = buf.len();
+                let take = |bytes: &[u8]| buf[..bytes.len()].copy_from_slice(bytes);
+                Filling::poll_take(self.get_mut(), cx, room, take)
+            }
         }
-        let this = self.get_mut();
-        let bytes = ready!(this.poll_fill(cx))?;
-        let n = bytes.len().min(buf.len());
-        buf[..n].copy_from_slice(&bytes[..n]);
-        this.consume(n);
-        Poll::Ready(Ok(n))
-    }
+
+        impl<$($params)*> AsyncBufRead for $wrapper where $($demands)* {
+            fn poll_fill_buf(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<&[u8]>> {
+                Filling::poll_fill(self.get_mut(), cx)
+            }
+
+            fn consume(self: Pin<&mut Self>, n: usize) {
+                Filling::consume(self.get_mut(), n);
+            }
+        }
+    };
 }
 
-impl AsyncBufRead for FileStream {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        self.get_mut().poll_fill(cx)
-    }
-
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        FileStream::consume(self.get_mut(), n);
-    }
+macro_rules! reading {
+    ([$($params:tt)*] $wrapper:ty, [$($demands:tt)*]) => {
+        impl<$($params)*> AsyncRead for $wrapper where $($demands)* {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                Reading::poll_read_into(self.get_mut(), cx, buf)
+            }
+        }
+    };
 }
 
-impl AsyncWrite for FileStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_slices(cx, &[IoSlice::new(buf)])
-    }
+macro_rules! writing {
+    ([$($params:tt)*] $wrapper:ty, [$($demands:tt)*]) => {
+        impl<$($params)*> AsyncWrite for $wrapper where $($demands)* {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Writing::poll_write_slices(self.get_mut(), cx, &[IoSlice::new(buf)])
+            }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_slices(cx, bufs)
-    }
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Writing::poll_write_slices(self.get_mut(), cx, bufs)
+            }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_written(cx)
-    }
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Writing::poll_sent(self.get_mut(), cx)
+            }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_written(cx)
-    }
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Writing::poll_end(self.get_mut(), cx)
+            }
+        }
+    };
 }
+
+for_each!(filling: filling);
+for_each!(reading: reading);
+for_each!(writing: writing);
 
 impl AsyncSeek for FileStream {
     fn poll_seek(
