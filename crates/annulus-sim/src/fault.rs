@@ -54,6 +54,9 @@ pub enum Fault {
     /// next request. What is left is another chain then, as it is to Linux. Not one of
     /// [`ALL`](Self::ALL): it changes what a program sees.
     SplitChain,
+    /// A datagram of UDP is lost, comes twice, or overtakes others. Not one of [`ALL`](Self::ALL):
+    /// it changes what a program sees.
+    Datagram,
 }
 
 impl Fault {
@@ -87,7 +90,7 @@ impl Fault {
             Self::Eagain | Self::Ebusy | Self::LateError | Self::Overflow => 50,
             Self::NoBuffers | Self::MultishotEnd | Self::SpuriousWake | Self::CancelLost => 100,
             Self::Poison => 1000,
-            Self::SplitChain => 0,
+            Self::SplitChain | Self::Datagram => 0,
         }
     }
 
@@ -111,11 +114,12 @@ impl Fault {
             Self::SpuriousWake => "spurious wake",
             Self::CancelLost => "cancel lost",
             Self::SplitChain => "split chain",
+            Self::Datagram => "datagram",
         }
     }
 }
 
-const CLASSES: usize = Fault::SplitChain as usize + 1;
+const CLASSES: usize = Fault::Datagram as usize + 1;
 
 /// How often each class of faults happens, of a thousand occasions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,6 +9,7 @@
 #![doc = include_str!("../README.md")]
 
 mod choice;
+mod datagrams;
 mod enter;
 mod events;
 mod fault;

@@ -12,6 +12,7 @@ use std::os::fd::RawFd;
 use annulus_abi::Errno;
 
 use crate::choice::Choices;
+use crate::datagrams::Mailbox;
 use crate::events::{Event, Events};
 use crate::fault::{Fault, Faults, Report};
 use crate::files::{Files, Id, Kind};
@@ -207,6 +208,11 @@ impl Machine {
 
     /// Two sockets that are connected to each other.
     pub(crate) fn connect_pair(&mut self, one: Id, other: Id) {
+        if self.socket(one).has_messages() {
+            self.socket(one).state = State::Messages(Mailbox::connected(other));
+            self.socket(other).state = State::Messages(Mailbox::connected(one));
+            return;
+        }
         let (forth, back) = (self.new_stream(), self.new_stream());
         let (one_local, other_local) =
             (self.socket(one).local.clone(), self.socket(other).local.clone());
@@ -237,6 +243,8 @@ impl Machine {
         let Some(socket) = self.sockets.remove(&id) else { return };
         match socket.state {
             State::Fresh => {}
+            // Those that wait for room in it hear that it is gone.
+            State::Messages(_) => self.wake(Wait::Writable(id)),
             State::Listening { backlog, .. } => {
                 self.listeners.retain(|_, listener| *listener != id);
                 self.end_all(backlog);

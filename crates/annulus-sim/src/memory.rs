@@ -14,6 +14,7 @@
 mod address;
 mod entry;
 mod group;
+mod message;
 mod published;
 mod queues;
 mod seam;
@@ -23,6 +24,7 @@ mod unreliable;
 pub(crate) use address::{address_bytes, socket_address};
 pub(crate) use entry::{Entry, blank_statx, statx_bytes};
 pub(crate) use group::GroupMemory;
+pub(crate) use message::MessageHeader;
 pub(crate) use published::Published;
 pub(crate) use queues::Queues;
 pub(crate) use seam::Registration;

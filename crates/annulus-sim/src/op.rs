@@ -9,6 +9,7 @@
 mod bytes;
 mod cancel;
 mod files;
+mod messages;
 mod poll;
 mod selected;
 mod sockets;
@@ -65,6 +66,8 @@ fn has_file(op: Opcode) -> bool {
             | Opcode::SEND
             | Opcode::SEND_ZC
             | Opcode::RECV
+            | Opcode::SENDMSG
+            | Opcode::RECVMSG
             | Opcode::READ_MULTISHOT
             | Opcode::FSYNC
             | Opcode::POLL_ADD
@@ -97,7 +100,9 @@ impl Machine {
             self.files.hold(file);
             request.file = Some(file);
         }
+        self.prepare_message(request)?;
         match entry.opcode {
+            Opcode::SENDMSG | Opcode::RECVMSG => self.hold_message(request)?,
             Opcode::READ | Opcode::RECV if !request.selects_buffer() => {
                 let span = entry.buffer();
                 if span.is_fault() {
@@ -137,6 +142,8 @@ impl Machine {
             Opcode::NOP => Ok(Tried::done(0)),
             Opcode::READ | Opcode::RECV | Opcode::READ_MULTISHOT => self.read(ring, request),
             Opcode::WRITE | Opcode::SEND => self.write(request),
+            Opcode::SENDMSG => self.send_whole(request),
+            Opcode::RECVMSG => self.receive_whole(ring, request),
             Opcode::SEND_ZC => {
                 self.check_zero_copy(ring, request).and_then(|()| self.write(request))
             }

@@ -110,6 +110,8 @@ pub(crate) const OPS: &[Opcode] = &[
     Opcode::FSYNC,
     Opcode::POLL_ADD,
     Opcode::POLL_REMOVE,
+    Opcode::SENDMSG,
+    Opcode::RECVMSG,
     Opcode::TIMEOUT,
     Opcode::TIMEOUT_REMOVE,
     Opcode::ACCEPT,

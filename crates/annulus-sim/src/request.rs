@@ -16,7 +16,7 @@ use annulus_abi::{CqeFlags, SqeFlags};
 
 use crate::files::Id;
 use crate::hold::Hold;
-use crate::memory::Entry;
+use crate::memory::{Entry, MessageHeader};
 
 /// A request in flight.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ pub(crate) enum Prepared {
     Open { path: Vec<u8>, base: Vec<u8>, flags: i32, beneath: bool },
     Stat { path: Vec<u8>, base: Vec<u8> },
     Address(Vec<u8>),
+    Message(MessageHeader),
 }
 
 /// What a request waits for.

@@ -14,6 +14,7 @@ use annulus_abi::{Errno, Params, RegisterOp, SetupFlags};
 use annulus_ring::{RingMemory, SocketAddress};
 
 use crate::Profile;
+use crate::datagrams::{Mailbox, Peer};
 use crate::enter::Call;
 use crate::fault::Fault;
 use crate::files::Kind;
@@ -166,7 +167,7 @@ impl Sim {
         kind: i32,
         protocol: i32,
     ) -> Result<RawFd, Errno> {
-        if !matches!(protocol, 0 | libc::IPPROTO_TCP) {
+        if !matches!(protocol, 0 | libc::IPPROTO_TCP | libc::IPPROTO_UDP) {
             return Err(Errno(libc::EPROTONOSUPPORT));
         }
         self.call(|machine| {
@@ -217,6 +218,10 @@ impl Sim {
             let socket = machine.socket(socket);
             let bytes = match &socket.state {
                 State::Connected { peer: bytes, .. } if peer => bytes,
+                State::Messages(Mailbox { peer: Some(Peer::Address(bytes)), .. }) if peer => bytes,
+                State::Messages(Mailbox { peer: Some(Peer::Socket(_)), .. }) if peer => {
+                    return Ok(SocketAddress::unix_unnamed());
+                }
                 _ if peer => return Err(Errno(libc::ENOTCONN)),
                 _ => &socket.local,
             };

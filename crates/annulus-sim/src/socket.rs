@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use annulus_ring::SocketAddress;
 
+use crate::datagrams::Mailbox;
 use crate::files::Id;
 use crate::memory::{address_bytes, socket_address};
 
@@ -26,13 +27,31 @@ pub(crate) struct Socket {
 #[derive(Debug)]
 pub(crate) enum State {
     Fresh,
-    Listening { backlog: VecDeque<Id>, limit: usize },
-    Connected { rx: Id, tx: Id, peer: Vec<u8> },
+    Listening {
+        backlog: VecDeque<Id>,
+        limit: usize,
+    },
+    Connected {
+        rx: Id,
+        tx: Id,
+        peer: Vec<u8>,
+    },
+    /// It keeps messages apart, connected or not.
+    Messages(Mailbox),
 }
 
 impl Socket {
     pub(crate) fn new(domain: i32) -> Self {
         Self { domain, state: State::Fresh, local: Vec::new(), options: BTreeMap::new() }
+    }
+
+    /// One that keeps messages apart.
+    pub(crate) fn of_messages(domain: i32) -> Self {
+        Self { state: State::Messages(Mailbox::default()), ..Self::new(domain) }
+    }
+
+    pub(crate) fn has_messages(&self) -> bool {
+        matches!(self.state, State::Messages(_))
     }
 
     pub(crate) fn is_unix(&self) -> bool {

@@ -8,7 +8,7 @@ use core::ops::Deref;
 
 use annulus_abi::{Sqe, Timespec};
 
-use super::Span;
+use super::{MessageHeader, Span};
 
 /// A consumed entry.
 #[derive(Clone, Debug)]
@@ -94,6 +94,18 @@ impl Entry {
         let len = (self.0.off as u32).min(size_of::<libc::sockaddr_storage>() as u32);
         let span = self.span(self.0.addr, len);
         if span.is_fault() { Vec::new() } else { span.read() }
+    }
+
+    /// The address that a SEND goes to.
+    pub(crate) fn destination(&self) -> Vec<u8> {
+        let len = self.0.file_index.min(size_of::<libc::sockaddr_storage>() as u32);
+        self.span(self.0.off, len).read()
+    }
+
+    /// The `struct msghdr` of a SENDMSG or RECVMSG; `None` if there is none.
+    pub(crate) fn message_header(&self) -> Option<MessageHeader> {
+        // SAFETY: the entry describes the header and what it names, as long as the request lasts.
+        (self.0.addr != 0).then(|| unsafe { MessageHeader::new(self.0.addr) })
     }
 
     /// Where an ACCEPT writes an address, if it shall.

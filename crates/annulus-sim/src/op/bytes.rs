@@ -24,7 +24,8 @@ impl Request {
     }
 
     fn is_socket_call(&self) -> bool {
-        matches!(self.entry.opcode, Opcode::SEND | Opcode::SEND_ZC | Opcode::RECV)
+        use Opcode as Op;
+        matches!(self.entry.opcode, Op::SEND | Op::SEND_ZC | Op::RECV | Op::SENDMSG | Op::RECVMSG)
     }
 
     /// Bytes that are still to be moved.
@@ -42,6 +43,9 @@ impl Machine {
         let kind = self.files.kind(request.file_id()?).clone();
         let socket_call = request.is_socket_call();
         match kind {
+            Kind::Socket(socket) if self.socket(socket).has_messages() => {
+                self.receive_message(ring, request, socket)
+            }
             Kind::Socket(socket) => {
                 let (rx, _) = self.socket(socket).streams().ok_or(libc::ENOTCONN)?;
                 self.read_stream(ring, request, rx)
@@ -62,6 +66,9 @@ impl Machine {
         let kind = self.files.kind(request.file_id()?).clone();
         let socket_call = request.is_socket_call();
         match kind {
+            Kind::Socket(socket) if self.socket(socket).has_messages() => {
+                self.send_message(request, socket)
+            }
             Kind::Socket(socket) => {
                 let (_, tx) = self.socket(socket).streams().ok_or(libc::ENOTCONN)?;
                 self.write_stream(request, tx)
@@ -200,7 +207,7 @@ impl Machine {
     }
 
     /// Gives the program what was received: now, or at the very end of the request.
-    fn put(&mut self, request: &mut Request, bytes: &[u8]) {
+    pub(super) fn put(&mut self, request: &mut Request, bytes: &[u8]) {
         request.done += bytes.len() as u32;
         let late = !bytes.is_empty() && self.strikes(Fault::LateTouch);
         let put = request.hold.as_mut().map_or(Ok(()), |hold| hold.put(bytes, late));

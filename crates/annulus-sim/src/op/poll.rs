@@ -51,6 +51,10 @@ impl Machine {
             }
             Kind::Socket(socket) => match &self.socket(socket).state {
                 State::Fresh => (OUT | HUP, Vec::new()),
+                State::Messages(mailbox) => {
+                    let ready = if mailbox.has_news() { IN | OUT } else { OUT };
+                    (ready, vec![Wait::Readable(socket)])
+                }
                 State::Listening { backlog, .. } => {
                     (if backlog.is_empty() { 0 } else { IN }, vec![Wait::Accept(socket)])
                 }

@@ -68,7 +68,10 @@ impl Machine {
             let count = self.shortened(Fault::ShortRead, there.min(wanted as usize));
             let bytes = self.stream(stream).take(count);
             self.wake(Wait::Writable(stream));
-            let flags = self.fill_buffer(ring, request, &bytes, stream);
+            let mut flags = self.fill_buffer(ring, request, &bytes);
+            if request.entry.opcode == Opcode::RECV && self.stream(stream).len() > 0 {
+                flags |= CqeFlags::SOCK_NONEMPTY;
+            }
             if !multishot || self.ends_early(ring) {
                 return Ok(Tried::Done(count as i32, flags));
             }
@@ -92,7 +95,7 @@ impl Machine {
     }
 
     /// Room in the first buffer of a group.
-    fn room_in_group(&mut self, ring: usize, bgid: u16) -> Result<u32, i32> {
+    pub(super) fn room_in_group(&mut self, ring: usize, bgid: u16) -> Result<u32, i32> {
         let poison = self.faults.rate(Fault::Poison) > 0;
         let group = self.ring(ring).groups.get_mut(&bgid).ok_or(libc::ENOBUFS)?;
         let looked = group.look(poison);
@@ -102,13 +105,7 @@ impl Machine {
         if self.strikes(Fault::NoBuffers) { Err(libc::ENOBUFS) } else { Ok(room) }
     }
 
-    fn fill_buffer(
-        &mut self,
-        ring: usize,
-        request: &Request,
-        bytes: &[u8],
-        stream: Id,
-    ) -> CqeFlags {
+    pub(super) fn fill_buffer(&mut self, ring: usize, request: &Request, bytes: &[u8]) -> CqeFlags {
         let bgid = request.entry.buf_group();
         let group = self.ring(ring).groups.get_mut(&bgid);
         let filled = group.map(|group| group.fill(bytes));
@@ -120,9 +117,6 @@ impl Machine {
         let mut flags = CqeFlags(u32::from(taken.bid) << CqeFlags::BUFFER_SHIFT) | CqeFlags::BUFFER;
         if taken.more {
             flags |= CqeFlags::BUF_MORE;
-        }
-        if request.entry.opcode == Opcode::RECV && self.stream(stream).len() > 0 {
-            flags |= CqeFlags::SOCK_NONEMPTY;
         }
         flags
     }

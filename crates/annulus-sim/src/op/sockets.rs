@@ -17,16 +17,18 @@ const MODELLED: AcceptFlags =
     AcceptFlags(AcceptFlags::MULTISHOT.0 | AcceptFlags::DONTWAIT.0 | AcceptFlags::POLL_FIRST.0);
 
 impl Machine {
-    /// A new socket of a stream protocol.
+    /// A new socket of streams or of datagrams.
     pub(crate) fn new_socket(&mut self, domain: i32, kind: i32) -> Result<Id, i32> {
         if !matches!(domain, libc::AF_UNIX | libc::AF_INET | libc::AF_INET6) {
             return Err(libc::EAFNOSUPPORT);
         }
-        if kind & 0xf != libc::SOCK_STREAM {
-            return Err(libc::EPROTONOSUPPORT);
-        }
+        let socket = match kind & 0xf {
+            libc::SOCK_STREAM => Socket::new(domain),
+            libc::SOCK_DGRAM => Socket::of_messages(domain),
+            _ => return Err(libc::EPROTONOSUPPORT),
+        };
         let id = self.new_id();
-        self.sockets.insert(id, Socket::new(domain));
+        self.sockets.insert(id, socket);
         Ok(id)
     }
 
@@ -95,10 +97,13 @@ impl Machine {
             None if self.socket(id).is_unix() => address,
             None => return Err(libc::EAFNOSUPPORT),
         };
-        let taken = self
-            .sockets
-            .values()
-            .any(|other| other.local == address && !matches!(other.state, State::Connected { .. }));
+        // Ports of UDP are others than those of TCP; names of Unix sockets are shared.
+        let (unix, messages) = (self.socket(id).is_unix(), self.socket(id).has_messages());
+        let taken = self.sockets.values().any(|other| {
+            other.local == address
+                && !matches!(other.state, State::Connected { .. })
+                && (unix || other.has_messages() == messages)
+        });
         if taken {
             return Err(libc::EADDRINUSE);
         }
@@ -106,7 +111,7 @@ impl Machine {
         Ok(())
     }
 
-    fn free_port(&mut self) -> u16 {
+    pub(super) fn free_port(&mut self) -> u16 {
         let port = self.next_port;
         self.next_port = if port == u16::MAX { 49152 } else { port + 1 };
         port
@@ -145,6 +150,7 @@ impl Machine {
             State::Fresh => {}
             State::Connected { .. } => return Err(libc::EISCONN),
             State::Listening { .. } => return Err(libc::EINVAL),
+            State::Messages(_) => return self.connect_messages(id, address),
         }
         let found = candidates(address).iter().find_map(|at| self.listeners.get(at).copied());
         let listener = found.ok_or(libc::ECONNREFUSED)?;
