@@ -5,12 +5,15 @@
 //! sends queue up one behind the other. Futures wait on the record in the order in which they came,
 //! and dropping one loses no byte. Datagrams ([`UdpSocket`], [`UnixDatagram`]) go the same way,
 //! whole, with their [control messages](control).
+//!
+#![doc = include_str!("net/options.md")]
 
 mod accept;
 mod address;
 mod connect;
 pub mod control;
 mod copied;
+mod credentials;
 mod datagram;
 mod foreign;
 mod halves;
@@ -43,15 +46,17 @@ mod unix_connect;
 mod unix_datagram;
 mod unix_listener;
 mod unix_seqpacket;
+mod unix_seqpacket_listener;
 mod unix_stream;
 
 pub use accept::{Accept, Accepted, Incoming};
 pub use address::{Destination, ToAddress};
+pub use credentials::UCred;
 pub use datagram::{Datagram, Received, Segments};
 pub use halves::{Halved, OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use leases::Leases;
 pub use names::{keep_names, lookup_host};
-pub use options::{TcpInfo, TcpState, UCred};
+pub use options::{PathMtu, TcpInfo, TcpState};
 pub use polled::Polled;
 pub use portable::Portable;
 pub use reader::Reader;
@@ -64,6 +69,7 @@ pub use udp_socket::{UdpOptions, UdpSocket};
 pub use unix_datagram::UnixDatagram;
 pub use unix_listener::{UnixListenOptions, UnixListener};
 pub use unix_seqpacket::UnixSeqpacket;
+pub use unix_seqpacket_listener::UnixSeqpacketListener;
 pub use unix_stream::UnixStream;
 
 pub(crate) use recv::{Place, Queue};

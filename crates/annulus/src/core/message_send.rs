@@ -42,6 +42,14 @@ impl To {
             Self::Other(address) => (address.as_ptr().cast_mut().cast(), address.len() as usize),
         }
     }
+
+    /// An internet address, as the kernel has it; nothing for any other.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Internet { bytes, len } => &bytes[..usize::from(*len)],
+            Self::Peer | Self::Other(_) => &[],
+        }
+    }
 }
 
 impl From<std::net::SocketAddr> for To {
@@ -70,59 +78,56 @@ pub(crate) struct SendDatagram<B> {
     handle: Handle,
     buf: B,
     to: To,
-    /// Send it as datagrams of so many bytes, unless 0.
-    segment_bytes: u16,
-    control: [u8; SEGMENT_BYTES],
-    header: Header,
 }
 
 impl<B> SendDatagram<B> {
     pub(crate) fn new(handle: Handle, buf: B, to: To) -> Self {
-        let (control, header) = ([0; SEGMENT_BYTES], Header::new());
-        Self { handle, buf, to, segment_bytes: 0, control, header }
+        Self { handle, buf, to }
     }
 
-    /// Sent as datagrams of so many bytes, the last of what is left.
-    pub(crate) fn segmented(mut self, bytes: u16) -> Self {
-        self.segment_bytes = bytes;
-        self
-    }
-
-    fn encode_segments(&mut self) {
-        let len = size_of::<libc::cmsghdr>() + size_of::<u16>();
-        self.control[..8].copy_from_slice(&(len as u64).to_ne_bytes());
-        self.control[8..12].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
-        self.control[12..16].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
-        self.control[16..18].copy_from_slice(&self.segment_bytes.to_ne_bytes());
-        self.header.of_control(self.control.as_mut_ptr(), SEGMENT_BYTES);
+    /// What it has come to.
+    pub(crate) fn ended(self, sent: io::Result<usize>) -> BufResult<usize, B> {
+        match sent {
+            Ok(bytes) => Ok((bytes, self.buf)),
+            Err(error) => Err(BufError::new(error, self.buf)),
+        }
     }
 }
 
-// SAFETY: the buffer's memory is stable (the contract of `IoBuf`); name, control data and header
-// are in the operation itself, which does not move while it is in a slot, or on the heap.
+impl<B: IoBuf> SendDatagram<B> {
+    /// Describes it for a system call, which must end before this is moved.
+    pub(super) fn describe(&mut self, header: &mut libc::msghdr, piece: &mut libc::iovec) {
+        piece.iov_base = self.buf.bytes_ptr().cast_mut().cast();
+        piece.iov_len = clamp_transfer(self.buf.bytes_len()) as usize;
+        header.msg_iov = piece;
+        header.msg_iovlen = 1;
+        let (name, name_bytes) = self.to.name();
+        header.msg_name = name.cast();
+        header.msg_namelen = name_bytes as libc::socklen_t;
+    }
+}
+
+// SAFETY: the buffer's memory is stable (the contract of `IoBuf`); the address is in the operation
+// itself, which does not move while it is in a slot, or on the heap.
 unsafe impl<B: IoBuf> Operation for SendDatagram<B> {
     type Output = BufResult<usize, B>;
-    const OPCODE: Option<Opcode> = Some(Opcode::SENDMSG);
+    const OPCODE: Option<Opcode> = Some(Opcode::SEND);
 
     fn handle(&self) -> Option<Handle> {
         Some(self.handle)
     }
 
+    #[inline]
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
         let (addr, len) = (self.buf.bytes_ptr(), clamp_transfer(self.buf.bytes_len()));
         let (flags, ioprio) = (libc::MSG_NOSIGNAL, RecvSendFlags::EMPTY);
-        if matches!(self.to, To::Peer) && self.segment_bytes == 0 {
+        if matches!(self.to, To::Peer) {
             op::Send { target, addr, len, flags, ioprio }.encode(sqe);
             return;
         }
-        let (name, name_bytes) = self.to.name();
-        self.header.of_piece(addr.cast_mut(), len as usize);
-        self.header.of_name(name, name_bytes);
-        if self.segment_bytes > 0 {
-            self.encode_segments();
-        }
-        let msg = &raw const self.header.message;
-        op::SendMsg { target, msg, flags, ioprio }.encode(sqe);
+        let (dest, dest_len) = self.to.name();
+        let (dest, dest_len) = (dest.cast_const().cast(), dest_len as u16);
+        op::SendTo { target, addr, len, flags, ioprio, dest, dest_len }.encode(sqe);
     }
 
     fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
@@ -134,6 +139,65 @@ unsafe impl<B: IoBuf> Operation for SendDatagram<B> {
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
         Err(BufError::with(error, this.map(|this| this.buf)))
+    }
+}
+
+/// A buffer that is sent as several messages of one length, the last of what is left.
+pub(crate) struct SendSegments<B> {
+    datagram: SendDatagram<B>,
+    control: [u8; SEGMENT_BYTES],
+    header: Header,
+}
+
+impl<B> SendSegments<B> {
+    /// # Errors
+    /// With the buffer: for segments without bytes.
+    pub(crate) fn of(
+        datagram: SendDatagram<B>,
+        segment_bytes: u16,
+    ) -> Result<Self, BufResult<usize, B>> {
+        if segment_bytes == 0 {
+            let text = "segments of 0 bytes: there would be no end of them";
+            let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+            return Err(Err(BufError::new(error, datagram.buf)));
+        }
+        let mut control = [0; SEGMENT_BYTES];
+        let len = size_of::<libc::cmsghdr>() + size_of::<u16>();
+        control[..8].copy_from_slice(&(len as u64).to_ne_bytes());
+        control[8..12].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
+        control[12..16].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+        control[16..18].copy_from_slice(&segment_bytes.to_ne_bytes());
+        Ok(Self { datagram, control, header: Header::new() })
+    }
+}
+
+// SAFETY: as for `SendDatagram`; control data and header are in the operation itself, too.
+unsafe impl<B: IoBuf> Operation for SendSegments<B> {
+    type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::SENDMSG);
+
+    fn handle(&self) -> Option<Handle> {
+        self.datagram.handle()
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let SendDatagram { buf, to, .. } = &mut self.datagram;
+        let len = clamp_transfer(buf.bytes_len()) as usize;
+        self.header.of_piece(buf.bytes_ptr().cast_mut(), len);
+        let (name, name_bytes) = to.name();
+        self.header.of_name(name, name_bytes);
+        self.header.of_control(self.control.as_mut_ptr(), SEGMENT_BYTES);
+        let (flags, ioprio) = (libc::MSG_NOSIGNAL, RecvSendFlags::EMPTY);
+        let msg = &raw const self.header.message;
+        op::SendMsg { target, msg, flags, ioprio }.encode(sqe);
+    }
+
+    fn complete(self, core: &Core, res: i32, flags: u32) -> Self::Output {
+        self.datagram.complete(core, res, flags)
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        SendDatagram::refuse(this.map(|this| this.datagram), error)
     }
 }
 

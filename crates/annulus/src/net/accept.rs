@@ -15,12 +15,12 @@ use futures_core::Stream;
 
 use super::recv::{Place, Queue};
 use super::stream::flatten;
-use super::{TcpStream, UnixStream};
+use super::{TcpStream, UnixSeqpacket, UnixStream};
 use crate::buf::BufError;
 use crate::core::end::End;
 use crate::core::{Owned, State, adopted_fd, errors};
 
-/// The connections that a listener gives: [`TcpStream`] and [`UnixStream`].
+/// The connections that a listener gives: [`TcpStream`], [`UnixStream`] and [`UnixSeqpacket`].
 pub trait Accepted {
     /// The address of a peer.
     type Peer;
@@ -31,6 +31,10 @@ impl Accepted for TcpStream {
 }
 
 impl Accepted for UnixStream {
+    type Peer = UnixAddr;
+}
+
+impl Accepted for UnixSeqpacket {
     type Peer = UnixAddr;
 }
 
@@ -54,11 +58,25 @@ impl Adopt for TcpStream {
     }
 }
 
+/// A peer that is gone may have left bytes.
+fn unix_peer(address: Option<SocketAddress>) -> Option<UnixAddr> {
+    UnixAddr::try_from(&address.unwrap_or_else(SocketAddress::unix_unnamed)).ok()
+}
+
+impl Adopt for UnixSeqpacket {
+    fn peer(address: Option<SocketAddress>) -> Option<UnixAddr> {
+        unix_peer(address)
+    }
+
+    /// Packets have buffers of their own, the same for all.
+    fn adopt(fd: RawFd, _group: u8) -> io::Result<Self> {
+        Self::adopt(fd)
+    }
+}
+
 impl Adopt for UnixStream {
     fn peer(address: Option<SocketAddress>) -> Option<UnixAddr> {
-        // A peer that is gone may have left bytes.
-        let address = address.unwrap_or_else(SocketAddress::unix_unnamed);
-        UnixAddr::try_from(&address).ok()
+        unix_peer(address)
     }
 
     fn adopt(fd: RawFd, group: u8) -> io::Result<Self> {
@@ -67,7 +85,8 @@ impl Adopt for UnixStream {
 }
 
 /// The future of [`TcpListener::accept`](super::TcpListener::accept), and with
-/// [`UnixStream`] of [`UnixListener::accept`](super::UnixListener::accept).
+/// [`UnixStream`] of [`UnixListener::accept`](super::UnixListener::accept), with [`UnixSeqpacket`]
+/// of [`UnixSeqpacketListener::accept`](super::UnixSeqpacketListener::accept).
 #[must_use = "futures do nothing unless awaited"]
 pub struct Accept<'a, S = TcpStream> {
     owned: &'a Owned,
@@ -147,8 +166,8 @@ fn peer_or_close<S: Adopt>(state: &mut State, fd: RawFd) -> Option<S::Peer> {
 }
 
 /// The connections of a listener, without end. Made by
-/// [`TcpListener::incoming`](super::TcpListener::incoming) and
-/// [`UnixListener::incoming`](super::UnixListener::incoming).
+/// [`TcpListener::incoming`](super::TcpListener::incoming) and by the method of that name of the
+/// other listeners.
 ///
 /// Each item is what an [`accept`](super::TcpListener::accept) would give, errors included: they do
 /// not end it. Between items it holds neither a connection nor a place in the queue, so dropping it

@@ -11,13 +11,17 @@ mod decode;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
 pub use decode::ControlMessages;
 pub(crate) use decode::numbers;
 use decode::{prefix_within, rights_in};
+
+use super::UCred;
+use super::options::rows::{ip_numbers, so};
+use crate::core::message_send::To;
 
 /// The header of a control message: its length, level and type.
 pub(crate) const HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
@@ -66,10 +70,22 @@ pub enum ControlMessage<'a> {
     Rights(&'a [OwnedFd]),
     /// `SOL_SOCKET`, `SCM_CREDENTIALS`: who has sent it, vouched for by the kernel.
     #[doc(alias = "SCM_CREDENTIALS")]
-    Credentials(Credentials),
+    Credentials(UCred),
     /// `SOL_SOCKET`, `SCM_TIMESTAMPNS`: when the kernel received it.
     #[doc(alias = "SO_TIMESTAMPNS")]
     Timestamp(SystemTime),
+    /// `SOL_SOCKET`, `SO_RXQ_OVFL`: how many datagrams the kernel has thrown away before it, for
+    /// want of room, since the socket was made.
+    #[doc(alias = "SO_RXQ_OVFL")]
+    Dropped(u32),
+    /// `SOL_SOCKET`, `SO_MARK`: the mark of its packet; to send, which one it is to have.
+    #[doc(alias = "SO_MARK")]
+    Mark(u32),
+    /// `IPPROTO_IP`, `IP_ORIGDSTADDR`, or `IPPROTO_IPV6`, `IPV6_ORIGDSTADDR`: where it was going
+    /// before a firewall of this machine redirected it here.
+    #[doc(alias = "IP_ORIGDSTADDR")]
+    #[doc(alias = "IPV6_ORIGDSTADDR")]
+    OriginalDestination(SocketAddr),
     /// Any other one, or one of the above with a length that it cannot have.
     Raw {
         /// `cmsg_level`.
@@ -100,17 +116,6 @@ pub struct PacketInfoV6 {
     pub interface: u32,
     /// Where it goes; to send, the source.
     pub address: Ipv6Addr,
-}
-
-/// Who has sent a message over a Unix socket (`struct ucred`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Credentials {
-    /// Process.
-    pub pid: i32,
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
 }
 
 /// Explicit congestion notification (RFC 3168): the lowest two bits of the type of service and of
@@ -212,15 +217,25 @@ impl Control {
                 let copies: io::Result<Vec<_>> = rights.iter().map(OwnedFd::try_clone).collect();
                 return self.pass(copies?);
             }
-            M::Credentials(Credentials { pid, uid, gid }) => {
-                let parts = [pid.to_ne_bytes(), uid.to_ne_bytes(), gid.to_ne_bytes()];
-                self.append(libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &parts.concat());
+            M::Credentials(cred) => {
+                self.append(libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &cred.to_bytes());
             }
             M::Timestamp(at) => {
                 let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
                 let parts = [since.as_secs(), u64::from(since.subsec_nanos())];
                 let bytes = parts.map(u64::to_ne_bytes).concat();
                 self.append(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &bytes);
+            }
+            M::Dropped(count) => {
+                self.append(libc::SOL_SOCKET, so::RXQ_OVFL, &count.to_ne_bytes());
+            }
+            M::Mark(mark) => self.append(libc::SOL_SOCKET, libc::SO_MARK, &mark.to_ne_bytes()),
+            M::OriginalDestination(address) => {
+                let (level, kind) = match address {
+                    SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_ORIGDSTADDR),
+                    SocketAddr::V6(_) => (libc::IPPROTO_IPV6, ip_numbers::V6_RECVORIGDSTADDR),
+                };
+                self.append(level, kind, To::from(address).as_bytes());
             }
             M::Raw { level, kind, bytes } => self.append(level, kind, bytes),
         }

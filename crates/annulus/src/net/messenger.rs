@@ -21,7 +21,7 @@ use super::stream::flatten;
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::datagrams::Datagrams;
 use crate::core::message::{Layout, Message};
-use crate::core::message_send::{SendDatagram, SendMessage, To};
+use crate::core::message_send::{SendDatagram, SendMessage, SendSegments, To};
 use crate::core::op::Op;
 use crate::core::record::Kind;
 use crate::core::socket_op::Connect;
@@ -63,7 +63,7 @@ impl Messenger {
         Ok([left?, right?])
     }
 
-    fn adopt(fd: RawFd, datagrams: Box<Datagrams>) -> io::Result<Self> {
+    pub(super) fn adopt(fd: RawFd, datagrams: Box<Datagrams>) -> io::Result<Self> {
         let layout = datagrams.layout();
         Ok(Self { owned: Owned::adopt(fd, Kind::Datagrams(datagrams))?, layout })
     }
@@ -143,6 +143,15 @@ impl Messenger {
         send: SendDatagram<B>,
     ) -> Shaped<'a, SendDatagram<B>, BufResult<usize, B>, BufResult<usize, B>> {
         Shaped::new(Ok(send), |sent| sent)
+    }
+
+    /// As [`send`](Self::send), as datagrams of so many bytes.
+    pub(super) fn send_segments<'a, B: IoBuf>(
+        &'a self,
+        send: SendDatagram<B>,
+        segment_bytes: u16,
+    ) -> Shaped<'a, SendSegments<B>, BufResult<usize, B>, BufResult<usize, B>> {
+        Shaped::new(SendSegments::of(send, segment_bytes), |sent| sent)
     }
 
     /// As [`send`](Self::send), to an address that may be none.

@@ -11,6 +11,7 @@
 mod destination;
 mod info;
 pub(super) mod rows;
+pub(super) mod steer;
 pub(super) mod value;
 
 use std::io;
@@ -22,7 +23,7 @@ use crate::core::Owned;
 pub(super) use destination::original_destination;
 pub(super) use info::Info;
 pub use info::{TcpInfo, TcpState};
-pub use value::UCred;
+pub use value::PathMtu;
 pub(super) use value::Value;
 
 /// Sets an integer option.
@@ -48,15 +49,22 @@ pub(super) fn set_as<V: Value>(
 
 /// Reads an option as its kind understands it.
 pub(super) fn value_as<V: Value>(owned: &Owned, (level, name): (i32, i32)) -> io::Result<V::Of> {
-    let mut bytes = [0; ROOM_BYTES];
-    let len = value_bytes(owned, level, name, &mut bytes[..V::ROOM])?;
-    V::decode(bytes.get(..len).unwrap_or(&bytes))
+    let mut few = [0; FEW_BYTES];
+    let mut many = Vec::new();
+    let bytes = if V::ROOM <= FEW_BYTES {
+        &mut few[..V::ROOM]
+    } else {
+        many.resize(V::ROOM, 0);
+        &mut many[..]
+    };
+    let len = value_bytes(owned, level, name, bytes)?;
+    V::decode(bytes.get(..len).unwrap_or(bytes))
 }
 
-/// More than any option has.
-const ROOM_BYTES: usize = 512;
+/// As many as most options have.
+const FEW_BYTES: usize = 512;
 
-fn set_bytes(owned: &Owned, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+pub(super) fn set_bytes(owned: &Owned, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
     let fd = owned.raw_fd();
     Ok(owned.with(|state, _| state.ring.kernel().set_option(fd, level, name, value))??)
 }

@@ -4,12 +4,13 @@
 //! with one meaning is set. Mirrors socket(7), ip(7), ipv6(7), udp(7).
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use annulus_ring::Kernel as _;
-
-use super::{UdpSocket, options};
-use crate::core::State;
+use super::UdpSocket;
+use super::options::rows::{ip_numbers, of_any, of_internet, option, so};
+use super::options::{self, steer};
+use crate::core::Owned;
+use crate::core::message_send::To;
 
 /// An option, and what it is called for IPv6.
 struct Twin {
@@ -50,9 +51,7 @@ impl UdpSocket {
     }
 
     fn set_bytes(&self, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
-        let fd = self.socket.owned.raw_fd();
-        let set = |state: &mut State, _| state.ring.kernel().set_option(fd, level, name, value);
-        Ok(self.socket.owned.with(set)??)
+        options::set_bytes(self.owned(), level, name, value)
     }
 
     /// Whether datagrams may be sent to a broadcast address (`SO_BROADCAST`), default false.
@@ -113,44 +112,6 @@ impl UdpSocket {
     /// As [`broadcast`](Self::broadcast).
     pub fn tos(&self) -> io::Result<u8> {
         Ok(self.twin(&Twin { v4: libc::IP_TOS, v6: libc::IPV6_TCLASS })? as u8)
-    }
-
-    /// Bytes that the kernel keeps for this socket until they are received (`SO_RCVBUF`). It takes
-    /// twice as many, for its own structures, and bounds them by `net.core.rmem_max`.
-    ///
-    /// # Errors
-    /// As [`set_broadcast`](Self::set_broadcast).
-    #[doc(alias = "SO_RCVBUF")]
-    pub fn set_recv_buffer_bytes(&self, bytes: u32) -> io::Result<()> {
-        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-        self.set(libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
-    }
-
-    /// The value of `SO_RCVBUF`: twice what was set, as socket(7) has it.
-    ///
-    /// # Errors
-    /// As [`broadcast`](Self::broadcast).
-    pub fn recv_buffer_bytes(&self) -> io::Result<u32> {
-        self.option(libc::SOL_SOCKET, libc::SO_RCVBUF).map(|bytes| bytes as u32)
-    }
-
-    /// Bytes that may wait to be sent (`SO_SNDBUF`), as for
-    /// [`set_recv_buffer_bytes`](Self::set_recv_buffer_bytes).
-    ///
-    /// # Errors
-    /// As [`set_broadcast`](Self::set_broadcast).
-    #[doc(alias = "SO_SNDBUF")]
-    pub fn set_send_buffer_bytes(&self, bytes: u32) -> io::Result<()> {
-        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-        self.set(libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)
-    }
-
-    /// The value of `SO_SNDBUF`: twice what was set, as socket(7) has it.
-    ///
-    /// # Errors
-    /// As [`broadcast`](Self::broadcast).
-    pub fn send_buffer_bytes(&self) -> io::Result<u32> {
-        self.option(libc::SOL_SOCKET, libc::SO_SNDBUF).map(|bytes| bytes as u32)
     }
 
     /// Whether received datagrams tell their type of service or traffic class, and with it their
@@ -317,16 +278,211 @@ impl UdpSocket {
         Ok(self.twin(&twin)? as u8)
     }
 
-    /// The error that the kernel keeps for the next operation, which then does not meet it
-    /// (`SO_ERROR`).
+    /// Whether received datagrams tell where they were going before a firewall of this machine
+    /// redirected them here (`IP_RECVORIGDSTADDR`, `IPV6_RECVORIGDSTADDR`): an
+    /// [`OriginalDestination`](super::control::ControlMessage::OriginalDestination) each, for a
+    /// transparent proxy.
     ///
     /// # Errors
-    /// Those of getsockopt(2); use on a foreign core.
-    #[doc(alias = "SO_ERROR")]
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let errno = self.option(libc::SOL_SOCKET, libc::SO_ERROR)?;
-        Ok((errno != 0).then(|| io::Error::from_raw_os_error(errno)))
+    /// As [`set_broadcast`](Self::set_broadcast).
+    #[doc(alias = "IP_RECVORIGDSTADDR")]
+    #[doc(alias = "IPV6_RECVORIGDSTADDR")]
+    pub fn set_receive_original_destination(&self, receive: bool) -> io::Result<()> {
+        let twin = Twin { v4: libc::IP_RECVORIGDSTADDR, v6: ip_numbers::V6_RECVORIGDSTADDR };
+        self.set_twin(&twin, receive.into())
     }
+
+    /// Whether received datagrams tell how many were thrown away before them for want of room, once
+    /// there are any (`SO_RXQ_OVFL`): a
+    /// [`Dropped`](super::control::ControlMessage::Dropped) each.
+    ///
+    /// # Errors
+    /// As [`set_broadcast`](Self::set_broadcast).
+    #[doc(alias = "SO_RXQ_OVFL")]
+    pub fn set_receive_dropped(&self, receive: bool) -> io::Result<()> {
+        self.set(libc::SOL_SOCKET, so::RXQ_OVFL, receive.into())
+    }
+
+    /// Whether received datagrams tell the mark that a firewall of this machine gave them
+    /// (`SO_RCVMARK`, Linux 5.19): a [`Mark`](super::control::ControlMessage::Mark) each.
+    ///
+    /// # Errors
+    /// As [`set_broadcast`](Self::set_broadcast); `PermissionDenied` without `CAP_NET_RAW` or
+    /// `CAP_NET_ADMIN`.
+    #[doc(alias = "SO_RCVMARK")]
+    pub fn set_receive_mark(&self, receive: bool) -> io::Result<()> {
+        self.set(libc::SOL_SOCKET, so::RCVMARK, receive.into())
+    }
+
+    /// Whether the socket receives what is sent to any group that somebody on this machine has
+    /// joined, or only to those that it has joined itself (`IP_MULTICAST_ALL`,
+    /// `IPV6_MULTICAST_ALL`), default true.
+    ///
+    /// # Errors
+    /// As [`set_broadcast`](Self::set_broadcast).
+    #[doc(alias = "IP_MULTICAST_ALL")]
+    #[doc(alias = "IPV6_MULTICAST_ALL")]
+    pub fn set_multicast_all(&self, all: bool) -> io::Result<()> {
+        let twin = Twin { v4: libc::IP_MULTICAST_ALL, v6: ip_numbers::V6_MULTICAST_ALL };
+        self.set_twin(&twin, all.into())
+    }
+
+    /// The value of `IP_MULTICAST_ALL` or `IPV6_MULTICAST_ALL`.
+    ///
+    /// # Errors
+    /// As [`broadcast`](Self::broadcast).
+    pub fn multicast_all(&self) -> io::Result<bool> {
+        let twin = Twin { v4: libc::IP_MULTICAST_ALL, v6: ip_numbers::V6_MULTICAST_ALL };
+        self.twin(&twin).map(|value| value != 0)
+    }
+
+    /// Receives what one host sends to a group, by the interface with this number; 0 lets the
+    /// routing decide (`MCAST_JOIN_SOURCE_GROUP`).
+    ///
+    /// # Errors
+    /// `InvalidInput` if the addresses are of two families or the first is not one of a group,
+    /// `AddrNotAvailable` if it was joined already, errno `ENODEV` if there is no such interface;
+    /// use on a foreign core.
+    #[doc(alias = "MCAST_JOIN_SOURCE_GROUP")]
+    #[doc(alias = "IP_ADD_SOURCE_MEMBERSHIP")]
+    pub fn join_multicast_from(
+        &self,
+        group: IpAddr,
+        source: IpAddr,
+        interface: u32,
+    ) -> io::Result<()> {
+        self.set_source(libc::MCAST_JOIN_SOURCE_GROUP, (group, source), interface)
+    }
+
+    /// Ends [`join_multicast_from`](Self::join_multicast_from) (`MCAST_LEAVE_SOURCE_GROUP`).
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` if others were joined, but not this one, `InvalidInput` if none was; use
+    /// on a foreign core.
+    #[doc(alias = "MCAST_LEAVE_SOURCE_GROUP")]
+    #[doc(alias = "IP_DROP_SOURCE_MEMBERSHIP")]
+    pub fn leave_multicast_from(
+        &self,
+        group: IpAddr,
+        source: IpAddr,
+        interface: u32,
+    ) -> io::Result<()> {
+        self.set_source(libc::MCAST_LEAVE_SOURCE_GROUP, (group, source), interface)
+    }
+
+    /// Receives from a [joined](Self::join_multicast_v4) group what others send, but not this host
+    /// (`MCAST_BLOCK_SOURCE`).
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` if it is blocked already; `InvalidInput` if the group was not joined; use
+    /// on a foreign core.
+    #[doc(alias = "MCAST_BLOCK_SOURCE")]
+    #[doc(alias = "IP_BLOCK_SOURCE")]
+    pub fn block_multicast_from(
+        &self,
+        group: IpAddr,
+        source: IpAddr,
+        interface: u32,
+    ) -> io::Result<()> {
+        self.set_source(libc::MCAST_BLOCK_SOURCE, (group, source), interface)
+    }
+
+    /// Ends [`block_multicast_from`](Self::block_multicast_from) (`MCAST_UNBLOCK_SOURCE`).
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` if it was not blocked; use on a foreign core.
+    #[doc(alias = "MCAST_UNBLOCK_SOURCE")]
+    #[doc(alias = "IP_UNBLOCK_SOURCE")]
+    pub fn unblock_multicast_from(
+        &self,
+        group: IpAddr,
+        source: IpAddr,
+        interface: u32,
+    ) -> io::Result<()> {
+        self.set_source(libc::MCAST_UNBLOCK_SOURCE, (group, source), interface)
+    }
+
+    fn set_source(
+        &self,
+        name: i32,
+        (group, source): (IpAddr, IpAddr),
+        interface: u32,
+    ) -> io::Result<()> {
+        if group.is_ipv4() != source.is_ipv4() {
+            let text = format!("the group {group} and the source {source} are of two families");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+        options::set_bytes(self.owned(), level, name, &source_request(group, source, interface))
+    }
+
+    /// Has the sockets that share this one's port get the datagrams that their CPU takes
+    /// (`SO_ATTACH_REUSEPORT_CBPF`, socket(7)); see
+    /// [`TcpListener::steer_by_cpu`](super::TcpListener::steer_by_cpu). The first is the one that
+    /// was bound first.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "SO_ATTACH_REUSEPORT_CBPF")]
+    pub fn steer_by_cpu(&self, sockets: u16) -> io::Result<()> {
+        steer::steer_by_cpu(self.owned(), sockets)
+    }
+
+    /// Undoes [`steer_by_cpu`](Self::steer_by_cpu) (`SO_DETACH_REUSEPORT_BPF`, Linux 5.3).
+    ///
+    /// # Errors
+    /// `NotFound` if there is nothing to undo; use on a foreign core.
+    #[doc(alias = "SO_DETACH_REUSEPORT_BPF")]
+    pub fn steer_by_address(&self) -> io::Result<()> {
+        steer::steer_by_address(self.owned())
+    }
+
+    pub(super) fn owned(&self) -> &Owned {
+        &self.socket.owned
+    }
+
+    option! {
+        /// Whether datagrams over IPv4 are sent without a checksum (`SO_NO_CHECK`).
+        "SO_NO_CHECK", no_checksum_v4, set_no_checksum_v4: bool as Flag =
+            libc::SOL_SOCKET, libc::SO_NO_CHECK
+    }
+
+    option! {
+        /// Whether datagrams over IPv6 are sent without a checksum (`UDP_NO_CHECK6_TX`), which
+        /// RFC 6935 allows to tunnels.
+        "UDP_NO_CHECK6_TX", no_checksum_v6, set_no_checksum_v6: bool as Flag =
+            libc::SOL_UDP, libc::UDP_NO_CHECK6_TX
+    }
+
+    option! {
+        /// Whether datagrams over IPv6 are received that have no checksum (`UDP_NO_CHECK6_RX`).
+        "UDP_NO_CHECK6_RX", takes_no_checksum_v6, set_takes_no_checksum_v6: bool as Flag =
+            libc::SOL_UDP, libc::UDP_NO_CHECK6_RX
+    }
+
+    option! {
+        /// Whether a datagram over IPv6 that is larger than the way allows fails with `EMSGSIZE`
+        /// instead of being cut into fragments (`IPV6_DONTFRAG`, RFC 3542).
+        "IPV6_DONTFRAG", dont_fragment_v6, set_dont_fragment_v6: bool as Flag =
+            libc::SOL_IPV6, libc::IPV6_DONTFRAG
+    }
+}
+
+of_any!(UdpSocket);
+of_internet!(UdpSocket);
+
+/// `struct group_source_req`.
+fn source_request(group: IpAddr, source: IpAddr, interface: u32) -> Vec<u8> {
+    /// Of a `struct sockaddr_storage`.
+    const ADDRESS_BYTES: usize = 128;
+    let mut bytes = vec![0; 8 + 2 * ADDRESS_BYTES];
+    bytes[..4].copy_from_slice(&interface.to_ne_bytes());
+    for (at, address) in [(8, group), (8 + ADDRESS_BYTES, source)] {
+        let address = To::from(SocketAddr::new(address, 0));
+        let address = address.as_bytes();
+        bytes[at..at + address.len()].copy_from_slice(address);
+    }
+    bytes
 }
 
 /// `struct ip_mreqn`, without an address of the interface.

@@ -2,16 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use annulus_ring::SocketAddress;
 
+use super::ToAddress;
 use super::control::Control;
 use super::datagram::{Datagram, Received};
 use super::messenger::Messenger;
+use super::options::rows::ip_numbers;
+use super::options::{self, value};
 use super::stream::ip_address;
 use super::udp_connect::Connecting;
-use super::{ToAddress, options};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
 use crate::core::datagrams::Datagrams;
 use crate::core::message_send::To;
@@ -77,6 +80,9 @@ pub struct UdpOptions {
     reuse_address: bool,
     reuse_port: bool,
     only_v6: bool,
+    freebind: bool,
+    transparent: bool,
+    ports: Option<(u16, u16)>,
 }
 
 impl UdpOptions {
@@ -105,6 +111,29 @@ impl UdpOptions {
     #[doc(alias = "IPV6_V6ONLY")]
     pub fn only_v6(mut self, only: bool) -> Self {
         self.only_v6 = only;
+        self
+    }
+
+    /// Whether an address may be taken that is not of this machine, or not yet (`IP_FREEBIND`).
+    #[doc(alias = "IP_FREEBIND")]
+    pub fn freebind(mut self, free: bool) -> Self {
+        self.freebind = free;
+        self
+    }
+
+    /// Whether any address may be taken, and what goes to others be received, for a transparent
+    /// proxy (`IP_TRANSPARENT`). Needs `CAP_NET_ADMIN` or `CAP_NET_RAW`.
+    #[doc(alias = "IP_TRANSPARENT")]
+    pub fn transparent(mut self, transparent: bool) -> Self {
+        self.transparent = transparent;
+        self
+    }
+
+    /// The ports among which the kernel chooses for port 0, of those that the system allows for it
+    /// (`IP_LOCAL_PORT_RANGE`, Linux 6.3).
+    #[doc(alias = "IP_LOCAL_PORT_RANGE")]
+    pub fn local_port_range(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = Some(ports.into_inner());
         self
     }
 }
@@ -140,6 +169,16 @@ impl UdpSocket {
         }
         if options.only_v6 && family == libc::AF_INET6 {
             set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
+        }
+        if options.freebind {
+            set(libc::SOL_IP, libc::IP_FREEBIND)?;
+        }
+        if options.transparent {
+            set(libc::SOL_IP, libc::IP_TRANSPARENT)?;
+        }
+        if let Some((first, last)) = options.ports {
+            let option = (libc::SOL_IP, ip_numbers::LOCAL_PORT_RANGE);
+            options::set_as::<value::Ports>(&socket.owned, option, Some(first..=last))?;
         }
         socket.bind(&address)?;
         Ok(Self { socket })
@@ -333,7 +372,7 @@ impl UdpSocket {
     /// As [`send`](Self::send).
     ///
     /// # Kernel
-    /// `SENDMSG` with `MSG_NOSIGNAL`, 5.3; inline if the socket has room, else polled.
+    /// `SEND` with an address and `MSG_NOSIGNAL`, 6.1; inline if the socket has room, else polled.
     #[doc(alias = "sendto")]
     pub fn send_to<B: IoBuf>(
         &self,
@@ -381,12 +420,11 @@ impl UdpSocket {
         segment_bytes: u16,
         address: Option<SocketAddr>,
     ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        let datagram = self.socket.datagram(buf, to(address));
-        self.socket.send(datagram.segmented(segment_bytes))
+        self.socket.send_segments(self.socket.datagram(buf, to(address)), segment_bytes)
     }
 
-    /// Sends several datagrams, with one submission. Gives the result of each: one that fails does
-    /// not keep the others.
+    /// Sends several datagrams, at once as far as the socket has room. Gives the result of each:
+    /// one that fails does not keep the others.
     ///
     /// # Errors
     /// Of each, those of [`send_to`](Self::send_to).
@@ -395,7 +433,9 @@ impl UdpSocket {
     /// Dropping the future takes those back that have not left yet.
     ///
     /// # Kernel
-    /// As [`send_to`](Self::send_to), for each.
+    /// sendmmsg(2), which does not wait: a system call for up to 64 datagrams, where a request for
+    /// each would cost an entry and a completion. Those for which there is no room go as
+    /// [`send_to`](Self::send_to).
     #[doc(alias = "sendmmsg")]
     pub fn send_batch<B: IoBuf, I: IntoIterator<Item = (B, SocketAddr)>>(
         &self,

@@ -12,7 +12,9 @@ use super::control::Control;
 use super::datagram::{Datagram, Received};
 use super::messenger::Messenger;
 use super::options;
+use super::options::rows::of_any;
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use crate::core::Owned;
 use crate::core::datagrams::Datagrams;
 use crate::core::message_send::To;
 use crate::op::OpExt;
@@ -283,6 +285,14 @@ impl UnixDatagram {
         Ok(Self { socket: Messenger::from_fd(socket.into(), Datagrams::unix())? })
     }
 }
+
+impl UnixDatagram {
+    fn owned(&self) -> &Owned {
+        &self.socket.owned
+    }
+}
+
+of_any!(UnixDatagram);
 
 /// Takes over a descriptor, which must be that of a Unix datagram socket.
 impl TryFrom<OwnedFd> for UnixDatagram {

@@ -7,7 +7,7 @@
 //! listener made.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,13 @@ use crate::core::{Owned, with_any};
 /// ```
 #[derive(Debug)]
 pub struct UnixListener {
-    owned: Owned,
+    bound: Bound,
+}
+
+/// A listening Unix socket of any type, with its name.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) owned: Owned,
     /// The file to remove.
     file: Option<SocketFile>,
 }
@@ -127,16 +133,7 @@ impl UnixListener {
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn bind_with(path: impl AsRef<Path>, options: UnixListenOptions) -> io::Result<Self> {
-        let path = path.as_ref();
-        let address = SocketAddress::unix(path)?;
-        if options.replace_leftover && is_leftover(path)? {
-            std::fs::remove_file(path)?;
-        }
-        let mut listener = Self::at(&address, options)?;
-        if options.unlink {
-            listener.file = Some(SocketFile::of(path)?);
-        }
-        Ok(listener)
+        Ok(Self { bound: Bound::to_path(libc::SOCK_STREAM, path.as_ref(), options)? })
     }
 
     /// Binds to an address of `std` and listens: to a name in the abstract namespace, for instance.
@@ -161,18 +158,8 @@ impl UnixListener {
     /// # }
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        Self::at(&SocketAddress::try_from(address)?, UnixListenOptions::new())
-    }
-
-    fn at(address: &SocketAddress, options: UnixListenOptions) -> io::Result<Self> {
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let fd =
-            with_any(|core| core.state.borrow_mut().ring.kernel().socket(libc::AF_UNIX, kind, 0))??;
-        // From here on the record closes the descriptor if something fails.
-        let owned = Owned::adopt(fd, Kind::Listener(Listener::new()))?;
-        owned.with(|state, _| state.ring.kernel().bind(fd, address))??;
-        owned.with(|state, _| state.ring.kernel().listen(fd, options.backlog))??;
-        Ok(Self { owned, file: None })
+        let address = SocketAddress::try_from(address)?;
+        Ok(Self { bound: Bound::at(libc::SOCK_STREAM, &address, UnixListenOptions::new())? })
     }
 
     /// Takes over a listener of `std`.
@@ -180,8 +167,7 @@ impl UnixListener {
     /// # Errors
     /// If no runtime runs on this thread.
     pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
-        let owned = Owned::adopt_fd(listener.into(), Kind::Listener(Listener::new()))?;
-        Ok(Self { owned, file: None })
+        Ok(Self { bound: Bound::adopt(listener.into())? })
     }
 
     /// The listener as `std` has it, in blocking mode.
@@ -192,15 +178,11 @@ impl UnixListener {
     /// # Cancel safety
     /// As [`TcpListener::into_std`](super::TcpListener::into_std).
     pub async fn into_std(self) -> Result<std::os::unix::net::UnixListener, BufError<Self>> {
-        let Self { owned, file } = self;
-        match super::accept::detach(owned).await {
-            Ok(fd) => {
-                let listener = std::os::unix::net::UnixListener::from(fd);
-                listener.set_nonblocking(false).map_err(BufError::without_buf)?;
-                Ok(listener)
-            }
-            Err(error) => Err(error.map_buf(|owned| Self { owned, file })),
-        }
+        let detached = self.bound.detach().await;
+        let fd = detached.map_err(|error| error.map_buf(|bound| Self { bound }))?;
+        let listener = std::os::unix::net::UnixListener::from(fd);
+        listener.set_nonblocking(false).map_err(BufError::without_buf)?;
+        Ok(listener)
     }
 
     /// Waits for the next connection. Gives it with the address of its peer, which rarely has a
@@ -215,7 +197,7 @@ impl UnixListener {
     /// # Kernel
     /// As [`TcpListener::accept`](super::TcpListener::accept).
     pub fn accept(&self) -> Accept<'_, UnixStream> {
-        Accept::new(&self.owned)
+        Accept::new(&self.bound.owned)
     }
 
     /// The connections one after the other, as a stream without end.
@@ -226,7 +208,7 @@ impl UnixListener {
     /// # Cancel safety
     /// Dropping the stream loses no connection.
     pub fn incoming(&self) -> Incoming<'_, UnixStream> {
-        Incoming::new(&self.owned)
+        Incoming::new(&self.bound.owned)
     }
 
     /// The address it listens on.
@@ -234,13 +216,62 @@ impl UnixListener {
     /// # Errors
     /// Those of getsockname(2); use on a foreign core.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let fd = self.owned.raw_fd();
-        let address = self.owned.with(|state, _| state.ring.kernel().local_address(fd))??;
-        SocketAddr::try_from(&address)
+        self.bound.local_addr()
     }
 
     pub(super) fn owned(&self) -> &Owned {
-        &self.owned
+        &self.bound.owned
+    }
+}
+
+impl Bound {
+    /// Binds a socket of this type to a path, and listens.
+    pub(super) fn to_path(kind: i32, path: &Path, options: UnixListenOptions) -> io::Result<Self> {
+        let address = SocketAddress::unix(path)?;
+        if options.replace_leftover && is_leftover(path)? {
+            std::fs::remove_file(path)?;
+        }
+        let mut bound = Self::at(kind, &address, options)?;
+        if options.unlink {
+            bound.file = Some(SocketFile::of(path)?);
+        }
+        Ok(bound)
+    }
+
+    /// Binds a socket of this type to an address, and listens.
+    pub(super) fn at(
+        kind: i32,
+        address: &SocketAddress,
+        options: UnixListenOptions,
+    ) -> io::Result<Self> {
+        let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let fd =
+            with_any(|core| core.state.borrow_mut().ring.kernel().socket(libc::AF_UNIX, kind, 0))??;
+        // From here on the record closes the descriptor if something fails.
+        let owned = Owned::adopt(fd, Kind::Listener(Listener::new()))?;
+        owned.with(|state, _| state.ring.kernel().bind(fd, address))??;
+        owned.with(|state, _| state.ring.kernel().listen(fd, options.backlog))??;
+        Ok(Self { owned, file: None })
+    }
+
+    /// Takes over the descriptor of a socket that listens.
+    pub(super) fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        let owned = Owned::adopt_fd(fd, Kind::Listener(Listener::new()))?;
+        Ok(Self { owned, file: None })
+    }
+
+    /// Gives the descriptor, once no request of the kernel accepts any more; the file is removed if
+    /// that was wished.
+    pub(super) async fn detach(self) -> Result<OwnedFd, BufError<Self>> {
+        let Self { owned, file } = self;
+        let detached = super::accept::detach(owned).await;
+        detached.map_err(|error| error.map_buf(|owned| Self { owned, file }))
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        let fd = self.owned.raw_fd();
+        let address = self.owned.with(|state, _| state.ring.kernel().local_address(fd))??;
+        SocketAddr::try_from(&address)
     }
 }
 
@@ -291,12 +322,12 @@ fn is_leftover(path: &Path) -> io::Result<bool> {
 
 impl AsFd for UnixListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.owned.as_fd()
+        self.bound.owned.as_fd()
     }
 }
 
 impl AsRawFd for UnixListener {
     fn as_raw_fd(&self) -> RawFd {
-        self.owned.raw_fd()
+        self.bound.owned.raw_fd()
     }
 }

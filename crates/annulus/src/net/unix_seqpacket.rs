@@ -8,10 +8,14 @@ use std::path::Path;
 
 use annulus_ring::SocketAddress;
 
+use super::UCred;
 use super::control::Control;
 use super::datagram::{Datagram, Received};
 use super::messenger::Messenger;
+use super::options::rows::of_any;
+use super::options::{self, value};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use crate::core::Owned;
 use crate::core::datagrams::Datagrams;
 use crate::core::message_send::To;
 use crate::op::OpExt;
@@ -43,6 +47,11 @@ pub struct UnixSeqpacket {
 }
 
 impl UnixSeqpacket {
+    /// The connection of a descriptor that is ours.
+    pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
+        Ok(Self { socket: Messenger::adopt(fd, Datagrams::packets())? })
+    }
+
     /// Two sockets connected to each other.
     ///
     /// # Errors
@@ -52,7 +61,7 @@ impl UnixSeqpacket {
         Ok((Self { socket: left }, Self { socket: right }))
     }
 
-    /// Connects to the listener at a path.
+    /// Connects to the [listener](super::UnixSeqpacketListener) at a path.
     ///
     /// # Errors
     /// `NotFound`, `ConnectionRefused` if nobody listens there, `PermissionDenied`; `InvalidInput`
@@ -180,6 +189,29 @@ impl UnixSeqpacket {
         SocketAddr::try_from(&self.socket.peer_address()?)
     }
 
+    /// As [`UnixStream::peer_cred`](super::UnixStream::peer_cred).
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "SO_PEERCRED")]
+    pub fn peer_cred(&self) -> io::Result<UCred> {
+        let option = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        options::value_as::<value::Credentials>(self.owned(), option)
+    }
+
+    /// As [`UnixDatagram::set_receive_credentials`](super::UnixDatagram::set_receive_credentials).
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "SO_PASSCRED")]
+    pub fn set_receive_credentials(&self, receive: bool) -> io::Result<()> {
+        options::set(self.owned(), libc::SOL_SOCKET, libc::SO_PASSCRED, receive.into())
+    }
+
+    fn owned(&self) -> &Owned {
+        &self.socket.owned
+    }
+
     /// The descriptor, in blocking mode: `std` has no type for it.
     ///
     /// # Errors
@@ -197,6 +229,8 @@ impl UnixSeqpacket {
         Ok(file.into())
     }
 }
+
+of_any!(UnixSeqpacket);
 
 /// Takes over a descriptor, which must be that of a connected Unix socket of packets.
 impl TryFrom<OwnedFd> for UnixSeqpacket {

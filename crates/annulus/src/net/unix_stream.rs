@@ -10,12 +10,12 @@ use std::time::Duration;
 use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::halves::Connected;
-use super::options::rows::of_any;
-use super::options::{self, UCred, value};
+use super::options::rows::{of_any, so};
+use super::options::{self, value};
 use super::recv::{Parsed, Recv};
 use super::stream::Socket;
 use super::unix_connect::UnixConnecting;
-use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, Reader};
+use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, Reader, UCred};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::core::stream::Stream;
 use crate::core::{Owned, with_any};
@@ -249,6 +249,16 @@ impl UnixStream {
     pub fn peer_cred(&self) -> io::Result<UCred> {
         let option = (libc::SOL_SOCKET, libc::SO_PEERCRED);
         options::value_as::<value::Credentials>(self.owned(), option)
+    }
+
+    /// The groups that the other end was in besides, at that time (`SO_PEERGROUPS`, Linux 4.13).
+    ///
+    /// # Errors
+    /// Those of getsockopt(2); use on a foreign core.
+    #[doc(alias = "SO_PEERGROUPS")]
+    pub fn peer_groups(&self) -> io::Result<Vec<u32>> {
+        let option = (libc::SOL_SOCKET, so::PEERGROUPS);
+        options::value_as::<value::Groups>(self.owned(), option)
     }
 
     /// As [`TcpStream::set_receive_pool`](super::TcpStream::set_receive_pool).

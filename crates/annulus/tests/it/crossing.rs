@@ -21,10 +21,10 @@ use annulus::io::{
 use annulus::net::{
     Accept, Datagram, Destination, Incoming, Leases, ListenOptions, Parsed, Polled, Portable,
     Reader, Received, Recv, Segments, TcpListener, TcpStream, UdpOptions, UdpSocket, UnixDatagram,
-    UnixSeqpacket, UnixStream, control,
+    UnixSeqpacket, UnixSeqpacketListener, UnixStream, control,
 };
 use annulus::net::{
-    OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpInfo, TcpSocket, TcpState, UCred,
+    OwnedReadHalf, OwnedWriteHalf, PathMtu, ReuniteError, TcpInfo, TcpSocket, TcpState, UCred,
     UnixListenOptions, UnixListener,
 };
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
@@ -132,13 +132,13 @@ fn sockets_of_messages_and_their_futures_cross_threads() {
     crosses::<UdpOptions>();
     crosses::<UnixDatagram>();
     crosses::<UnixSeqpacket>();
+    crosses::<UnixSeqpacketListener>();
     crosses::<Datagram>();
     crosses::<Received>();
     crosses::<Segments<'_>>();
     crosses::<control::Control>();
     crosses::<control::ControlMessage<'_>>();
     crosses::<control::ControlMessages<'_>>();
-    crosses::<control::Credentials>();
     crosses::<control::Ecn>();
     crosses::<control::PacketInfoV4>();
     crosses::<control::PacketInfoV6>();
@@ -167,6 +167,7 @@ fn sockets_and_their_parts_cross_threads() {
     crosses::<UnixListener>();
     crosses::<UnixListenOptions>();
     crosses::<UCred>();
+    crosses::<PathMtu>();
     crosses::<OwnedReadHalf<TcpStream>>();
     crosses::<OwnedWriteHalf<UnixStream>>();
     crosses::<ReuniteError<TcpStream>>();

@@ -7,10 +7,12 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnix};
 use std::path::Path;
 
-use annulus::net::control::{Control, ControlMessage, Credentials};
-use annulus::net::{UnixDatagram, UnixSeqpacket};
+use annulus::net::UCred;
+use annulus::net::control::{Control, ControlMessage};
+use annulus::net::{UnixDatagram, UnixListenOptions, UnixSeqpacket, UnixSeqpacketListener};
 use annulus::runtime::Runtime;
 use annulus_ring::Mask;
+use futures_util::StreamExt as _;
 
 use crate::cancel::yield_to_kernel;
 use crate::harness::{Scratch, check, descriptors, own_process, run, run_on};
@@ -219,7 +221,7 @@ fn descriptors_are_passed_and_none_is_left_open() {
 fn tells_us(messages: annulus::net::control::ControlMessages<'_>) -> bool {
     let mut messages = messages;
     messages.any(|message| match message {
-        ControlMessage::Credentials(Credentials { pid, .. }) => pid == std::process::id() as i32,
+        ControlMessage::Credentials(cred) => cred.pid() == Some(std::process::id() as i32),
         _ => false,
     })
 }
@@ -233,7 +235,7 @@ fn credentials_can_be_sent() {
         let uid = unsafe { libc::getuid() };
         // SAFETY: so does getgid(2).
         let gid = unsafe { libc::getgid() };
-        let own = Credentials { pid: std::process::id() as i32, uid, gid };
+        let own = UCred::new(std::process::id() as i32, uid, gid);
         let mut control = Control::new();
         control.push(ControlMessage::Credentials(own))?;
         left.send_msg(("me",), None, control).await?;
@@ -306,6 +308,43 @@ fn packets_go_to_a_listener_of_another_interface_and_its_descriptors_are_taken_o
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "and no signal");
         let nobody = UnixSeqpacket::connect(scratch.path().join("nobody")).await.unwrap_err();
         assert_eq!(nobody.kind(), io::ErrorKind::NotFound);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_listener_of_packets_accepts_whoever_connects() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("listener");
+    run(async move {
+        let options = UnixListenOptions::new().backlog(8).unlink(true);
+        let listener = UnixSeqpacketListener::bind_with(&path, options)?;
+        assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+        let taken = UnixSeqpacketListener::bind(&path).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        // One that has spoken and gone is accepted with its words.
+        let gone = UnixSeqpacket::connect(&path).await?;
+        gone.send("farewell").await?;
+        drop(gone);
+        let client = UnixSeqpacket::connect(&path).await?;
+        let mut incoming = listener.incoming();
+        let (first, _) = incoming.next().await.expect("there is no end")?;
+        assert_eq!(&*first.recv().await?.expect("a packet"), b"farewell");
+        assert!(first.recv().await?.is_none());
+        let (second, peer) = incoming.next().await.expect("there is no end")?;
+        assert!(peer.is_unnamed());
+        assert_eq!(second.peer_cred()?, client.peer_cred()?, "both are this process");
+        second.set_receive_credentials(true)?;
+        client.send("who is it?").await?;
+        assert!(tells_us(second.recv().await?.expect("a packet").control()));
+        // A stream cannot connect to it.
+        let other = annulus::net::UnixStream::connect(&path).await.unwrap_err();
+        assert_eq!(other.raw_os_error(), Some(libc::EPROTOTYPE));
+        drop(incoming);
+        let fd = listener.into_fd().await?;
+        assert!(!path.exists(), "its file is gone with the handle");
+        let again = UnixSeqpacketListener::try_from(fd)?;
+        assert!(again.recv_buffer_size()? > 0);
         Ok(())
     });
 }

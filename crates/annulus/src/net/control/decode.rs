@@ -4,11 +4,14 @@
 //! or gives a length that cannot be, and reads nothing behind it.
 
 use std::iter::FusedIterator;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 
-use super::{ALIGN, ControlMessage, Credentials, HEADER_BYTES, PacketInfoV4, PacketInfoV6};
+use super::{ALIGN, ControlMessage, HEADER_BYTES, PacketInfoV4, PacketInfoV6};
+use crate::net::UCred;
+use crate::net::datagram::Address as _;
+use crate::net::options::rows::{ip_numbers, so};
 
 /// The control messages of a message, in their order. Made by
 /// [`Control::messages`](super::Control::messages) and
@@ -105,12 +108,14 @@ fn typed<'a>(level: i32, kind: i32, data: &[u8]) -> Option<ControlMessage<'a>> {
             M::SegmentBytes(u16::from_ne_bytes(data.try_into().ok()?))
         }
         (libc::SOL_UDP, libc::UDP_GRO) => M::GroBytes(u16::try_from(only_int(data)?).ok()?),
-        (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
-            let words: [u8; 12] = data.try_into().ok()?;
-            let (uid, gid) = (int(&words[4..])? as u32, int(&words[8..])? as u32);
-            M::Credentials(Credentials { pid: int(&words)?, uid, gid })
-        }
+        (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => M::Credentials(UCred::of_bytes(data)?),
         (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => M::Timestamp(moment(data)?),
+        (libc::SOL_SOCKET, so::RXQ_OVFL) => M::Dropped(only_int(data)? as u32),
+        (libc::SOL_SOCKET, libc::SO_MARK) => M::Mark(only_int(data)? as u32),
+        (libc::IPPROTO_IP, libc::IP_ORIGDSTADDR)
+        | (libc::IPPROTO_IPV6, ip_numbers::V6_RECVORIGDSTADDR) => {
+            M::OriginalDestination(SocketAddr::of(data).ok()?)
+        }
         _ => return None,
     })
 }

@@ -47,7 +47,13 @@ fn what_the_kernel_writes_is_read_as_what_it_means() {
         (whole(17, 104, &int(1400)), "GroBytes(1400)"),
         (
             whole(1, 2, &[int(5), int(1000), int(-1)].concat()),
-            "Credentials(Credentials { pid: 5, uid: 1000, gid: 4294967295 })",
+            "Credentials(UCred { pid: Some(5), uid: 1000, gid: 4294967295 })",
+        ),
+        (whole(1, 40, &int(7)), "Dropped(7)"),
+        (whole(1, 36, &int(-9)), "Mark(4294967287)"),
+        (
+            whole(0, 20, &[2, 0, 1, 187, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
+            "OriginalDestination(192.0.2.1:443)",
         ),
         (whole(1, 999, b"abc"), "Raw { level: 1, kind: 999, bytes: [97, 98, 99] }"),
     ];
@@ -78,6 +84,10 @@ fn a_known_message_of_a_wrong_length_is_raw() {
         (17, 104),
         (1, 2),
         (1, 35),
+        (1, 36),
+        (1, 40),
+        (0, 20),
+        (41, 74),
     ];
     for (level, kind) in known {
         for len in [0, 3, 5, 13, 40] {

@@ -3,8 +3,15 @@
 //! Owns: one kind for each form that an option can have. Invariant: `decode` takes what the kernel
 //! wrote, whatever its length, without panicking.
 
+mod network;
+
 use std::io;
 use std::time::Duration;
+
+pub use network::PathMtu;
+pub(in crate::net) use network::{Discovery, Interface, Ports};
+
+use crate::net::credentials::{self, UCred};
 
 /// A form in which an option is given and taken.
 pub(in crate::net) trait Value {
@@ -44,6 +51,10 @@ pub(in crate::net) struct Linger;
 pub(in crate::net) struct Pending;
 /// A `struct ucred` (`SO_PEERCRED`).
 pub(in crate::net) struct Credentials;
+/// The numbers of groups (`SO_PEERGROUPS`).
+pub(in crate::net) struct Groups;
+/// Bytes, as they are, or none (`TCP_SAVED_SYN`).
+pub(in crate::net) struct Bytes;
 
 fn too_large(value: impl std::fmt::Display, most: impl std::fmt::Display) -> io::Error {
     let text = format!("{value} is more than the kernel's option can hold ({most})");
@@ -241,48 +252,42 @@ impl Value for Pending {
     }
 }
 
-/// Who is at the other end of a Unix socket: the process that connected, or that listened, with
-/// whose rights it did so (`struct ucred`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct UCred {
-    pid: Option<i32>,
-    uid: u32,
-    gid: u32,
-}
-
-impl UCred {
-    /// The process; `None` if this one cannot see it (another namespace of processes).
-    #[must_use]
-    pub fn pid(&self) -> Option<i32> {
-        self.pid
-    }
-
-    /// The user.
-    #[must_use]
-    pub fn uid(&self) -> u32 {
-        self.uid
-    }
-
-    /// The group.
-    #[must_use]
-    pub fn gid(&self) -> u32 {
-        self.gid
-    }
-}
-
 impl Value for Credentials {
     type Of = UCred;
-    const ROOM: usize = 12;
+    const ROOM: usize = credentials::BYTES;
 
     fn encode(_: UCred) -> io::Result<impl AsRef<[u8]>> {
         Err::<[u8; 0], _>(io::ErrorKind::Unsupported.into())
     }
 
     fn decode(bytes: &[u8]) -> io::Result<UCred> {
-        let [pid, uid, gid] =
-            [0, 4, 8].map(|at| int(bytes.get(at..).unwrap_or_default()).map(|id| id as u32));
-        let pid = pid? as i32;
-        Ok(UCred { pid: (pid != 0).then_some(pid), uid: uid?, gid: gid? })
+        UCred::of_bytes(bytes).ok_or_else(|| short(bytes))
+    }
+}
+
+impl Value for Groups {
+    type Of = Vec<u32>;
+    const ROOM: usize = 4 * 65_536;
+
+    fn encode(_: Vec<u32>) -> io::Result<impl AsRef<[u8]>> {
+        Err::<[u8; 0], _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn decode(bytes: &[u8]) -> io::Result<Vec<u32>> {
+        bytes.chunks_exact(4).map(|group| int(group).map(|group| group as u32)).collect()
+    }
+}
+
+impl Value for Bytes {
+    type Of = Option<Vec<u8>>;
+    const ROOM: usize = 512;
+
+    fn encode(_: Option<Vec<u8>>) -> io::Result<impl AsRef<[u8]>> {
+        Err::<[u8; 0], _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn decode(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        Ok((!bytes.is_empty()).then(|| bytes.to_vec()))
     }
 }
 

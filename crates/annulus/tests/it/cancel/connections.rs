@@ -11,7 +11,7 @@ use std::time::Duration;
 use annulus::io::{AsyncFd, Events};
 use annulus::net::{
     Halved, OwnedReadHalf, OwnedWriteHalf, Parsed, TcpListener, TcpSocket, TcpStream, UnixListener,
-    UnixStream,
+    UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };
 
 use super::{Cut, Points};
@@ -297,36 +297,45 @@ fn unix_connects_ended_anywhere_leave_no_socket() {
 
 #[test]
 fn listeners_given_to_std_ended_anywhere_are_closed() {
-    Points::of(&["net::tcp_listener::into_std", "net::unix_listener::into_std"])
-        .real_only("a std socket")
-        .run(|cut| async move {
-            let path = cut.file("beside", b"").with_file_name("socket");
-            let (tcp, unix) = (TcpListener::bind("127.0.0.1:0")?, UnixListener::bind(&path)?);
-            let address = tcp.local_addr()?;
-            {
-                // Arms the accepts, which into_std has to end first.
-                let mut accepting = (Box::pin(tcp.accept()), Box::pin(unix.accept()));
-                assert!(futures_util::poll!(&mut accepting.0).is_pending());
-                assert!(futures_util::poll!(&mut accepting.1).is_pending());
-                super::yield_to_kernel().await?;
-            }
-            let giving = async move {
-                drop(tcp.into_std().await?);
-                drop(unix.into_std().await?);
-                io::Result::Ok(())
+    Points::of(&[
+        "net::tcp_listener::into_std",
+        "net::unix_listener::into_std",
+        "net::unix_seqpacket_listener::into_fd",
+    ])
+    .real_only("a std socket")
+    .run(|cut| async move {
+        let path = cut.file("beside", b"").with_file_name("socket");
+        let (tcp, unix) = (TcpListener::bind("127.0.0.1:0")?, UnixListener::bind(&path)?);
+        let packets_path = path.with_file_name("packets");
+        let packets = UnixSeqpacketListener::bind(&packets_path)?;
+        let address = tcp.local_addr()?;
+        {
+            // Arms the accepts, which into_std has to end first.
+            let mut accepting = (Box::pin(tcp.accept()), Box::pin(unix.accept()));
+            assert!(futures_util::poll!(&mut accepting.0).is_pending());
+            assert!(futures_util::poll!(&mut accepting.1).is_pending());
+            super::yield_to_kernel().await?;
+        }
+        let giving = async move {
+            drop(tcp.into_std().await?);
+            drop(unix.into_std().await?);
+            drop(packets.into_fd().await?);
+            io::Result::Ok(())
+        };
+        cut.end(giving).await.transpose()?;
+        if !cut.forgets() {
+            let open = || annulus::runtime::metrics().expect("a runtime runs").descriptors;
+            super::until("they are closed", || open() == 0).await?;
+            let refused = |result: io::Result<()>| {
+                result.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
             };
-            cut.end(giving).await.transpose()?;
-            if !cut.forgets() {
-                let open = || annulus::runtime::metrics().expect("a runtime runs").descriptors;
-                super::until("they are closed", || open() == 0).await?;
-                let refused = |result: io::Result<()>| {
-                    result.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-                };
-                assert!(refused(TcpStream::connect(address).await.map(drop)), "{cut:?}");
-                assert!(refused(UnixStream::connect(&path).await.map(drop)), "{cut:?}");
-            }
-            Ok(())
-        });
+            assert!(refused(TcpStream::connect(address).await.map(drop)), "{cut:?}");
+            assert!(refused(UnixStream::connect(&path).await.map(drop)), "{cut:?}");
+            let connected = UnixSeqpacket::connect(&packets_path).await;
+            assert!(refused(connected.map(drop)), "{cut:?}");
+        }
+        Ok(())
+    });
 }
 
 #[test]

@@ -165,10 +165,10 @@ fn what_nobody_reads_waits_in_the_socket_and_nothing_of_it_is_lost() {
     run(async {
         let (peer, _) = std_socket()?;
         let socket = UdpSocket::bind(ANY)?;
-        socket.set_recv_buffer_bytes(4 << 20)?;
+        socket.set_recv_buffer_size(4 << 20)?;
         arm(&socket);
         // As many as the kernel says that it keeps: it counts some hundred bytes for each.
-        let most = (socket.recv_buffer_bytes()? / 1024).min(400);
+        let most = (socket.recv_buffer_size()? / 1024).min(400);
         for number in 0..most {
             peer.send_to(&number.to_ne_bytes(), socket.local_addr()?)?;
         }

@@ -48,10 +48,10 @@ fn options_are_as_they_were_set() {
                 let error = socket.set_ttl(wrong).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             }
-            socket.set_recv_buffer_bytes(50_000)?;
-            assert_eq!(socket.recv_buffer_bytes()?, 100_000);
-            socket.set_send_buffer_bytes(60_000)?;
-            assert_eq!(socket.send_buffer_bytes()?, 120_000);
+            socket.set_recv_buffer_size(50_000)?;
+            assert_eq!(socket.recv_buffer_size()?, 100_000);
+            socket.set_send_buffer_size(60_000)?;
+            assert_eq!(socket.send_buffer_size()?, 120_000);
         }
         Ok(())
     });

@@ -18,6 +18,13 @@ fn values_come_back() {
     assert_eq!(there_and_back::<Name>("cubic".to_owned()), "cubic");
     assert_eq!(there_and_back::<Linger>(None), None);
     assert_eq!(there_and_back::<Linger>(Some(Duration::ZERO)), Some(Duration::ZERO));
+    assert_eq!(there_and_back::<Interface>(3), 3);
+    assert_eq!(Interface::encode(3).unwrap().as_ref(), [0, 0, 0, 3], "in network byte order");
+    assert_eq!(there_and_back::<Ports>(None), None);
+    assert_eq!(there_and_back::<Ports>(Some(40_000..=40_010)), Some(40_000..=40_010));
+    for discovery in [PathMtu::Ignored, PathMtu::Wanted, PathMtu::Required, PathMtu::Omitted] {
+        assert_eq!(there_and_back::<Discovery>(discovery), discovery);
+    }
 }
 
 #[test]
@@ -42,6 +49,9 @@ fn values_that_are_too_large_are_refused_and_not_cut() {
     refused(Linger::encode(Some(ages)).map(|bytes| bytes.as_ref().to_vec()));
     refused(Device::encode(Some(vec![b'x'; 16])).map(|bytes| bytes.as_ref().to_vec()));
     refused(Device::encode(Some(vec![0])).map(|bytes| bytes.as_ref().to_vec()));
+    refused(Ports::encode(Some(0..=5)).map(|bytes| bytes.as_ref().to_vec()));
+    #[allow(clippy::reversed_empty_ranges, reason = "that is what is refused")]
+    refused(Ports::encode(Some(7..=5)).map(|bytes| bytes.as_ref().to_vec()));
 }
 
 #[test]
@@ -49,6 +59,9 @@ fn what_is_too_short_is_an_error() {
     assert!(Count::decode(&[1, 2]).is_err());
     assert!(Linger::decode(&[0; 4]).is_err());
     assert!(Credentials::decode(&[0; 8]).is_err());
+    assert!(Discovery::decode(&99_i32.to_ne_bytes()).is_err(), "of a kernel to come");
+    assert_eq!(Groups::decode(&[1, 0, 0, 0, 2]).unwrap(), [1], "only whole numbers count");
+    assert_eq!(Bytes::decode(&[]).unwrap(), None);
     assert_eq!(Count::decode(&[7]).unwrap(), 7, "one byte is a number, too");
     let error = Pending::decode(&libc::ECONNRESET.to_ne_bytes()).unwrap();
     assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionReset);

@@ -1,0 +1,152 @@
+//! A listening Unix socket whose connections keep packets apart.
+//!
+//! Owns: nothing beyond its descriptor and the file of its name, as a
+//! [`UnixListener`](super::UnixListener), of which it differs in the type of its socket. Mirrors
+//! unix(7).
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::SocketAddr;
+use std::path::Path;
+
+use annulus_ring::SocketAddress;
+
+use super::options::rows::of_any;
+use super::unix_listener::{Bound, UnixListenOptions};
+use super::{Accept, Incoming, UnixSeqpacket};
+use crate::buf::BufError;
+use crate::core::Owned;
+
+/// A Unix socket that accepts connections that keep packets apart (`SOCK_SEQPACKET`).
+///
+/// What [`UnixListener`](super::UnixListener) says of names, files and options holds here, too.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::net::{UnixListenOptions, UnixSeqpacket, UnixSeqpacketListener};
+///
+/// let path = std::env::temp_dir().join(format!("annulus-packets-{}.sock", std::process::id()));
+/// let options = UnixListenOptions::new().replace_leftover(true).unlink(true);
+/// let listener = UnixSeqpacketListener::bind_with(&path, options)?;
+/// let client = UnixSeqpacket::connect(&path).await?;
+/// let (server, _peer) = listener.accept().await?;
+/// client.send("one").await?;
+/// client.send("two").await?;
+/// assert_eq!(&*server.recv().await?.expect("a packet"), b"one");
+/// assert_eq!(&*server.recv().await?.expect("a packet"), b"two");
+/// assert_eq!(server.peer_cred()?.pid(), Some(std::process::id() as i32));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct UnixSeqpacketListener {
+    bound: Bound,
+}
+
+impl UnixSeqpacketListener {
+    /// Binds to a path and listens, with the default [`UnixListenOptions`].
+    ///
+    /// # Errors
+    /// As [`UnixListener::bind`](super::UnixListener::bind).
+    ///
+    /// # Kernel
+    /// socket(2), bind(2), listen(2): system calls, because they do not wait.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::bind_with(path, UnixListenOptions::new())
+    }
+
+    /// Binds to a path and listens.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_with(path: impl AsRef<Path>, options: UnixListenOptions) -> io::Result<Self> {
+        Ok(Self { bound: Bound::to_path(libc::SOCK_SEQPACKET, path.as_ref(), options)? })
+    }
+
+    /// Binds to an address of `std` and listens: to a name in the abstract namespace, for instance.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        let address = SocketAddress::try_from(address)?;
+        Ok(Self { bound: Bound::at(libc::SOCK_SEQPACKET, &address, UnixListenOptions::new())? })
+    }
+
+    /// Waits for the next connection. Gives it with the address of its peer, which rarely has a
+    /// name: [`UnixSeqpacket::peer_cred`] says more.
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`](super::TcpListener::accept).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no connection: it stays in the queue.
+    ///
+    /// # Kernel
+    /// As [`TcpListener::accept`](super::TcpListener::accept).
+    pub fn accept(&self) -> Accept<'_, UnixSeqpacket> {
+        Accept::new(&self.bound.owned)
+    }
+
+    /// The connections one after the other, as a stream without end.
+    ///
+    /// # Errors
+    /// Items are what [`accept`](Self::accept) gives; an error does not end the stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream loses no connection.
+    pub fn incoming(&self) -> Incoming<'_, UnixSeqpacket> {
+        Incoming::new(&self.bound.owned)
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// Those of getsockname(2); use on a foreign core.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.bound.local_addr()
+    }
+
+    /// The descriptor, in blocking mode: `std` has no type for it.
+    ///
+    /// # Errors
+    /// As [`TcpListener::into_std`](super::TcpListener::into_std).
+    ///
+    /// # Cancel safety
+    /// As [`TcpListener::into_std`](super::TcpListener::into_std).
+    pub async fn into_fd(self) -> Result<OwnedFd, BufError<Self>> {
+        let detached = self.bound.detach().await;
+        let fd = detached.map_err(|error| error.map_buf(|bound| Self { bound }))?;
+        // The mode is that of the open file, whatever type sets it.
+        let file = std::os::unix::net::UnixListener::from(fd);
+        file.set_nonblocking(false).map_err(BufError::without_buf)?;
+        Ok(file.into())
+    }
+
+    fn owned(&self) -> &Owned {
+        &self.bound.owned
+    }
+}
+
+of_any!(UnixSeqpacketListener);
+
+/// Takes over a descriptor, which must be that of a listening Unix socket of packets.
+impl TryFrom<OwnedFd> for UnixSeqpacketListener {
+    type Error = io::Error;
+
+    fn try_from(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { bound: Bound::adopt(fd)? })
+    }
+}
+
+impl AsFd for UnixSeqpacketListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bound.owned.as_fd()
+    }
+}
+
+impl AsRawFd for UnixSeqpacketListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.bound.owned.raw_fd()
+    }
+}
