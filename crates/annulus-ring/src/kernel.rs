@@ -237,6 +237,24 @@ pub unsafe trait Kernel {
         Err(Errno(libc::ENOSYS))
     }
 
+    /// sendmmsg(2), without waiting and without a signal: sends messages up to the first that
+    /// cannot be sent, and gives how many these were. Each one's `msg_len` is its bytes that were.
+    ///
+    /// # Errors
+    /// Those of sendmsg(2) for the first message; EAGAIN when it would have to wait; ENOSYS where
+    /// there is none, which is the default.
+    ///
+    /// # Safety
+    /// * What the messages name is as sendmsg(2) demands, for the time of the call.
+    unsafe fn send_messages(
+        &mut self,
+        socket: RawFd,
+        messages: &mut [libc::mmsghdr],
+    ) -> Result<usize, Errno> {
+        let _ = (socket, messages);
+        Err(Errno(libc::ENOSYS))
+    }
+
     /// cachestat(2): how many pages of the range are in the page cache.
     ///
     /// # Errors
@@ -422,6 +440,19 @@ unsafe impl Kernel for AnyKernel {
 
     fn splice(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
         forward!(self.splice(from, to, len))
+    }
+
+    unsafe fn send_messages(
+        &mut self,
+        socket: RawFd,
+        messages: &mut [libc::mmsghdr],
+    ) -> Result<usize, Errno> {
+        match self {
+            // SAFETY: the caller's promise is passed on.
+            Self::Real(kernel) => unsafe { kernel.send_messages(socket, messages) },
+            // SAFETY: the caller's promise is passed on.
+            Self::Dyn(kernel) => unsafe { kernel.send_messages(socket, messages) },
+        }
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

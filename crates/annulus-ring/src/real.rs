@@ -360,6 +360,18 @@ unsafe impl Kernel for Real {
         usize::try_from(moved).map_err(|_| Errno::last())
     }
 
+    unsafe fn send_messages(
+        &mut self,
+        socket: RawFd,
+        messages: &mut [libc::mmsghdr],
+    ) -> Result<usize, Errno> {
+        let count = libc::c_uint::try_from(messages.len()).unwrap_or(libc::c_uint::MAX);
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: so many headers, whose contents are the caller's promise.
+        let sent = unsafe { libc::sendmmsg(socket, messages.as_mut_ptr(), count, flags) };
+        usize::try_from(sent).map_err(|_| Errno::last())
+    }
+
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
         let range = [offset, len];
         // nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted.

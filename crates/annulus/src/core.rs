@@ -30,6 +30,7 @@ pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod locals;
 pub(crate) mod message;
+pub(crate) mod message_batch;
 pub(crate) mod message_op;
 pub(crate) mod message_send;
 pub(crate) mod messages;

@@ -143,6 +143,16 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.inner.splice(from, to, len)
     }
 
+    unsafe fn send_messages(
+        &mut self,
+        socket: RawFd,
+        messages: &mut [libc::mmsghdr],
+    ) -> Result<usize, Errno> {
+        self.interrupt()?;
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.inner.send_messages(socket, messages) }
+    }
+
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
         self.inner.cached(file, offset, len)
     }

@@ -172,6 +172,24 @@ impl<D: Operation> Op<D> {
     }
 }
 
+impl<D: Operation> Op<D> {
+    /// The description, as long as the kernel has not heard of it.
+    pub(crate) fn idle(&mut self) -> Option<&mut D> {
+        match &mut self.stage {
+            Stage::Idle(description) => Some(description),
+            Stage::Flight { .. } | Stage::Done => None,
+        }
+    }
+
+    /// Takes the description out, if the kernel has not heard of it.
+    pub(crate) fn take_idle(&mut self) -> Option<D> {
+        match self.stage {
+            Stage::Idle(_) => self.stage.take(),
+            Stage::Flight { .. } | Stage::Done => None,
+        }
+    }
+}
+
 impl<D> Stage<D> {
     /// The description, if it has not left the future yet.
     fn take(&mut self) -> Option<D> {

@@ -258,6 +258,35 @@ fn a_batch_is_sent_as_a_whole_and_each_has_its_result() {
 }
 
 #[test]
+fn a_batch_of_more_than_one_call_takes_has_a_result_for_each() {
+    run(async {
+        let (ours, (theirs, to)) = (UdpSocket::bind(ANY)?, std_socket()?);
+        let is_too_long = |number: usize| number % 50 == 3;
+        let datagrams = (0..150_usize).map(|number| {
+            let len = if is_too_long(number) { 70_000 } else { 100 };
+            (pattern(len, number), to)
+        });
+        for (number, sent) in ours.send_batch(datagrams).await.into_iter().enumerate() {
+            let sent = sent.map(|(bytes, buf)| (bytes, buf.len()));
+            match sent.map_err(BufError::into_parts) {
+                Ok(lens) => assert!(!is_too_long(number) && lens == (100, 100)),
+                Err((error, buf)) => {
+                    assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE), "{number}");
+                    assert!(is_too_long(number) && buf == Some(pattern(70_000, number)));
+                }
+            }
+        }
+        let mut buf = [0; 200];
+        for number in (0..150).filter(|number| !is_too_long(*number)) {
+            let n = theirs.recv(&mut buf)?;
+            assert_eq!(buf[..n], pattern(100, number), "in the order in which they were given");
+        }
+        assert!(ours.send_batch(Vec::<(Vec<u8>, SocketAddr)>::new()).await.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
 fn a_batch_takes_what_is_there_in_one_turn() {
     run(async {
         let (peer, _) = std_socket()?;
