@@ -430,6 +430,17 @@ impl State {
         Poll::Pending
     }
 
+    /// The descriptor does not leave after all: it is received again for who waits.
+    pub(crate) fn stay(&mut self, key: Key) {
+        let Some(stream) = self.records.stream(key) else {
+            return;
+        };
+        stream.recv.leaving = false;
+        if !stream.recv.waiters.is_empty() {
+            self.arm_recv(key);
+        }
+    }
+
     /// Cancels the multishot receive; data that arrives before the cancel is kept.
     pub(crate) fn pause_recv(&mut self, key: Key) {
         let Some(stream) = self.records.stream(key) else {

@@ -10,6 +10,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::task::Poll;
 
 use annulus_ring::{Kernel as _, SocketAddress};
+use annulus_task::CoreId;
 
 use super::copied::Copied;
 use super::held::Held;
@@ -19,7 +20,7 @@ use super::read::{ReadExact, ReadInto};
 use super::recv::{Parsed, Place, Queue, Recv};
 use super::room::Room;
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut, Lease};
-use crate::core::key::Handle;
+use crate::core::key::{Handle, Key};
 use crate::core::op::Op;
 use crate::core::record::Kind;
 use crate::core::recv_op::Filling;
@@ -27,7 +28,7 @@ use crate::core::scatter::Parts;
 use crate::core::send_op::{SendFrom, SendZeroCopy};
 use crate::core::stream::Stream;
 use crate::core::vectored_op::{SendVectored, SendVectoredZeroCopy};
-use crate::core::{Owned, adopted_fd, errors};
+use crate::core::{Owned, adopted_fd, current_id, errors, with_core};
 use crate::op::Shaped;
 
 /// A connected byte stream.
@@ -220,11 +221,13 @@ impl Socket {
 
     /// The descriptor does not leave after all.
     pub(super) fn stay(&self) {
-        let _ = self.owned.with(|state, key| {
-            if let Some(stream) = state.records.stream(key) {
-                stream.recv.leaving = false;
-            }
-        });
+        let Handle { core, key } = self.owned.handle();
+        if current_id() == Some(core) {
+            stay(core, key);
+        } else {
+            // A future that stopped receiving was dropped on another thread.
+            let _ = annulus_task::post(core, move || stay(core, key));
+        }
     }
 
     /// Ends the armed receive and waits until the kernel has none; what arrived is queued.
@@ -257,6 +260,10 @@ impl Socket {
             )),
         }
     }
+}
+
+fn stay(core: CoreId, key: Key) {
+    let _ = with_core(core, |core| core.state.borrow_mut().stay(key));
 }
 
 pub(super) fn without_count<B>(sent: BufResult<usize, B>) -> BufResult<(), B> {

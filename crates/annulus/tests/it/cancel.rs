@@ -213,6 +213,11 @@ impl Points {
         Self { ways: &[Way::Drop, Way::Abort, Way::Forget, Way::Shutdown], ..self }
     }
 
+    /// The future owns descriptors, which nobody closes if it is forgotten.
+    pub fn never_forgotten(self) -> Self {
+        Self { ways: &[Way::Drop, Way::Abort, Way::Elsewhere, Way::Shutdown], ..self }
+    }
+
     /// What it needs, the simulated kernel does not have.
     pub fn real_only(self, _what: &str) -> Self {
         Self { simulated: false, ..self }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use annulus::buf::{BufResult, IoBuf};
 use annulus::io::codec::LinesCodec;
 use annulus::io::{AsyncBufRead, AsyncWrite, BufReader, Framed, copy, copy_bidirectional};
-use annulus::net::UnixStream;
+use annulus::net::{TcpStream, UnixStream};
 
 use super::{Cut, Points};
+use crate::harness::pair;
 
 /// A writer that others can look into.
 #[derive(Clone, Default)]
@@ -182,6 +183,54 @@ fn a_message_whose_sending_is_ended_anywhere_is_sent_whole_or_not_at_all() {
         }
         let got = receiving.await.expect("the peer does not panic")?;
         assert!(matches!(&got[..], b"" | b"one\n" | b"one\ntwo\n"), "{cut:?}: {got:?}");
+        Ok(())
+    });
+}
+
+/// Bytes that tell where they are.
+fn pattern(from: usize, to: usize) -> Vec<u8> {
+    (from..to).map(|at| (at * 7 + (at >> 9)) as u8).collect()
+}
+
+/// Everything up to the end of a connection.
+async fn tcp_rest(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    while let Some(piece) = stream.recv().await? {
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
+}
+
+#[test]
+fn a_splice_ended_anywhere_has_passed_on_what_came_first_and_the_rest_can_be_read() {
+    // So much is there at once that it is spliced, and so much comes while that waits.
+    const FIRST: usize = 160_000;
+    const ALL: usize = 200_000;
+    Points::of(&["io::copy::copy"]).never_forgotten().real_only("splice").run(|cut| async move {
+        let ((client, near), (far, server)) = (pair().await?, pair().await?);
+        client.write_all(pattern(0, FIRST)).await?;
+        let receiving = annulus::spawn(async move { tcp_rest(&server).await });
+        let sending = annulus::spawn(async move {
+            super::yield_to_kernel().await?;
+            client.write_all(pattern(FIRST, ALL)).await?;
+            client.shutdown(Shutdown::Write)?;
+            io::Result::Ok(client)
+        });
+        let ((kept_near, near), (kept_far, far)) = (Lent::new(near), Lent::new(far));
+        let copying = async move { copy(&mut &*near, &mut &*far).await };
+        let ended = cut.end(copying).await.transpose()?;
+        let (near, far) = (kept_near.back(), kept_far.back());
+        let left = tcp_rest(&near).await?;
+        far.shutdown(Shutdown::Write)?;
+        let arrived = receiving.await.expect("the receiver does not panic")?;
+        drop(sending.await.expect("the sender does not panic")?);
+        let sent = pattern(0, ALL);
+        assert!(sent.starts_with(&arrived), "{cut:?}: {} bytes are others", arrived.len());
+        assert!(sent.ends_with(&left), "{cut:?}: {} bytes are not the rest", left.len());
+        // What was in a pipe is lost, or the lease that was being written.
+        let passed = arrived.len() + left.len();
+        assert!(passed <= ALL, "{cut:?}: {passed} bytes are more than were sent");
+        assert!(ended.is_none_or(|all| all == ALL as u64 && left.is_empty()), "{cut:?}");
         Ok(())
     });
 }
