@@ -1,6 +1,8 @@
 //! The runtime on the simulated kernel: hundreds of seeds, all faults, drops at random points, and
 //! nothing left at the end. How to run one seed alone, or more of them: `harness::ground`.
 
+mod datagrams;
+
 use std::future::Future;
 use std::io;
 use std::net::Shutdown;
