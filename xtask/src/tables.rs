@@ -41,8 +41,9 @@ pub const LAYERS: &[Layer] = &[
     layer("annulus-soft", &["annulus-abi", "annulus-ring"]),
     layer("annulus-macros", &[]).tests_use(&["annulus"]),
     layer("annulus", RUNTIME_USES).tests_use(&["annulus-sim"]),
-    layer("annulus-tls", &["annulus"]),
-    layer("annulus-http", &["annulus", "annulus-compat"]).tests_use(&["annulus-http"]),
+    layer("annulus-tls", &["annulus", "annulus-compat"]),
+    layer("annulus-http", &["annulus", "annulus-compat", "annulus-tls"])
+        .tests_use(&["annulus-http"]),
     layer("annulus-compat", &["annulus"]).tests_use(&["annulus-compat"]),
     layer("annulus-quic", &["annulus"]),
     layer("annulus-bench", &["annulus-ring", "annulus"]),

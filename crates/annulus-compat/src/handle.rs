@@ -14,30 +14,31 @@ use annulus::buf::Lease;
 use annulus::io::{DuplexStream, ReadHalf, WriteHalf};
 use annulus::net::{Polled, TcpStream, UnixStream};
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-use sealed::Sealed;
-
 /// A stream of Annulus that can be polled: [`TcpStream`], [`UnixStream`], [`DuplexStream`],
 /// references to these, `Rc` and `Arc` of these, and the halves of [`annulus::io::split`].
-pub trait Handle: Sealed + Debug {
+///
+/// A stream that lies above one of these, such as TLS, implements it by theirs.
+pub trait Handle: Debug {
     /// What stands in the stream's queues for who polls.
     type Places: Debug + Unpin;
 
     /// Places that stand nowhere yet.
-    #[doc(hidden)]
     fn places(&self) -> Self::Places;
 
-    #[doc(hidden)]
+    /// The next bytes; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the stream.
     fn poll_recv(
         &self,
         places: &mut Self::Places,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>>;
 
-    #[doc(hidden)]
+    /// Takes as many of the bytes as there is room for; waits for room if there is none.
+    ///
+    /// # Errors
+    /// That of an earlier write; `BrokenPipe` after the direction was ended.
     fn poll_write(
         &self,
         places: &mut Self::Places,
@@ -45,15 +46,35 @@ pub trait Handle: Sealed + Debug {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    #[doc(hidden)]
+    /// Waits until there is room for a byte; [`queue`](Self::queue) then takes any number.
+    ///
+    /// # Errors
+    /// As [`poll_write`](Self::poll_write).
+    fn poll_room(&self, places: &mut Self::Places, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Takes all of the bytes, be it more than there is room for.
+    ///
+    /// # Errors
+    /// As [`poll_write`](Self::poll_write); `WouldBlock` if there is no room at all, and nothing
+    /// was taken.
+    fn queue(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Waits until what lies below has everything that was written.
+    ///
+    /// # Errors
+    /// That of an earlier write.
     fn poll_flush(&self, places: &mut Self::Places, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// The error of an earlier write, if nobody was told.
-    #[doc(hidden)]
+    /// The error of an earlier write, if nobody was told. It does not wait.
+    ///
+    /// # Errors
+    /// That of an earlier write.
     fn check(&self) -> io::Result<()>;
 
     /// Ends the sending direction; what was written before is sent.
-    #[doc(hidden)]
+    ///
+    /// # Errors
+    /// Those of the stream.
     fn end(&self) -> io::Result<()>;
 }
 
@@ -65,7 +86,6 @@ pub trait Writable: Handle {}
 
 macro_rules! sockets {
     ($($socket:ty),*) => {$(
-        impl Sealed for $socket {}
         impl Readable for $socket {}
         impl Writable for $socket {}
 
@@ -95,6 +115,20 @@ macro_rules! sockets {
                 places.poll_write(cx, bufs)
             }
 
+            #[inline]
+            fn poll_room(
+                &self,
+                places: &mut Polled,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                places.poll_room(cx)
+            }
+
+            #[inline]
+            fn queue(&self, bytes: &[u8]) -> io::Result<()> {
+                self.send_nowait(bytes)
+            }
+
             fn poll_flush(
                 &self,
                 places: &mut Polled,
@@ -120,7 +154,6 @@ macro_rules! sockets {
 
 sockets!(TcpStream, UnixStream);
 
-impl Sealed for DuplexStream {}
 impl Readable for DuplexStream {}
 impl Writable for DuplexStream {}
 
@@ -142,6 +175,14 @@ impl Handle for DuplexStream {
         DuplexStream::poll_write(self, cx, bufs)
     }
 
+    fn poll_room(&self, (): &mut (), cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        DuplexStream::poll_room(self, cx)
+    }
+
+    fn queue(&self, bytes: &[u8]) -> io::Result<()> {
+        self.send_nowait(bytes)
+    }
+
     fn poll_flush(&self, (): &mut (), _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -158,7 +199,6 @@ impl Handle for DuplexStream {
 
 macro_rules! pointers {
     ($($pointer:ty, [$($direction:ident),*], $this:ident => $to:expr;)*) => {$(
-        impl<H: Handle> Sealed for $pointer {}
         $(impl<H: $direction> $direction for $pointer {})*
 
         impl<H: Handle> Handle for $pointer {
@@ -188,6 +228,22 @@ macro_rules! pointers {
             ) -> Poll<io::Result<usize>> {
                 let $this = self;
                 ($to).poll_write(places, cx, bufs)
+            }
+
+            #[inline]
+            fn poll_room(
+                &self,
+                places: &mut Self::Places,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                let $this = self;
+                ($to).poll_room(places, cx)
+            }
+
+            #[inline]
+            fn queue(&self, bytes: &[u8]) -> io::Result<()> {
+                let $this = self;
+                ($to).queue(bytes)
             }
 
             fn poll_flush(

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 use annulus::net::TcpStream;
 use annulus::time::timeout;
+use annulus_compat::{Readable, Writable};
+#[cfg(feature = "tls")]
+use annulus_tls::TlsConnector;
 use http::header::{HOST, HeaderValue};
 use http::uri::Scheme;
 use http::{Request, Response, StatusCode, Uri};
@@ -27,13 +30,14 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use self::pool::{Key, Pool};
 use crate::{CoreExecutor, CoreTimer, Error, Io};
 
-/// A client of HTTP/1, or of HTTP/2 with prior knowledge, over TCP.
+/// A client of HTTP/1, or of HTTP/2 with prior knowledge, over TCP; with a connector of TLS of both,
+/// as agreed upon with the server.
 ///
 /// A connection whose response was read to its end is kept for the next request to the same host
 /// and port. Clones share what they keep. The client may be used on any core: each has connections
 /// of its own, and futures of requests are `Send`, so handlers of axum may await them.
 ///
-/// There is no TLS, no redirect, no proxy here. For a stream of another kind, give an [`Io`] of it
+/// There is no redirect and no proxy here. For a stream of another kind, give an [`Io`] of it
 /// to [`hyper::client::conn`].
 ///
 /// ```
@@ -66,6 +70,8 @@ pub struct Client<B> {
 
 struct Shared<B> {
     config: Config,
+    #[cfg(feature = "tls")]
+    connector: Option<TlsConnector>,
     pool: Pool<B>,
 }
 
@@ -87,10 +93,12 @@ struct Config {
 ///     Client::<Empty<Bytes>>::builder().http2_only().idle_timeout(Duration::from_secs(5)).build();
 /// # let _ = client;
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
     config: Config,
+    #[cfg(feature = "tls")]
+    connector: Option<TlsConnector>,
     idle_timeout: Duration,
     idle_max: usize,
 }
@@ -115,7 +123,17 @@ impl ClientBuilder {
         self
     }
 
-    /// How long connecting may take; by default as long as the kernel tries.
+    /// Requests to `https` go by TLS. Where the connector offers `alpn(["h2", "http/1.1"])` the
+    /// server chooses: over HTTP/2 all requests to it share a connection.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn tls(mut self, connector: TlsConnector) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// How long connecting may take, without the handshake of TLS; by default as long as the kernel
+    /// tries.
     pub fn connect_timeout(mut self, bound: impl Into<Option<Duration>>) -> Self {
         self.config.connect_timeout = bound.into();
         self
@@ -125,7 +143,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn build<B>(self) -> Client<B> {
         let pool = Pool::new(self.idle_timeout, self.idle_max);
-        Client { shared: Arc::new(Shared { config: self.config, pool }) }
+        let shared = Shared {
+            config: self.config,
+            #[cfg(feature = "tls")]
+            connector: self.connector,
+            pool,
+        };
+        Client { shared: Arc::new(shared) }
     }
 }
 
@@ -140,6 +164,8 @@ impl<B> Client<B> {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             config: Config { http2: false, connect_timeout: None },
+            #[cfg(feature = "tls")]
+            connector: None,
             idle_timeout: Duration::from_secs(90),
             idle_max: 32,
         }
@@ -156,7 +182,7 @@ where
     /// nothing was sent goes over another one.
     ///
     /// # Errors
-    /// [`Error::Uri`] for what has no host or is not `http`; [`Error::Connect`]; what breaks later
+    /// [`Error::Uri`] for what has no host or is not `http` (or `https`, without a connector); [`Error::Connect`]; what breaks later
     /// is [`Error::Request`].
     ///
     /// # Cancel safety
@@ -166,58 +192,57 @@ where
     /// # Panics
     /// If no runtime runs on this thread.
     pub async fn request(&self, request: Request<B>) -> Result<Response<Incoming>, Error> {
-        let key = Key::of(request.uri())?;
-        let sent = match self.shared.config.http2 {
-            true => self.request2(&key, request).await,
-            false => self.request1(&key, request).await,
-        };
-        sent.map_err(|error| match error {
+        #[cfg(feature = "tls")]
+        let secures = self.shared.connector.is_some();
+        #[cfg(not(feature = "tls"))]
+        let secures = false;
+        let key = Key::of(request.uri(), secures)?;
+        self.send(&key, request).await.map_err(|error| match error {
             Failed::Connect(source) => Error::Connect { authority: key.into_authority(), source },
             Failed::Request(source) => Error::Request { authority: key.into_authority(), source },
         })
     }
 
-    async fn request1(
-        &self,
-        key: &Key,
-        mut request: Request<B>,
-    ) -> Result<Response<Incoming>, Failed> {
-        into_origin_form(&mut request, key);
+    async fn send(&self, key: &Key, mut request: Request<B>) -> Result<Response<Incoming>, Failed> {
+        let uri = request.uri().clone();
         loop {
-            let kept = self.shared.pool.take(key);
+            let kept = self.kept(key);
             let fresh = kept.is_none();
-            let mut sender = match kept {
+            let sender = match kept {
                 Some(sender) => sender,
-                None => self.connect1(key).await?,
+                None => self.open(key).await?,
             };
-            match sender.try_send_request(request).await {
-                Ok(response) => {
-                    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                        self.keep(key, sender);
+            let refused = match sender {
+                Sender::Http1(mut sender) => {
+                    into_origin_form(&mut request, key);
+                    match sender.try_send_request(request).await {
+                        Ok(response) => {
+                            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                                self.keep(key, sender);
+                            }
+                            return Ok(response);
+                        }
+                        Err(error) => error,
                     }
-                    return Ok(response);
                 }
-                Err(error) => request = again(error, fresh)?,
-            }
+                Sender::Http2(mut sender) => match sender.try_send_request(request).await {
+                    Ok(response) => return Ok(response),
+                    Err(error) => error,
+                },
+            };
+            request = again(refused, fresh)?;
+            request.uri_mut().clone_from(&uri);
         }
     }
 
-    async fn request2(
-        &self,
-        key: &Key,
-        mut request: Request<B>,
-    ) -> Result<Response<Incoming>, Failed> {
-        loop {
-            let kept = self.shared.pool.shared(key);
-            let fresh = kept.is_none();
-            let mut sender = match kept {
-                Some(sender) => sender,
-                None => self.connect2(key).await?,
-            };
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(response),
-                Err(error) => request = again(error, fresh)?,
-            }
+    /// A connection that may be used again.
+    fn kept(&self, key: &Key) -> Option<Sender<B>> {
+        if let Some(shared) = self.shared.pool.shared(key) {
+            return Some(Sender::Http2(shared));
+        }
+        match self.shared.config.http2 {
+            true => None,
+            false => self.shared.pool.take(key).map(Sender::Http1),
         }
     }
 
@@ -235,7 +260,7 @@ where
         }
     }
 
-    async fn connect(&self, key: &Key) -> Result<Io<TcpStream>, Failed> {
+    async fn connect(&self, key: &Key) -> Result<TcpStream, Failed> {
         let connecting = TcpStream::connect(key.destination());
         let stream = match self.shared.config.connect_timeout {
             None => connecting.await,
@@ -247,24 +272,43 @@ where
         let stream = stream.map_err(Failed::Connect)?;
         // A connection that is gone already says so when it is used.
         let _ = stream.set_nodelay(true);
-        Ok(Io::new(stream))
+        Ok(stream)
     }
 
-    async fn connect1(&self, key: &Key) -> Result<http1::SendRequest<B>, Failed> {
-        let io = self.connect(key).await?;
+    /// A new connection.
+    async fn open(&self, key: &Key) -> Result<Sender<B>, Failed> {
+        let (stream, http2) = (self.connect(key).await?, self.shared.config.http2);
+        #[cfg(feature = "tls")]
+        if let (Some(connector), true) = (&self.shared.connector, key.is_https()) {
+            let shaken = connector.connect(key.host(), stream).await;
+            let stream = shaken.map_err(|error| Failed::Connect(error.into()))?;
+            let http2 = http2 || stream.alpn().as_deref() == Some(b"h2");
+            return self.begin(key, Io::new(stream), http2).await;
+        }
+        self.begin(key, Io::new(stream), http2).await
+    }
+
+    async fn begin<H>(&self, key: &Key, io: Io<H>, http2: bool) -> Result<Sender<B>, Failed>
+    where
+        H: Readable<Places: Send> + Writable + Send + Unpin + 'static,
+    {
+        if http2 {
+            let mut builder = http2::Builder::new(CoreExecutor);
+            let (sender, connection) = builder.timer(CoreTimer).handshake(io).await?;
+            run(connection);
+            self.shared.pool.share(key, sender.clone());
+            return Ok(Sender::Http2(sender));
+        }
         let (sender, connection) = http1::handshake(io).await?;
         run(connection.with_upgrades());
-        Ok(sender)
+        Ok(Sender::Http1(sender))
     }
+}
 
-    async fn connect2(&self, key: &Key) -> Result<http2::SendRequest<B>, Failed> {
-        let io = self.connect(key).await?;
-        let mut builder = http2::Builder::new(CoreExecutor);
-        let (sender, connection) = builder.timer(CoreTimer).handshake(io).await?;
-        run(connection);
-        self.shared.pool.share(key, sender.clone());
-        Ok(sender)
-    }
+/// A connection, from the side of who asks.
+enum Sender<B> {
+    Http1(http1::SendRequest<B>),
+    Http2(http2::SendRequest<B>),
 }
 
 /// What failed, before it is known to whom.
@@ -309,10 +353,11 @@ fn into_origin_form<B>(request: &mut Request<B>, key: &Key) {
 
 impl Key {
     /// Whom a URI names.
-    fn of(uri: &Uri) -> Result<Self, Error> {
-        let is_http = uri.scheme() == Some(&Scheme::HTTP);
-        match uri.host().filter(|host| is_http && !host.is_empty()) {
-            Some(host) => Ok(Self::new(host, uri.port_u16())),
+    fn of(uri: &Uri, secures: bool) -> Result<Self, Error> {
+        let https = uri.scheme() == Some(&Scheme::HTTPS);
+        let known = uri.scheme() == Some(&Scheme::HTTP) || (https && secures);
+        match uri.host().filter(|host| known && !host.is_empty()) {
+            Some(host) => Ok(Self::new(host, uri.port_u16(), https)),
             None => Err(Error::Uri(uri.clone())),
         }
     }

@@ -1,6 +1,6 @@
 //! One connection of a server, from its first byte on.
 //!
-//! Owns: finding out which protocol the client speaks. Does not own: the protocols (hyper).
+//! Owns: finding out which protocol the client speaks. Does not own: the protocols (hyper), TLS.
 //! Invariant: no byte is used up before hyper has the stream.
 
 use std::error::Error as StdError;
@@ -10,8 +10,11 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
+use annulus::net::TcpStream;
 use annulus::time::timeout;
 use annulus_compat::{Readable, Writable};
+#[cfg(feature = "tls")]
+use annulus_tls::{TlsAcceptor, TlsStream};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -32,11 +35,60 @@ enum Version {
     Http2,
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve<H, S, B>(
+/// Serves one connection to its end, by TLS if the server speaks it.
+pub(crate) async fn begin<S, B>(
+    server: &Server,
+    stream: TcpStream,
+    service: S,
+    (peer, stop): (SocketAddr, Listener),
+) -> Result<(), Error>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    CoreExecutor: Http2ServerConnExec<S::Future, B>,
+{
+    #[cfg(feature = "tls")]
+    if let Some(acceptor) = server.acceptor() {
+        let shaken = handshake(acceptor, stream, stop.clone()).await;
+        let stream = match shaken.map_err(|source| Error::Beginning { peer, source })? {
+            Some(stream) => stream,
+            None => return Ok(()),
+        };
+        let agreed = match stream.alpn().as_deref() {
+            Some(b"h2") => Some(Version::Http2),
+            Some(_) => Some(Version::Http1),
+            None => None,
+        };
+        // On the heap, so that connections without TLS are no larger than they were.
+        return Box::pin(serve(server, Io::new(stream), (service, agreed), (peer, stop))).await;
+    }
+    serve(server, Io::new(stream), (service, None), (peer, stop)).await
+}
+
+/// `None` if the server is to end first.
+#[cfg(feature = "tls")]
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    mut stop: Listener,
+) -> io::Result<Option<TlsStream<TcpStream>>> {
+    let (mut shaking, mut requested) = (pin!(acceptor.accept(stream)), pin!(stop.requested()));
+    poll_fn(|cx| {
+        if let Poll::Ready(shaken) = shaking.as_mut().poll(cx) {
+            return Poll::Ready(shaken.map(Some).map_err(io::Error::from));
+        }
+        requested.as_mut().poll(cx).map(|()| Ok(None))
+    })
+    .await
+}
+
+/// Serves one connection to its end, by the protocol that was agreed upon, if one was.
+async fn serve<H, S, B>(
     server: &Server,
     mut io: Io<H>,
-    service: S,
+    (service, agreed): (S, Option<Version>),
     (peer, stop): (SocketAddr, Listener),
 ) -> Result<(), Error>
 where
@@ -47,10 +99,11 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
     CoreExecutor: Http2ServerConnExec<S::Future, B>,
 {
-    let version = match server.protocols() {
-        Protocols::Http1 => Some(Version::Http1),
-        Protocols::Http2 => Some(Version::Http2),
-        Protocols::Both => {
+    let version = match (agreed, server.protocols()) {
+        (Some(agreed), _) => Some(agreed),
+        (None, Protocols::Http1) => Some(Version::Http1),
+        (None, Protocols::Http2) => Some(Version::Http2),
+        (None, Protocols::Both) => {
             let found = first_bytes(server, &mut io, stop.clone()).await;
             found.map_err(|source| Error::Beginning { peer, source })?
         }

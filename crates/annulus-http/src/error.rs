@@ -25,12 +25,13 @@ pub enum Error {
     Beginning {
         /// Of the client.
         peer: SocketAddr,
-        /// `TimedOut` if the client sent nothing for too long.
+        /// `TimedOut` if the client sent nothing for too long; what broke in a handshake of TLS.
         source: io::Error,
     },
     /// A task of a server panicked; only its connection is gone.
     Panicked,
-    /// A client was asked for something that has no host, or a scheme other than `http`.
+    /// A client was asked for something that has no host, or a scheme other than `http`; or for
+    /// `https`, and it has no TLS.
     Uri(Uri),
     /// A client could not connect.
     Connect {
@@ -59,7 +60,8 @@ impl fmt::Display for Error {
             Self::Panicked => f.write_str("the task of a connection panicked"),
             Self::Uri(uri) => write!(
                 f,
-                "`{uri}` is nothing that can be requested: it takes `http://`, a host and a path"
+                "`{uri}` is nothing that can be requested: it takes `http://`, a host and a path, and for \
+                 `https://` a client with TLS"
             ),
             Self::Connect { authority, source } => write!(f, "connecting to {authority}: {source}"),
             Self::Request { authority, source } => {

@@ -16,6 +16,8 @@ use annulus::net::{Incoming as Accepting, TcpListener, TcpStream};
 use annulus::runtime::stopping;
 use annulus::task::JoinSet;
 use annulus::time::timeout;
+#[cfg(feature = "tls")]
+use annulus_tls::TlsAcceptor;
 use futures_core::Stream as _;
 use http::{Request, Response};
 use http_body::Body;
@@ -26,12 +28,13 @@ use hyper::service::Service;
 
 use crate::connection;
 use crate::stopping::Stop;
-use crate::{CoreExecutor, CoreTimer, Error, Io};
+use crate::{CoreExecutor, CoreTimer, Error};
 
 /// How a server treats its connections.
 ///
-/// By default it speaks HTTP/1 and HTTP/2 (with prior knowledge, as there is no TLS here), gives a
-/// client 30 s to send the head of a request, and takes any number of connections.
+/// By default it speaks HTTP/1 and HTTP/2 (with prior knowledge, or as agreed upon by ALPN where it
+/// speaks TLS), gives a client 30 s to send the head of a request, and takes any number of
+/// connections.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Server {
@@ -41,6 +44,8 @@ pub struct Server {
     header_timeout: Option<Duration>,
     connections_max: usize,
     drain: Option<Duration>,
+    #[cfg(feature = "tls")]
+    acceptor: Option<TlsAcceptor>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +75,8 @@ impl Server {
             header_timeout: None,
             connections_max: usize::MAX,
             drain: None,
+            #[cfg(feature = "tls")]
+            acceptor: None,
         };
         server.header_read_timeout(Duration::from_secs(30))
     }
@@ -83,6 +90,16 @@ impl Server {
     /// Speaks HTTP/2 only.
     pub fn http2_only(mut self) -> Self {
         self.protocols = Protocols::Http2;
+        self
+    }
+
+    /// Speaks TLS, and what is agreed upon by ALPN over it: give the acceptor
+    /// `alpn(["h2", "http/1.1"])`. With a client that agrees upon nothing, what it begins with
+    /// decides. What breaks in a handshake is [`Error::Beginning`].
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn tls(mut self, acceptor: TlsAcceptor) -> Self {
+        self.acceptor = Some(acceptor);
         self
     }
 
@@ -150,6 +167,11 @@ impl Server {
 
     pub(crate) fn protocols(&self) -> Protocols {
         self.protocols
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn acceptor(&self) -> Option<&TlsAcceptor> {
+        self.acceptor.as_ref()
     }
 
     pub(crate) fn header_timeout(&self) -> Option<Duration> {
@@ -294,7 +316,7 @@ where
                 let (made, server, stop) = (make.make(peer), server.clone(), stop.listener());
                 connections.0.spawn(async move {
                     let service = made.await;
-                    connection::serve(&server, Io::new(stream), service, (peer, stop)).await
+                    connection::begin(&server, stream, service, (peer, stop)).await
                 });
             }
             Event::Accepted(Err(error)) if passes(&error) => on_error(Error::Accept(error)),

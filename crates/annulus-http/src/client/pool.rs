@@ -17,17 +17,30 @@ use hyper::client::conn::{http1, http2};
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Key {
     core: Option<CoreId>,
+    https: bool,
     /// Host and port; the port of HTTP may be left out in the header.
     authority: String,
     host_bytes: usize,
 }
 
 impl Key {
-    pub(super) fn new(host: &str, port: Option<u16>) -> Self {
-        let port = port.unwrap_or(80);
+    pub(super) fn new(host: &str, port: Option<u16>, https: bool) -> Self {
+        let usual = if https { 443 } else { 80 };
+        let port = port.unwrap_or(usual);
         let authority = format!("{host}:{port}");
-        let host_bytes = if port == 80 { host.len() } else { authority.len() };
-        Self { core: current_core(), authority, host_bytes }
+        let host_bytes = if port == usual { host.len() } else { authority.len() };
+        Self { core: current_core(), https, authority, host_bytes }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The host alone, for its certificate.
+    #[cfg(feature = "tls")]
+    pub(super) fn host(&self) -> &str {
+        self.authority.rsplit_once(':').map_or("", |(host, _port)| host)
     }
 
     /// For the header `Host`.

@@ -71,6 +71,23 @@ impl DuplexStream {
         self.outgoing.poll_send(cx, bufs)
     }
 
+    /// Waits until there is room for a byte; for code that polls.
+    ///
+    /// # Errors
+    /// As [`poll_write`](Self::poll_write).
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outgoing.poll_room(cx)
+    }
+
+    /// Takes all of the bytes at once, be it more than there is room for.
+    ///
+    /// # Errors
+    /// As [`poll_write`](Self::poll_write); `WouldBlock` if there is no room at all, and nothing
+    /// was taken.
+    pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
+        self.outgoing.send_nowait(bytes)
+    }
+
     /// Says that nothing more will be written.
     pub fn end(&self) {
         self.outgoing.change(|pipe| pipe.ended = true);
@@ -136,7 +153,7 @@ impl Direction {
         if pipe.deaf || pipe.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = self.room - pipe.bytes.len();
+        let room = self.room.saturating_sub(pipe.bytes.len());
         if room == 0 && bufs.iter().any(|buf| !buf.is_empty()) {
             return wait(&mut pipe.writer, cx);
         }
@@ -150,6 +167,35 @@ impl Direction {
         drop(pipe);
         wake(reader);
         Poll::Ready(Ok(taken))
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut pipe = self.lock();
+        if pipe.deaf || pipe.ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if pipe.bytes.len() >= self.room {
+            return wait(&mut pipe.writer, cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut pipe = self.lock();
+        if pipe.deaf || pipe.ended {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if pipe.bytes.len() >= self.room {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        pipe.bytes.extend(bytes);
+        let reader = pipe.reader.take();
+        drop(pipe);
+        wake(reader);
+        Ok(())
     }
 
     /// Changes what is known of an end, and tells both.

@@ -95,6 +95,28 @@ impl Polled {
         Poll::Ready(taken)
     }
 
+    /// Waits until there is room for a byte: [`TcpStream::send_nowait`] then takes all that it is
+    /// given, be it more than there is room for.
+    ///
+    /// For whoever has to know that before the bytes exist: records of TLS are numbered as they are
+    /// encrypted, so what was encrypted has to be sent.
+    ///
+    /// # Errors
+    /// The error of an earlier send that failed.
+    ///
+    /// [`TcpStream::send_nowait`]: super::TcpStream::send_nowait
+    #[inline]
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(coop::poll_proceed(cx));
+        let polled = self.room.poll(cx, |state, key, waiter, waker| {
+            let bytes_max = state.send_high_bytes - 1;
+            state.poll_room((key, bytes_max), waiter, waker)
+        });
+        let room = ready!(flatten(polled));
+        coop::made_progress();
+        Poll::Ready(room)
+    }
+
     /// Waits until everything that was taken has been given to the kernel's socket.
     ///
     /// # Errors
