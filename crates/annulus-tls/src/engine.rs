@@ -233,6 +233,11 @@ impl Engine {
         &self.outgoing
     }
 
+    /// These records have to be sent as well, behind those that have to be already.
+    pub(crate) fn send_later(&mut self, records: &[u8]) {
+        self.outgoing.extend_from_slice(records);
+    }
+
     /// They are sent.
     pub(crate) fn outgoing_sent(&mut self) {
         self.outgoing = Vec::new();

@@ -200,9 +200,21 @@ impl<H: Handle> TlsStream<H> {
         scratch::with(|out| {
             let mut state = self.state();
             let records = state.engine.encrypt(bytes, out).map_err(|error| broken(&error))?;
-            self.below.queue(&out[..records])
+            self.queue_records(&mut state.engine, &out[..records])
         })?;
         Ok(bytes.len())
+    }
+
+    /// Queues records, whose numbers are spent: should there be no room after all, they go out
+    /// before the next ones.
+    fn queue_records(&self, engine: &mut Engine, records: &[u8]) -> io::Result<()> {
+        match self.below.queue(records) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                engine.send_later(records);
+                Ok(())
+            }
+            queued => queued,
+        }
     }
 
     /// Whether this direction may be written to at all.
@@ -223,7 +235,7 @@ impl<H: Handle> TlsStream<H> {
                 return Ok(()); // an alert has said so
             }
             let records = state.engine.close(out).map_err(|error| broken(&error))?;
-            self.below.queue(&out[..records])
+            self.queue_records(&mut state.engine, &out[..records])
         })
     }
 }
@@ -262,11 +274,23 @@ impl<H: Handle> Handle for TlsStream<H> {
     }
 
     fn queue(&self, bytes: &[u8]) -> io::Result<()> {
-        self.send_nowait(bytes)
+        self.writable()?;
+        if bytes.is_empty() {
+            return self.below.check();
+        }
+        let is_full = {
+            let mut state = self.state();
+            send_outgoing(&self.below, &mut state.engine)?;
+            !state.engine.outgoing().is_empty()
+        };
+        if is_full {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.encrypt(&[IoSlice::new(bytes)], usize::MAX).map(drop)
     }
 
     fn poll_flush(&self, places: &mut Self::Places, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.state().engine.outgoing().is_empty() {
+        while !self.state().engine.outgoing().is_empty() {
             ready!(self.below.poll_room(places, cx))?;
             send_outgoing(&self.below, &mut self.state().engine)?;
         }

@@ -38,6 +38,7 @@ mod peers;
 mod programs;
 mod receive_pools;
 mod refused;
+mod room;
 mod runtime;
 mod sim;
 mod splicing;
