@@ -8,4 +8,5 @@ mod protocols;
 mod sendable;
 mod server;
 mod support;
+mod tls;
 mod upgrade;
