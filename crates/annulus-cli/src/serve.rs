@@ -1,4 +1,4 @@
-//! `annulus serve DIR`: the files beneath a directory, over HTTP/1.1.
+//! `annulus serve DIR`: the files beneath a directory, over HTTP/1.1; over HTTPS with HTTP/2, too.
 //!
 //! ```text
 //!  bytes ──> input ──> head ──> answer ──> response ──> bytes
@@ -10,8 +10,9 @@
 //! Everything that decides is pure and knows neither a socket nor a ring: [`head`] says where a
 //! request ends, [`target`] which file is meant, [`conditional`] and [`range`] which part of it is
 //! wanted, [`response`] how that is said. [`connection`] strings them together over the two small
-//! traits of [`wire`]; [`live`] is the runtime's side of these, and [`cores`] starts and ends it
-//! all.
+//! traits of [`wire`]; [`live`] is the runtime's side of these, [`secure`] that of TLS, and
+//! [`cores`] starts and ends it all. HTTP/2 is hyper's: [`http2`] has its requests answered by the
+//! same [`exchange`], and says the same heads in its words.
 //!
 //! Policies, where HTTP leaves a choice (RFC 9110, RFC 9112):
 //!
@@ -33,11 +34,14 @@ mod launch;
 mod stop;
 
 mod live;
+mod secure;
+mod tls;
 mod wire;
 
 mod connection;
 mod exchange;
 mod head;
+mod http2;
 mod input;
 mod target;
 

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Serves the files beneath a directory over HTTP/1.1.
+/// Serves the files beneath a directory over HTTP/1.1, or over HTTPS with HTTP/2.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The directory whose files are served
@@ -36,7 +36,16 @@ pub struct Args {
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds())]
     pub idle_timeout: u64,
 
-    /// How large files travel (for measurements)
+    /// Speak HTTPS with this certificate and what leads from it to its authority, in PEM; several
+    /// times for several hosts, the first for clients that name none of them. Read again at SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Vec<PathBuf>,
+
+    /// The private key of each certificate, in the same order; may be the same file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Vec<PathBuf>,
+
+    /// How large files travel without TLS (for measurements)
     #[arg(long, value_enum, default_value_t = Body::Sendfile, hide = true)]
     pub body: Body,
 }

@@ -26,7 +26,9 @@ use super::connection::{self, Server};
 use super::launch;
 use super::live::{Beneath, Link};
 use super::log::{self, Log};
+use super::secure;
 use super::stop::Gate;
+use super::tls::{self, Tls};
 use crate::listen;
 use crate::stop::{self, Stop};
 
@@ -42,8 +44,12 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     if let Some(warning) = listen::raise_descriptor_limit() {
         eprintln!("annulus: {warning}");
     }
+    let tls = Tls::load(args)?;
     let address = listen::claim(args.addr)?;
     let stop = Stop::default();
+    if let Some(tls) = &tls {
+        tls::on_hangup(tls.certificates.clone())?;
+    }
     stop::on_signals(
         stop.clone(),
         "Stopping when the answers under way are sent; once more stops at once.",
@@ -61,6 +67,7 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
             shared_address: count > 1,
             stop: stop.clone(),
             log: writer.as_ref().map(log::Writer::log),
+            tls: tls.clone(),
         };
         threads.push(core.start(number, ready.clone())?);
         Ok(())
@@ -69,7 +76,7 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     // The channel ends when every core has said that it listens, or has gone.
     let listening = started.and_then(|()| readiness.iter().collect());
     match &listening {
-        Ok(()) => announce(address)?,
+        Ok(()) => announce(if tls.is_some() { "https" } else { "http" }, address)?,
         Err(_) => stop.trigger(),
     }
     let ended = join(threads);
@@ -79,9 +86,9 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     listening.and(ended).map(|()| ExitCode::SUCCESS)
 }
 
-fn announce(address: SocketAddr) -> io::Result<()> {
+fn announce(scheme: &str, address: SocketAddr) -> io::Result<()> {
     let mut output = io::stdout();
-    writeln!(output, "Listening on http://{address}")?;
+    writeln!(output, "Listening on {scheme}://{address}")?;
     output.flush()
 }
 
@@ -101,6 +108,7 @@ struct Core {
     shared_address: bool,
     stop: Stop,
     log: Option<Log>,
+    tls: Option<Tls>,
 }
 
 type Ready = mpsc::Sender<io::Result<()>>;
@@ -165,8 +173,15 @@ impl Core {
                         stall: self.args.idle_timeout(),
                         body: self.args.body,
                     };
+                    let server = server.clone();
                     // Detached: the gate knows when it has ended.
-                    drop(annulus::spawn(converse(server.clone(), link, client.ip())));
+                    match &self.tls {
+                        None => drop(annulus::spawn(converse(server, link, client.ip()))),
+                        Some(tls) => {
+                            let secure = secure::converse(server, link, (tls.clone(), client.ip()));
+                            drop(annulus::spawn(secure));
+                        }
+                    }
                 }
                 Err(error) => {
                     if !failing {

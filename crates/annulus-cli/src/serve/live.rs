@@ -38,28 +38,52 @@ pub struct Link {
     pub body: Body,
 }
 
+/// Waits for a send, as long as the client may take nothing.
+pub(super) async fn in_time<T, E>(
+    stall: Duration,
+    sending: impl Future<Output = Result<T, E>>,
+) -> io::Result<T>
+where
+    io::Error: From<E>,
+{
+    Ok(timeout(stall, sending).await??)
+}
+
+/// Waits for `receiving`, for the deadline, and for the end of the server.
+pub(super) async fn receive(
+    receiving: impl Future<Output = io::Result<Option<Lease>>>,
+    wait: Wait,
+    pass: &Pass,
+) -> io::Result<Received<Lease>> {
+    let (mut receiving, mut late) = (pin!(receiving), pin!(sleep_until(wait.deadline)));
+    // What has arrived goes first: a request is answered even if it came at the last moment.
+    poll_fn(|context| {
+        if let Poll::Ready(result) = receiving.as_mut().poll(context) {
+            return Poll::Ready(result.map(|lease| lease.map_or(Received::End, Received::Bytes)));
+        }
+        if wait.idle && pass.poll_closing(context).is_ready() {
+            return Poll::Ready(Ok(Received::Stopping));
+        }
+        late.as_mut().poll(context).map(|()| Ok(Received::TimedOut))
+    })
+    .await
+}
+
 impl Link {
     async fn in_time<T, E>(&self, sending: impl Future<Output = Result<T, E>>) -> io::Result<T>
     where
         io::Error: From<E>,
     {
-        Ok(timeout(self.stall, sending).await??)
+        in_time(self.stall, sending).await
     }
 
     async fn read_and_send(&self, file: &File, part: Range<u64>) -> io::Result<()> {
         let mut at = part.start;
         let mut buf = Vec::with_capacity(step(&part) as usize);
         while at < part.end {
-            let want = step(&(at..part.end)) as usize;
-            let (n, slice) = file.read_at(buf.slice_mut(..want), at).await?;
-            if n == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            buf = slice.into_inner();
-            buf.truncate(n);
-            ((), buf) = self.in_time(self.stream.write_all(buf)).await?;
-            at += n as u64;
-            buf.clear();
+            let (n, read) = read_step(file, at..part.end, buf).await?;
+            ((), buf) = self.in_time(self.stream.write_all(read)).await?;
+            at += n;
         }
         Ok(())
     }
@@ -78,29 +102,33 @@ impl Link {
     }
 }
 
-fn step(part: &Range<u64>) -> u64 {
+pub(super) fn step(part: &Range<u64>) -> u64 {
     STEP_BYTES.min(part.end - part.start)
+}
+
+/// Reads the beginning of a part into a buffer, which holds nothing else then; and says how much.
+pub(super) async fn read_step(
+    file: &File,
+    part: Range<u64>,
+    mut buf: Vec<u8>,
+) -> io::Result<(u64, Vec<u8>)> {
+    buf.clear();
+    let want = step(&part) as usize;
+    buf.reserve(want);
+    let (n, slice) = file.read_at(buf.slice_mut(..want), part.start).await?;
+    if n == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut buf = slice.into_inner();
+    buf.truncate(n);
+    Ok((n as u64, buf))
 }
 
 impl Wire<File> for Link {
     type Lease = Lease;
 
     async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
-        let mut receiving = pin!(self.stream.recv());
-        let mut late = pin!(sleep_until(wait.deadline));
-        // What has arrived goes first: a request is answered even if it came at the last moment.
-        poll_fn(|context| {
-            if let Poll::Ready(result) = receiving.as_mut().poll(context) {
-                return Poll::Ready(
-                    result.map(|lease| lease.map_or(Received::End, Received::Bytes)),
-                );
-            }
-            if wait.idle && self.pass.poll_closing(context).is_ready() {
-                return Poll::Ready(Ok(Received::Stopping));
-            }
-            late.as_mut().poll(context).map(|()| Ok(Received::TimedOut))
-        })
-        .await
+        receive(self.stream.recv(), wait, &self.pass).await
     }
 
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {

@@ -9,3 +9,4 @@ mod echo;
 mod program;
 mod sandbox;
 mod serve;
+mod serve_tls;

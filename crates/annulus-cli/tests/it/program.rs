@@ -53,11 +53,16 @@ impl Program {
         line
     }
 
-    /// Sends a signal, then as `wait`.
-    pub fn end(self, signal: libc::c_int) -> (ExitStatus, String) {
+    /// Sends a signal.
+    pub fn signal(&self, signal: libc::c_int) {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: a signal to a process that is ours and was not waited for.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+
+    /// Sends a signal, then as `wait`.
+    pub fn end(self, signal: libc::c_int) -> (ExitStatus, String) {
+        self.signal(signal);
         self.wait()
     }
 

@@ -55,3 +55,13 @@ fn nonsense_is_refused() {
 fn the_number_of_cores_is_what_was_asked_for() {
     assert_eq!(parse(&["--cores", "3"]).unwrap().cores(), 3);
 }
+
+#[test]
+fn certificates_come_with_their_keys() {
+    let args = parse(&["--tls-cert", "a", "--tls-key", "b", "--tls-cert", "c", "--tls-key", "d"]);
+    let args = args.unwrap();
+    assert_eq!(args.tls_cert, ["a", "c"].map(PathBuf::from));
+    assert_eq!(args.tls_key, ["b", "d"].map(PathBuf::from));
+    assert!(parse(&["--tls-cert", "a"]).is_err());
+    assert!(parse(&["--tls-key", "a"]).is_err());
+}

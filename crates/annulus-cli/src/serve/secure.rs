@@ -1,0 +1,92 @@
+//! A connection over TLS: HTTP/1.1 as without, HTTP/2 where ALPN agrees upon it.
+//!
+//! Owns: [`Wire`] over a TLS stream, and the choice of the protocol. Does not own: either protocol.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use annulus::buf::Lease;
+use annulus::fs::File;
+use annulus::net::TcpStream;
+use annulus_tls::TlsStream;
+
+use super::connection::{self, Server};
+use super::http2;
+use super::live::{Beneath, Link, in_time, read_step, receive, step};
+use super::stop::Pass;
+use super::tls::Tls;
+use super::wire::{Received, Wait, Wire};
+
+/// One connection over TLS.
+struct SecureLink {
+    /// The socket goes before the pass, so that a gate without passes is one without sockets.
+    stream: TlsStream<TcpStream>,
+    pass: Pass,
+    stall: Duration,
+}
+
+/// Shakes hands, and serves the connection until it ends.
+pub async fn converse(server: Rc<Server<Beneath>>, link: Link, (tls, client): (Tls, IpAddr)) {
+    let Link { stream, pass, stall, .. } = link;
+    // The head of a large answer must not wait for the client to acknowledge the one before.
+    let _ = stream.set_nodelay(true);
+    let shaken = {
+        let mut shaking = pin!(tls.acceptor.accept(stream));
+        poll_fn(|context| {
+            if let Poll::Ready(shaken) = shaking.as_mut().poll(context) {
+                return Poll::Ready(shaken.ok());
+            }
+            pass.poll_closing(context).map(|()| None)
+        })
+        .await
+    };
+    // A client that cannot be understood was told so, as far as it can be.
+    let Some(stream) = shaken else { return };
+    // A connection that breaks has nobody left to tell.
+    if stream.alpn().as_deref() == Some(b"h2") {
+        let _ = http2::serve(server, stream, (pass, client)).await;
+        return;
+    }
+    let link = SecureLink { stream, pass, stall };
+    if connection::serve(&*server, &link, client).await.is_ok() {
+        let _ = link.finish().await;
+    }
+}
+
+impl Wire<File> for SecureLink {
+    type Lease = Lease;
+
+    async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
+        receive(self.stream.recv(), wait, &self.pass).await
+    }
+
+    async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let ((), bytes) = in_time(self.stall, self.stream.write_all(bytes)).await?;
+        Ok(bytes)
+    }
+
+    async fn send_body(&self, file: &File, part: Range<u64>) -> io::Result<()> {
+        let mut at = part.start;
+        let mut buf = Vec::with_capacity(step(&part) as usize);
+        while at < part.end {
+            let (n, read) = read_step(file, at..part.end, buf).await?;
+            ((), buf) = in_time(self.stall, self.stream.write_all(read)).await?;
+            at += n;
+        }
+        Ok(())
+    }
+
+    async fn finish(&self) -> io::Result<()> {
+        in_time(self.stall, self.stream.shutdown()).await
+    }
+
+    fn stopping(&self) -> bool {
+        self.pass.is_closing()
+    }
+}
