@@ -11,4 +11,5 @@ mod once;
 mod peers;
 mod rings;
 mod servers;
+mod tls;
 mod web;
