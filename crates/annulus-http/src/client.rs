@@ -18,7 +18,6 @@ use std::time::Duration;
 use annulus::net::TcpStream;
 use annulus::time::timeout;
 use annulus_compat::{Readable, Writable};
-#[cfg(feature = "tls")]
 use annulus_tls::TlsConnector;
 use http::header::{HOST, HeaderValue};
 use http::uri::Scheme;
@@ -30,8 +29,8 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use self::pool::{Key, Pool};
 use crate::{CoreExecutor, CoreTimer, Error, Io};
 
-/// A client of HTTP/1, or of HTTP/2 with prior knowledge, over TCP; with a connector of TLS of both,
-/// as agreed upon with the server.
+/// A client of HTTP/1, or of HTTP/2 with prior knowledge, over TCP; with a connector of TLS of
+/// both, as agreed upon with the server.
 ///
 /// A connection whose response was read to its end is kept for the next request to the same host
 /// and port. Clones share what they keep. The client may be used on any core: each has connections
@@ -70,7 +69,6 @@ pub struct Client<B> {
 
 struct Shared<B> {
     config: Config,
-    #[cfg(feature = "tls")]
     connector: Option<TlsConnector>,
     pool: Pool<B>,
 }
@@ -97,7 +95,6 @@ struct Config {
 #[must_use]
 pub struct ClientBuilder {
     config: Config,
-    #[cfg(feature = "tls")]
     connector: Option<TlsConnector>,
     idle_timeout: Duration,
     idle_max: usize,
@@ -125,8 +122,6 @@ impl ClientBuilder {
 
     /// Requests to `https` go by TLS. Where the connector offers `alpn(["h2", "http/1.1"])` the
     /// server chooses: over HTTP/2 all requests to it share a connection.
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn tls(mut self, connector: TlsConnector) -> Self {
         self.connector = Some(connector);
         self
@@ -143,12 +138,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn build<B>(self) -> Client<B> {
         let pool = Pool::new(self.idle_timeout, self.idle_max);
-        let shared = Shared {
-            config: self.config,
-            #[cfg(feature = "tls")]
-            connector: self.connector,
-            pool,
-        };
+        let shared = Shared { config: self.config, connector: self.connector, pool };
         Client { shared: Arc::new(shared) }
     }
 }
@@ -164,7 +154,6 @@ impl<B> Client<B> {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             config: Config { http2: false, connect_timeout: None },
-            #[cfg(feature = "tls")]
             connector: None,
             idle_timeout: Duration::from_secs(90),
             idle_max: 32,
@@ -182,8 +171,8 @@ where
     /// nothing was sent goes over another one.
     ///
     /// # Errors
-    /// [`Error::Uri`] for what has no host or is not `http` (or `https`, without a connector); [`Error::Connect`]; what breaks later
-    /// is [`Error::Request`].
+    /// [`Error::Uri`] for what has no host or is not `http` (or `https`, without a connector);
+    /// [`Error::Connect`]; what breaks later is [`Error::Request`].
     ///
     /// # Cancel safety
     /// Dropping the future gives the request up, and the connection with it; of HTTP/2 only the
@@ -192,10 +181,7 @@ where
     /// # Panics
     /// If no runtime runs on this thread.
     pub async fn request(&self, request: Request<B>) -> Result<Response<Incoming>, Error> {
-        #[cfg(feature = "tls")]
         let secures = self.shared.connector.is_some();
-        #[cfg(not(feature = "tls"))]
-        let secures = false;
         let key = Key::of(request.uri(), secures)?;
         self.send(&key, request).await.map_err(|error| match error {
             Failed::Connect(source) => Error::Connect { authority: key.into_authority(), source },
@@ -278,7 +264,6 @@ where
     /// A new connection.
     async fn open(&self, key: &Key) -> Result<Sender<B>, Failed> {
         let (stream, http2) = (self.connect(key).await?, self.shared.config.http2);
-        #[cfg(feature = "tls")]
         if let (Some(connector), true) = (&self.shared.connector, key.is_https()) {
             let shaken = connector.connect(key.host(), stream).await;
             let stream = shaken.map_err(|error| Failed::Connect(error.into()))?;

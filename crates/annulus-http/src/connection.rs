@@ -13,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use annulus::net::TcpStream;
 use annulus::time::timeout;
 use annulus_compat::{Readable, Writable};
-#[cfg(feature = "tls")]
 use annulus_tls::{TlsAcceptor, TlsStream};
 use http::{Request, Response};
 use http_body::Body;
@@ -49,7 +48,6 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
     CoreExecutor: Http2ServerConnExec<S::Future, B>,
 {
-    #[cfg(feature = "tls")]
     if let Some(acceptor) = server.acceptor() {
         let shaken = handshake(acceptor, stream, stop.clone()).await;
         let stream = match shaken.map_err(|source| Error::Beginning { peer, source })? {
@@ -68,7 +66,6 @@ where
 }
 
 /// `None` if the server is to end first.
-#[cfg(feature = "tls")]
 async fn handshake(
     acceptor: &TlsAcceptor,
     stream: TcpStream,

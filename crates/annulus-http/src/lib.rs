@@ -6,7 +6,7 @@
 //! | [`Server`] | HTTP/1 and HTTP/2 on one port, told apart by how the client begins; graceful shutdown, bounds |
 //! | [`serve`] | the same for a router of axum, or another service of tower (feature `axum`) |
 //! | [`Client`] | requests over connections that are kept for the next one |
-//! | `Server::tls`, `ClientBuilder::tls` | HTTPS, by `annulus-tls` (feature `tls`) |
+//! | [`Server::tls`], [`ClientBuilder::tls`] | HTTPS, by [`annulus_tls`] |
 //!
 //! All of it runs on the core where it is started: a connection, its requests and what they spawn
 //! stay on one thread, and services need not be `Send`. What axum demands to be `Send` may all the

@@ -16,7 +16,6 @@ use annulus::net::{Incoming as Accepting, TcpListener, TcpStream};
 use annulus::runtime::stopping;
 use annulus::task::JoinSet;
 use annulus::time::timeout;
-#[cfg(feature = "tls")]
 use annulus_tls::TlsAcceptor;
 use futures_core::Stream as _;
 use http::{Request, Response};
@@ -44,7 +43,6 @@ pub struct Server {
     header_timeout: Option<Duration>,
     connections_max: usize,
     drain: Option<Duration>,
-    #[cfg(feature = "tls")]
     acceptor: Option<TlsAcceptor>,
 }
 
@@ -75,7 +73,6 @@ impl Server {
             header_timeout: None,
             connections_max: usize::MAX,
             drain: None,
-            #[cfg(feature = "tls")]
             acceptor: None,
         };
         server.header_read_timeout(Duration::from_secs(30))
@@ -96,8 +93,6 @@ impl Server {
     /// Speaks TLS, and what is agreed upon by ALPN over it: give the acceptor
     /// `alpn(["h2", "http/1.1"])`. With a client that agrees upon nothing, what it begins with
     /// decides. What breaks in a handshake is [`Error::Beginning`].
-    #[cfg(feature = "tls")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn tls(mut self, acceptor: TlsAcceptor) -> Self {
         self.acceptor = Some(acceptor);
         self
@@ -169,7 +164,6 @@ impl Server {
         self.protocols
     }
 
-    #[cfg(feature = "tls")]
     pub(crate) fn acceptor(&self) -> Option<&TlsAcceptor> {
         self.acceptor.as_ref()
     }

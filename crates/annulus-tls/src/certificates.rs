@@ -1,8 +1,8 @@
 //! Several certificates, and which of them a client gets.
 //!
 //! Owns: the choice by name. Invariant: the names of the identities are looked up in the order in
-//! which these were given, so the first of two with one name wins. Only certificates with a wildcard
-//! are looked at one by one.
+//! which these were given, so the first of two with one name wins. Only certificates with a
+//! wildcard are looked at one by one.
 
 use std::collections::HashMap;
 use std::sync::Arc;

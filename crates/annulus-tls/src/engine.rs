@@ -9,6 +9,10 @@
 //!   writer ──> encrypt ──> the caller's memory        alerts, keys, tickets ──> outgoing
 //! ```
 //!
+//! It is rustls's unbuffered interface. The buffered one copies what is received to memory of its
+//! own, which it keeps: without I/O, both sides of an echo of 16 KiB take 348 thousand instructions
+//! with that, and 329 thousand with this (of 64 bytes 9.8 and 9.3; rustls 0.23.46, callgrind).
+//!
 //! Invariants: everything that is whole was decrypted, so `partial` is less than a record or a
 //! handshake message; records leave in the order in which they were encrypted, what is in
 //! `outgoing` before what is encrypted next; after an error nothing is decrypted or encrypted.
@@ -135,6 +139,9 @@ impl Engine {
         let sinks = (plain, outgoing, peer_closed);
         match side {
             Side::Client(connection) => absorb(connection.process_tls_records(bytes), sinks, write),
+            Side::Server(connection) if !connection.is_handshaking() => {
+                absorb(connection.process_tls_records(bytes), sinks, write)
+            }
             Side::Server(connection) => {
                 let (status, name) = sni::noting(|| connection.process_tls_records(bytes));
                 if name.is_some() {

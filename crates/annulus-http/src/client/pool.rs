@@ -32,13 +32,11 @@ impl Key {
         Self { core: current_core(), https, authority, host_bytes }
     }
 
-    #[cfg(feature = "tls")]
     pub(super) fn is_https(&self) -> bool {
         self.https
     }
 
     /// The host alone, for its certificate.
-    #[cfg(feature = "tls")]
     pub(super) fn host(&self) -> &str {
         self.authority.rsplit_once(':').map_or("", |(host, _port)| host)
     }

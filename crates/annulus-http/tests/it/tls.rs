@@ -18,15 +18,18 @@ use crate::support::{AnyBody, BOUND, answer, full, pattern, run, skip};
 
 /// Both ends of TLS for `localhost`, and the certificate as PEM.
 fn ends(offers: &[&str]) -> (TlsAcceptor, TlsConnector, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let made = made.expect("it can be made");
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes());
+    let identity = identity.expect("it belongs together");
     let acceptor = TlsAcceptor::builder().identity(identity).alpn(["h2", "http/1.1"]);
     let mut roots = Roots::new();
-    roots.add_pem(certificate.as_bytes()).unwrap();
+    roots.add_pem(certificate.as_bytes()).expect("it is a certificate");
     let offers = offers.iter().map(|&offer| offer.to_owned());
     let connector = TlsConnector::builder().roots(roots).alpn(offers);
-    (acceptor.build().unwrap(), connector.build().unwrap(), certificate)
+    let acceptor = acceptor.build().expect("it has a certificate");
+    (acceptor, connector.build().expect("it has roots"), certificate)
 }
 
 /// Runs a test beside a server; `ask` gets its port. Gives what went wrong with connections.

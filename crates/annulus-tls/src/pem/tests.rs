@@ -1,5 +1,7 @@
 //! Texts that are not what they should be, and which line is blamed.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn certificate_error(text: &str) -> String {
@@ -61,4 +63,31 @@ fn text_around_sections_and_other_line_ends_do_not_matter() {
     let text = "subject=x\r\n-----BEGIN CERTIFICATE-----\r\nAAAA\r\n-----END CERTIFICATE-----\r\n";
     let found = certificates(text.as_bytes()).expect("there is one");
     assert_eq!((found.len(), found[0].0, found[0].1.len()), (1, 2, 3));
+}
+
+/// Lines that mean something, and some that do not.
+fn line() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("-----BEGIN CERTIFICATE-----\n".to_owned()),
+        Just("-----END CERTIFICATE-----\n".to_owned()),
+        Just("-----BEGIN PRIVATE KEY-----\r\n".to_owned()),
+        Just("-----END PRIVATE KEY-----".to_owned()),
+        Just("AAAA\n".to_owned()),
+        "[ -~\\n]{0,40}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_lines_are_an_error_names_one_of_them(
+        lines in prop::collection::vec(line(), 0..20),
+    ) {
+        let text = lines.concat();
+        let count = text.lines().count();
+        for error in [certificates(text.as_bytes()).err(), key(text.as_bytes()).err()] {
+            if let Some(line) = error.and_then(|error| error.line()) {
+                prop_assert!((1..=count).contains(&line), "line {line} of {count}");
+            }
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! Every future of the connection, dropped at every point of its life.
 //!
 //! Owns: [`points`], which enumerates them. The points of a future are its polls: it is polled when
-//! it is woken, and dropped after its first, second, … poll, woken or not, until it completes before
-//! its end comes. The connection runs in memory through a relay that passes on a few bytes at a
-//! time, so there are many.
+//! it is woken, and dropped after its first, second, … poll, woken or not, until it completes
+//! before its end comes. The connection runs in memory through a relay that passes on a few bytes
+//! at a time, so there are many.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};

@@ -64,3 +64,24 @@ fn buffers_of_one_write_share_a_record() {
         Ok(())
     });
 }
+
+#[test]
+fn the_traits_of_futures_read_and_write_it() {
+    run(async {
+        let (client, server) = pair().await?;
+        let (mut client, mut server) = (Buffered::new(client), Buffered::new(server));
+        let write = async {
+            futures_util::AsyncWriteExt::write_all(&mut client, &pattern(100_000)).await?;
+            futures_util::AsyncWriteExt::close(&mut client).await
+        };
+        let read = async {
+            let mut got = Vec::new();
+            futures_util::AsyncReadExt::read_to_end(&mut server, &mut got).await?;
+            std::io::Result::Ok(got)
+        };
+        let (wrote, got) = annulus::join!(write, read);
+        wrote?;
+        assert!(got? == pattern(100_000));
+        Ok(())
+    });
+}

@@ -9,8 +9,8 @@ use crate::support::{connected, made, nothing_left};
 /// How many, without being asked for more.
 const USUALLY: usize = 300;
 
-/// `ANNULUS_TLS_CONNECTIONS=10000 cargo test --release -p annulus-tls --test it many -- --nocapture`
-/// opens so many, and says what one costs.
+/// `ANNULUS_TLS_CONNECTIONS=10000 cargo test --release -p annulus-tls --test it many --
+/// --nocapture` opens so many, and says what one costs.
 #[test]
 fn many_connections_are_open_at_once_and_all_answer() {
     let asked = std::env::var("ANNULUS_TLS_CONNECTIONS").ok();

@@ -1,9 +1,13 @@
 //! Both ends are ours: reading and writing in all ways, in both directions at once.
 
-use std::io;
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
 
-use annulus::io::{AsyncBufRead as _, AsyncRead as _, AsyncWrite as _, duplex};
+use annulus::buf::Lease;
+use annulus::io::{AsyncBufRead as _, AsyncRead as _, AsyncWrite as _, DuplexStream, duplex};
 use annulus::net::{Parsed, UnixStream};
+use annulus_compat::{Handle, Readable, Writable};
 
 use crate::support::{all, ends, pair, pattern, run};
 
@@ -194,6 +198,91 @@ fn any_stream_may_lie_below() {
         let (wrote, got) = annulus::join!(write, read);
         wrote?;
         assert!(got? == pattern(200_000));
+        Ok(())
+    });
+}
+
+/// A stream that says there is room, and every third time has none.
+#[derive(Debug)]
+struct Fickle {
+    below: DuplexStream,
+    queued: Cell<u32>,
+}
+
+impl Handle for Fickle {
+    type Places = ();
+
+    fn places(&self) {}
+
+    fn poll_recv(&self, (): &mut (), cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        Handle::poll_recv(&self.below, &mut (), cx)
+    }
+
+    fn poll_write(
+        &self,
+        (): &mut (),
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Handle::poll_write(&self.below, &mut (), cx, bufs)
+    }
+
+    fn poll_room(&self, (): &mut (), cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Handle::poll_room(&self.below, &mut (), cx)
+    }
+
+    fn queue(&self, bytes: &[u8]) -> io::Result<()> {
+        self.queued.set(self.queued.get() + 1);
+        match self.queued.get() % 3 {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => self.below.queue(bytes),
+        }
+    }
+
+    fn poll_flush(&self, (): &mut (), cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Handle::poll_flush(&self.below, &mut (), cx)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.below.check()
+    }
+
+    fn end(&self) -> io::Result<()> {
+        Handle::end(&self.below)
+    }
+}
+
+impl Readable for Fickle {}
+impl Writable for Fickle {}
+
+#[test]
+fn a_stream_that_takes_no_record_when_it_said_so_gets_it_later() {
+    run(async {
+        let (acceptor, connector) = ends();
+        let (left, right) = duplex(1000);
+        let fickle = |below| Fickle { below, queued: Cell::new(0) };
+        let (client, server) = annulus::join!(
+            connector.connect("localhost", fickle(left)),
+            acceptor.accept(fickle(right)),
+        );
+        let (client, server) = (client?, server?);
+        let write = async {
+            for piece in pattern(30_000).chunks(1000) {
+                client.write_all(piece.to_vec()).await?;
+            }
+            client.flush().await?;
+            client.shutdown().await
+        };
+        let read = async {
+            let mut got = Vec::new();
+            while let Some(bytes) = server.recv().await? {
+                got.extend_from_slice(&bytes);
+            }
+            io::Result::Ok(got)
+        };
+        let (wrote, got) = annulus::join!(write, read);
+        wrote?;
+        assert!(got? == pattern(30_000));
         Ok(())
     });
 }
