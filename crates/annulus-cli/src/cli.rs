@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, doctor, echo, serve};
+use crate::{bench, doctor, echo, load, serve};
 
 /// io_uring for Rust, whole.
 #[derive(Parser, Debug)]
@@ -24,6 +24,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Send back over TCP whatever comes, on one core or on several.
     Echo(echo::Args),
+    /// Load a server with requests, and tell how long its answers take.
+    Load(load::Args),
     /// Measure the runtime beside a hand-written ring loop, on this machine.
     Bench(bench::Args),
     /// A process that `bench` starts.

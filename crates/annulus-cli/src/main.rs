@@ -12,6 +12,7 @@ mod cli;
 mod doctor;
 mod echo;
 mod listen;
+mod load;
 mod serve;
 mod stop;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Echo(args) => echo::run(&args),
+        Command::Load(args) => load::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchChild(args) => bench::run_child(&args),
     };

@@ -35,6 +35,11 @@ impl Stop {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether stopping was asked for.
+    pub fn is_requested(&self) -> bool {
+        self.lock().requested
+    }
+
     /// Ready once stopping was asked for.
     pub fn poll_requested(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();

@@ -6,6 +6,7 @@ mod bench;
 mod bench_http;
 mod doctor;
 mod echo;
+mod load;
 mod program;
 mod sandbox;
 mod serve;

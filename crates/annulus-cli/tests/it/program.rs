@@ -38,6 +38,10 @@ impl Program {
         Self { child, stdout, stderr }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of standard output, without its end.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
