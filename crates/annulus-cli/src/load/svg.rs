@@ -11,7 +11,7 @@ use super::report::{Report, amount, time};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 44.0;
 const PLOT: f64 = 220.0;
 const FIRST_TOP: f64 = 84.0;
 const SECOND_TOP: f64 = FIRST_TOP + PLOT + 96.0;
@@ -182,7 +182,7 @@ fn course(report: &Report<'_>, svg: &mut String) {
     for quarter in 0..=4 {
         let part = f64::from(quarter) / 4.0;
         plot.level(part, &amount(part * top), svg);
-        plot.mark(part, &time(1e9 * part * span), svg);
+        plot.mark(part, &seconds(part * span), svg);
     }
     let mut points = Vec::with_capacity(2 * rates.len());
     for (begin, rate) in &rates {
@@ -203,6 +203,13 @@ fn course(report: &Report<'_>, svg: &mut String) {
     if let Some(rate) = report.plan.rate {
         plot.line("sent", &[(0.0, rate / top), (1.0, rate / top)], svg);
     }
+}
+
+/// A moment of a run, without digits that nobody needs.
+fn seconds(number: f64) -> String {
+    let text = format!("{number:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text} s")
 }
 
 /// The next number that is easy to divide by four.
@@ -263,6 +270,11 @@ mod tests {
         let svg = draw(&report);
         assert!(is_well_formed(&svg) && svg.contains("Nothing was answered."), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn moments_are_short() {
+        assert_eq!([0.0, 0.75, 1.5, 30.0].map(seconds), ["0 s", "0.75 s", "1.5 s", "30 s"]);
     }
 
     #[test]
