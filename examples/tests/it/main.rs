@@ -7,6 +7,7 @@ mod cores;
 mod example;
 mod files;
 mod http;
+mod kv;
 mod once;
 mod peers;
 mod rings;
