@@ -55,7 +55,7 @@ pub(super) fn run(verb: Verb, mut work: Work<'_>) {
         }
         Verb::Append => append(work),
         Verb::GetDel | Verb::GetSet => exchange(work, verb),
-        Verb::GetRange => get_range(work),
+        Verb::GetRange => part(work),
         Verb::SetNx => set_new(work),
         Verb::SetEx | Verb::PsetEx => set_expiring(work, verb),
         Verb::StrLen => {
@@ -285,7 +285,7 @@ fn append(work: &mut Work<'_>) {
     reply::integer(work.out, more.len() as i64);
 }
 
-fn get_range(work: &mut Work<'_>) {
+fn part(work: &mut Work<'_>) {
     let ends = (number::parse(work.args.get(2)), number::parse(work.args.get(3)));
     let (Some(first), Some(last)) = ends else {
         return reply::error(work.out, NOT_AN_INTEGER);

@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -47,6 +47,12 @@ impl Server {
         // ORDERING: as above.
         self.requests.load(Ordering::SeqCst)
     }
+}
+
+/// What a slow server does: nothing, for so long.
+fn idle(duration: Duration) {
+    let (_never, nothing) = mpsc::channel::<()>();
+    let _ = nothing.recv_timeout(duration);
 }
 
 fn count(requests: &AtomicU64) -> u64 {
@@ -189,6 +195,50 @@ fn messages_come_back_through_tcp_and_each_byte_is_looked_at() {
     assert_eq!((&json["requests"]["answered"], &json["errors"]["wrong"]), (&30.into(), &10.into()));
 }
 
+/// Answers what a Redis would, if values have five bytes.
+fn be_redis(stream: &mut BufReader<TcpStream>, requests: &AtomicU64) -> std::io::Result<()> {
+    let mut line = String::new();
+    loop {
+        let mut words = Vec::new();
+        line.clear();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        for _ in 0..line[1..].trim_end().parse::<usize>().unwrap() {
+            for _ in 0..2 {
+                line.clear();
+                stream.read_line(&mut line)?;
+            }
+            words.push(line.trim_end().to_owned());
+        }
+        count(requests);
+        let answer: &[u8] = match words[0].as_str() {
+            "SET" if words[2].len() == 5 => b"+OK\r\n",
+            "GET" if words[1] == "key:000000000000" => b"$-1\r\n",
+            "GET" => b"$4\r\n+\r\n$\r\n",
+            _ => b"-ERR unknown\r\n",
+        };
+        stream.get_mut().write_all(answer)?;
+    }
+}
+
+#[test]
+fn values_are_set_and_got_over_the_protocol_of_redis() {
+    if !ready() {
+        return;
+    }
+    let server = Server::start(be_redis);
+    let url = format!("redis://{}", server.address);
+    let args = [&url, "-n", "600", "-c", "3", "--pipeline", "4", "--sets", "3", "--keys", "5"];
+    let (output, json) = load(&[&args[..], &["--size", "5"]].concat());
+    assert!(output.status.success(), "{}", complaint(&output));
+    assert_eq!((server.requests(), &json["requests"]["answered"]), (600, &600.into()));
+    // An error is no answer to what was asked.
+    let (output, json) = load(&[&args[..], &["--size", "6"]].concat());
+    assert!(output.status.success());
+    assert!(json["errors"]["wrong"].as_u64().unwrap() > 0, "{json}");
+}
+
 #[test]
 fn an_open_loop_starts_what_was_scheduled_and_counts_from_when_it_was_due() {
     if !ready() {
@@ -199,7 +249,7 @@ fn an_open_loop_starts_what_was_scheduled_and_counts_from_when_it_was_due() {
     let server = Server::start(|stream, requests| {
         while read_head(stream)? {
             if count(requests) == 0 {
-                thread::sleep(Duration::from_millis(500));
+                idle(Duration::from_millis(500));
             }
             stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
         }

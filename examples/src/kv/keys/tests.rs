@@ -1,3 +1,5 @@
+//! Dialogues with one shard, at times of their own choice.
+
 use foldhash::fast::RandomState;
 
 use super::super::command::Lookup;

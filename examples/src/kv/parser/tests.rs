@@ -1,3 +1,5 @@
+//! Commands, garbage and limits, in pieces that end anywhere.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -116,7 +118,10 @@ proptest! {
 
     #[test]
     fn garbage_is_refused_or_parsed_and_no_byte_of_it_is_outside(
-        bytes in vec(prop_oneof![any::<u8>(), prop::sample::select(b"*$\r\n0123 '\"".to_vec())], 0..200),
+        bytes in vec(
+            prop_oneof![any::<u8>(), prop::sample::select(b"*$\r\n0123 '\"".to_vec())],
+            0..200,
+        ),
     ) {
         let (mut parser, mut rest) = (Parser::default(), &bytes[..]);
         while let Ok(Step::Command(len)) = parser.parse(rest) {

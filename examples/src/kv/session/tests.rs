@@ -1,3 +1,5 @@
+//! Batches: on one core, and split over two, which must answer the same.
+
 use std::cell::RefCell;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Requests, answers in any pieces, and what is neither.
+
 use clap::Parser as _;
 
 use super::super::{Exchange, Question, answers};
@@ -57,7 +59,8 @@ fn what_is_no_request_is_said() {
 fn answers_end_where_they_end_whatever_the_pieces() {
     let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello\
         HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n\
-        HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\n\r\n0\r\n\r\nA\r\n0123456789\r\n\
+        HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\n\r\n0\r\n\r\n\
+        A\r\n0123456789\r\n\
         0\r\nTrailer: x\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n\
         HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno";
     let statuses = [200, 404, 200, 304, 503];
