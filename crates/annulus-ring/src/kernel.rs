@@ -9,6 +9,7 @@
 //! io_uring_register(2) and the few calls that are cheaper as calls than as operations.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::RawFd;
 
@@ -218,8 +219,9 @@ pub unsafe trait Kernel {
         len: usize,
     ) -> Result<usize, Errno>;
 
-    /// pipe2(2): close-on-exec, `O_NONBLOCK`, with room for so many bytes if the system allows it;
-    /// the end to read from, and the end to write to. A kernel may have none, which is the default.
+    /// pipe2(2): close-on-exec, `O_NONBLOCK`, with room for so many bytes if the system allows it,
+    /// or for what a pipe usually has if that is 0; the end to read from, and the end to write to.
+    /// A kernel may have none, which is the default.
     ///
     /// # Errors
     /// As pipe2(2); ENOSYS where there is none.
@@ -228,7 +230,7 @@ pub unsafe trait Kernel {
         Err(Errno(libc::ENOSYS))
     }
 
-    /// splice(2) between a pipe and a socket, without waiting for either.
+    /// splice(2) between a pipe and a socket or another pipe, without waiting for either.
     ///
     /// # Errors
     /// As splice(2); EAGAIN when there is nothing to move, or no room; ENOSYS where there is none.
@@ -252,6 +254,44 @@ pub unsafe trait Kernel {
         messages: &mut [libc::mmsghdr],
     ) -> Result<usize, Errno> {
         let _ = (socket, messages);
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// tee(2) between two pipes, without waiting for either.
+    ///
+    /// # Errors
+    /// As tee(2); EAGAIN when there is nothing to duplicate, or no room; ENOSYS where there is
+    /// none, which is the default.
+    fn tee(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        let _ = (from, to, len);
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// preadv2(2) at the file's position, with these `RWF_*` flags; read(2) without any. For what
+    /// does not block: a nonblocking descriptor, or `RWF_NOWAIT`. Returns how many bytes from the
+    /// first one on are initialised then.
+    ///
+    /// # Errors
+    /// As preadv2(2): EAGAIN when there is nothing, EOPNOTSUPP for flags that the file does not
+    /// have; ENOSYS where there is no such call, which is the default.
+    fn read(
+        &mut self,
+        fd: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        flags: i32,
+    ) -> Result<usize, Errno> {
+        let _ = (fd, room, flags);
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// pwritev2(2) at the file's position, with these `RWF_*` flags; write(2) without any. As
+    /// [`read`](Self::read), for what does not block.
+    ///
+    /// # Errors
+    /// As pwritev2(2): EAGAIN when there is no room, EPIPE when nobody reads, EOPNOTSUPP for flags
+    /// that the file does not have; ENOSYS where there is no such call, which is the default.
+    fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        let _ = (fd, bytes, flags);
         Err(Errno(libc::ENOSYS))
     }
 
@@ -453,6 +493,23 @@ unsafe impl Kernel for AnyKernel {
             // SAFETY: the caller's promise is passed on.
             Self::Dyn(kernel) => unsafe { kernel.send_messages(socket, messages) },
         }
+    }
+
+    fn tee(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        forward!(self.tee(from, to, len))
+    }
+
+    fn read(
+        &mut self,
+        fd: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        flags: i32,
+    ) -> Result<usize, Errno> {
+        forward!(self.read(fd, room, flags))
+    }
+
+    fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        forward!(self.write(fd, bytes, flags))
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

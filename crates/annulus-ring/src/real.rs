@@ -9,7 +9,11 @@
 //! io_uring_register(2), and each call's own page.
 
 use core::{
-    ffi::c_void, marker::PhantomData, mem::MaybeUninit, ptr::NonNull, sync::atomic::AtomicU32,
+    ffi::{c_long, c_void},
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr::NonNull,
+    sync::atomic::AtomicU32,
 };
 use std::{
     any::Any,
@@ -347,8 +351,10 @@ unsafe impl Kernel for Real {
         // SAFETY: room for two descriptors.
         check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-        // SAFETY: no pointers. A pipe that stays smaller works as well.
-        unsafe { libc::fcntl(ends[1], libc::F_SETPIPE_SZ, bytes) };
+        if bytes > 0 {
+            // SAFETY: no pointers. A pipe that stays smaller works as well.
+            unsafe { libc::fcntl(ends[1], libc::F_SETPIPE_SZ, bytes) };
+        }
         Ok(ends)
     }
 
@@ -370,6 +376,45 @@ unsafe impl Kernel for Real {
         // SAFETY: so many headers, whose contents are the caller's promise.
         let sent = unsafe { libc::sendmmsg(socket, messages.as_mut_ptr(), count, flags) };
         usize::try_from(sent).map_err(|_| Errno::last())
+    }
+
+    fn tee(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        // SAFETY: no pointers.
+        let doubled = unsafe { libc::tee(from, to, len, libc::SPLICE_F_NONBLOCK) };
+        usize::try_from(doubled).map_err(|_| Errno::last())
+    }
+
+    fn read(
+        &mut self,
+        fd: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        flags: i32,
+    ) -> Result<usize, Errno> {
+        let (start, len) = (room.as_mut_ptr(), room.len());
+        let read = if flags == 0 {
+            // SAFETY: the room is writable for the length of the call.
+            unsafe { libc::read(fd, start.cast(), len) as c_long }
+        } else {
+            let piece = libc::iovec { iov_base: start.cast(), iov_len: len };
+            let (list, here) = (&raw const piece, -1 as c_long);
+            // SAFETY: one piece, which is writable for the length of the call.
+            unsafe { libc::syscall(libc::SYS_preadv2, fd, list, 1, here, here, flags) }
+        };
+        usize::try_from(read).map_err(|_| Errno::last())
+    }
+
+    fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        let (start, len) = (bytes.as_ptr(), bytes.len());
+        let written = if flags == 0 {
+            // SAFETY: the bytes are readable for the length of the call.
+            unsafe { libc::write(fd, start.cast(), len) as c_long }
+        } else {
+            let piece = libc::iovec { iov_base: start.cast_mut().cast(), iov_len: len };
+            let (list, here) = (&raw const piece, -1 as c_long);
+            // SAFETY: one piece, which is readable for the length of the call.
+            unsafe { libc::syscall(libc::SYS_pwritev2, fd, list, 1, here, here, flags) }
+        };
+        usize::try_from(written).map_err(|_| Errno::last())
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

@@ -3,6 +3,7 @@
 //! Owns: `unsafe impl Kernel for Unreliable`. Does not own: which calls fail.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::RawFd;
 
@@ -151,6 +152,26 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.interrupt()?;
         // SAFETY: the caller's promise is passed on.
         unsafe { self.inner.send_messages(socket, messages) }
+    }
+
+    fn tee(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
+        self.interrupt()?;
+        self.inner.tee(from, to, len)
+    }
+
+    fn read(
+        &mut self,
+        fd: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        flags: i32,
+    ) -> Result<usize, Errno> {
+        self.interrupt()?;
+        self.inner.read(fd, room, flags)
+    }
+
+    fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        self.interrupt()?;
+        self.inner.write(fd, bytes, flags)
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
