@@ -181,7 +181,7 @@ pub const LONG_EXAMPLES: &[(&str, usize)] = &[];
 /// Names that begin like those and say enough: those of std and of tokio's `AsyncFd`, and where the
 /// word is a noun.
 pub const KEPT_NAMES: &[&str] =
-    &["get_inner", "get_inner_mut", "get_mut", "get_ref", "handle_gone"];
+    &["get_inner", "get_inner_mut", "get_mut", "get_ref", "handle_gone", "process_group"];
 
 /// Modules that say nothing about what is in them.
 pub const EMPTY_MODULE_NAMES: &[&str] =

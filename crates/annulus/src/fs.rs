@@ -8,6 +8,7 @@ mod copy;
 mod dir;
 mod file;
 mod metadata;
+pub mod notify;
 mod open_options;
 mod whole;
 

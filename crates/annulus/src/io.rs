@@ -7,6 +7,7 @@
 //! | [`BufReader`], [`BufWriter`], [`Lines`], [`split`] | made of a stream |
 //! | [`Framed`] | a stream as a sequence of messages (feature `bytes`) |
 //! | [`duplex`], [`empty`], [`sink`], `&[u8]`, `Vec<u8>`, `Cursor` | streams of memory |
+//! | [`stdin`], [`stdout`], [`stderr`] | the standard streams |
 //! | [`AsyncFd`], [`Readiness`] | any descriptor that can be polled |
 //!
 //! Code written for `tokio::io` ports by imports and by passing buffers: a method that filled a
@@ -27,6 +28,7 @@ mod memory;
 mod read;
 mod readiness;
 mod split;
+mod standard;
 mod write;
 
 pub use async_fd::AsyncFd;
@@ -43,6 +45,7 @@ pub use memory::{Empty, Sink, empty, sink};
 pub use read::{AsyncRead, Chain, Take};
 pub use readiness::Readiness;
 pub use split::{ReadHalf, WriteHalf, split};
+pub use standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use write::AsyncWrite;
 
 /// What a wait is for: [`Events`] under the name that `tokio::io` has for it.

@@ -1,10 +1,10 @@
 //! A thread-per-core async runtime on io_uring.
 //!
-//! Read [`net`] for sockets, [`fs`] for files, [`time`] for timers, [`buf`] for the buffers that
-//! operations take, [`op`] for ending them early, bounding and linking them, [`runtime`] for how it
-//! all is started and tuned, on one core or on many, [`sync`] for channels and locks. What happens
-//! below, down to the bits that the kernel reads, is in the crates `annulus-ring` and
-//! `annulus-abi`.
+//! Read [`net`] for sockets, [`fs`] for files, [`pipe`] for pipes, [`process`] for children,
+//! [`signal`] for signals, [`time`] for timers, [`buf`] for the buffers that operations take,
+//! [`op`] for ending them early, bounding and linking them, [`runtime`] for how it all is started
+//! and tuned, on one core or on many, [`sync`] for channels and locks. What happens below, down to
+//! the bits that the kernel reads, is in the crates `annulus-ring` and `annulus-abi`.
 //!
 //! ```
 //! use annulus::net::{TcpListener, TcpStream};
@@ -44,10 +44,15 @@
 pub mod buf;
 mod core;
 pub mod fs;
+pub mod futex;
 pub mod io;
+pub mod mem;
 pub mod net;
 pub mod op;
+pub mod pipe;
+pub mod process;
 pub mod runtime;
+pub mod signal;
 pub mod task;
 pub mod time;
 

@@ -33,6 +33,7 @@ mod room;
 mod send_batch;
 mod send_file;
 mod splice;
+mod splice_target;
 mod stream;
 mod tcp_listener;
 mod tcp_options;
@@ -73,4 +74,4 @@ pub use unix_seqpacket_listener::UnixSeqpacketListener;
 pub use unix_stream::UnixStream;
 
 pub(crate) use recv::{Place, Queue};
-pub(crate) use splice::forward;
+pub(crate) use splice::{Forwarded, forward};

@@ -64,6 +64,8 @@ pub(crate) use shaped::Shaped;
 /// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync, [`fs::metadata`](crate::fs::metadata()) |
 /// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `write_all_zc`, `write_all_vectored_zc`, `flush`, `send_file` |
 /// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
+/// | pipes, standard streams | opening a FIFO, `read`, `write`, `write_all` |
+/// | memory | [`Futex::wait`](crate::futex::Futex::wait), [`wait_any`](crate::futex::wait_any), [`advise`](crate::mem::advise) |
 /// | any | [`submit`](crate::submit), [`chain`], and all of these with a [`deadline`](Self::deadline) |
 ///
 /// | has it not | because |
@@ -73,6 +75,7 @@ pub(crate) use shaped::Shaped;
 /// | [`UnixSeqpacket::connect`](crate::net::UnixSeqpacket::connect) | dropping it closes the socket: [`time::timeout`](crate::time::timeout) bounds it |
 /// | `into_std`, `into_portable` | all that they wait for is what `flush` waits for: bound that first |
 /// | [`AsyncFd`](crate::io::AsyncFd), streams (`leases`, `incoming`, [`Readiness`](crate::io::Readiness)) | between two items there is nothing to end, and dropping the wait for one loses none |
+/// | splices and tees of [pipes](crate::pipe), [`Child::wait`](crate::process::Child::wait), [signals](crate::signal) | they wait by a poll, and dropping the wait loses nothing |
 /// | sleeps, locks, channels, joins | the kernel has nothing of them, and dropping them loses nothing |
 ///
 /// This trait is sealed: the operations of this crate implement it, and references to them (so an

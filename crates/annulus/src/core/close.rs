@@ -57,7 +57,7 @@ impl State {
                 datagrams.discard();
                 self.pause_messages(key);
             }
-            Kind::Plain | Kind::Free { .. } => {}
+            Kind::Plain | Kind::Pipe | Kind::Free { .. } => {}
         }
         self.finish_close(key);
     }

@@ -170,7 +170,7 @@ impl State {
         let mut queues: Vec<(Queue, WaitsFor)> = Vec::new();
         let kind = match &record.kind {
             Kind::Free { .. } => return None,
-            Kind::Plain => DescriptorKind::File,
+            Kind::Plain | Kind::Pipe => DescriptorKind::File,
             Kind::Watch(watch) => {
                 let (events, ready, waiters) = watch.look();
                 let (events, ready) = (Events::from_bits(events), Events::from_bits(ready));

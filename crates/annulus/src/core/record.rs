@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     },
     /// A file, or anything else whose requests are single ops.
     Plain,
+    /// As `Plain`, but closing it never blocks, so the other side hears of it at once.
+    Pipe,
     Stream(Box<Stream>),
     Listener(Box<Listener>),
     Watch(Box<Watch>),

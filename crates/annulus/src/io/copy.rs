@@ -5,12 +5,17 @@
 use std::io;
 
 use super::{AsyncRead, AsyncWrite};
-use crate::net::forward;
+use crate::net::{Forwarded, forward};
+use crate::pipe::{Receiver, SpliceTarget};
 
 /// How many pieces are looked at together, and how many bytes of them are worth to be spliced. One
 /// message may come as a large piece and a small one, so single pieces say little.
 const PIECES: u32 = 16;
 const PIECE_BYTES: u64 = 4096;
+/// What one move out of a pipe is at most: as much as a pipe can hold.
+const MOVE_BYTES: usize = 1024 * 1024;
+/// So many small moves in a row end the moving.
+const SMALL_MOVES_MAX: u32 = 8;
 /// Each time that splicing did not last, so many times as many pieces are looked at.
 const PATIENCE: u32 = 8;
 
@@ -20,7 +25,9 @@ const PATIENCE: u32 = 8;
 /// From a socket nothing is copied in user space: what the kernel has received into a buffer of the
 /// pool is sent from there. Between two TCP streams, what comes in large pieces goes through a pipe
 /// instead, from socket to socket in the kernel: 0.3 of the CPU time for pieces of 64 KiB over
-/// loopback. Nothing else may read from the one or send on the other meanwhile.
+/// loopback. Nothing else may read from the one or send on the other meanwhile. From a
+/// [pipe](crate::pipe) to another, or to a TCP stream, large pieces are moved, too, for about half
+/// of the CPU time; small ones are read and written.
 ///
 /// # Errors
 /// Those of reading and of writing.
@@ -59,11 +66,17 @@ where
         if !is_large {
             continue;
         }
-        let (Some(from), Some(to)) = (reader.as_tcp_source(), writer.as_tcp_target()) else {
-            splices = false;
-            continue;
+        let (pipe, socket) = (reader.as_pipe_source(), reader.as_tcp_source());
+        let (to_pipe, to_socket) = (writer.as_pipe_target(), writer.as_tcp_target());
+        let forwarded = match (pipe, socket, to_pipe, to_socket) {
+            (Some(from), _, Some(to), _) => move_large(from, to).await?,
+            (Some(from), _, _, Some(to)) => move_large(from, to).await?,
+            (_, Some(from), _, Some(to)) => forward(from, to).await?,
+            _ => {
+                splices = false;
+                continue;
+            }
         };
-        let forwarded = forward(from, to).await?;
         copied += forwarded.bytes;
         if forwarded.ended {
             break;
@@ -74,6 +87,20 @@ where
     }
     writer.flush().await?;
     Ok(copied)
+}
+
+/// Moves what comes from a pipe in the kernel, until it ends or until it comes in small pieces.
+async fn move_large<T: SpliceTarget>(source: &Receiver, target: &T) -> io::Result<Forwarded> {
+    let (mut bytes, mut small) = (0, 0);
+    while small < SMALL_MOVES_MAX {
+        let moved = source.splice_to(target, MOVE_BYTES).await? as u64;
+        if moved == 0 {
+            return Ok(Forwarded { bytes, ended: true, refused: false });
+        }
+        bytes += moved;
+        small = if moved < PIECE_BYTES { small + 1 } else { 0 };
+    }
+    Ok(Forwarded { bytes, ended: false, refused: false })
 }
 
 /// Joins two streams: what comes from one goes to the other, until both directions have ended.

@@ -10,6 +10,7 @@ use std::io;
 
 use crate::buf::{BufError, BufResult, IoBufMut, Lease, Slice};
 use crate::net::TcpStream;
+use crate::pipe::Receiver;
 
 /// Room for one piece, where a reader has no buffers of its own.
 const PIECE_BYTES: usize = 8192;
@@ -69,6 +70,12 @@ pub trait AsyncRead {
     /// The TCP stream behind it, if bytes may go from that directly: [`copy`](super::copy) then
     /// moves large amounts from socket to socket in the kernel. Nothing by default.
     fn as_tcp_source(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    /// The pipe behind it, if bytes may go from that directly: [`copy`](super::copy) then moves
+    /// them in the kernel, to another pipe or to a socket. Nothing by default.
+    fn as_pipe_source(&self) -> Option<&Receiver> {
         None
     }
 
@@ -179,6 +186,10 @@ impl<R: AsyncRead + ?Sized> AsyncRead for &mut R {
 
     fn as_tcp_source(&self) -> Option<&TcpStream> {
         (**self).as_tcp_source()
+    }
+
+    fn as_pipe_source(&self) -> Option<&Receiver> {
+        (**self).as_pipe_source()
     }
 
     fn read_exact<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {

@@ -8,6 +8,7 @@ use std::io;
 
 use crate::buf::{BufError, BufResult, IoBuf, IoVecBuf, Slice, gather};
 use crate::net::TcpStream;
+use crate::pipe::Sender;
 
 /// Something that bytes can be written to, from buffers that the kernel may borrow.
 ///
@@ -57,6 +58,12 @@ pub trait AsyncWrite {
     /// The TCP stream behind it, if bytes may go to that directly: [`copy`](super::copy) then
     /// moves large amounts from socket to socket in the kernel. Nothing by default.
     fn as_tcp_target(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    /// The pipe behind it, if bytes may go to that directly: [`copy`](super::copy) then moves them
+    /// from another pipe in the kernel. Nothing by default.
+    fn as_pipe_target(&self) -> Option<&Sender> {
         None
     }
 
@@ -124,6 +131,10 @@ impl<W: AsyncWrite + ?Sized> AsyncWrite for &mut W {
 
     fn as_tcp_target(&self) -> Option<&TcpStream> {
         (**self).as_tcp_target()
+    }
+
+    fn as_pipe_target(&self) -> Option<&Sender> {
+        (**self).as_pipe_target()
     }
 
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {

@@ -160,6 +160,52 @@ fn sockets_of_messages_and_their_futures_cross_threads() {
 }
 
 #[test]
+fn pipes_processes_signals_and_memory_cross_threads() {
+    use annulus::{fs::notify, futex, io, mem, pipe, process, signal};
+    use std::sync::{Arc, atomic::AtomicU32};
+    crosses::<pipe::Sender>();
+    crosses::<pipe::Receiver>();
+    crosses::<pipe::OpenOptions>();
+    crosses::<io::Stdin>();
+    crosses::<io::Stdout>();
+    crosses::<io::Stderr>();
+    crosses::<process::Command>();
+    crosses::<process::Child>();
+    crosses::<(process::ChildStdin, process::ChildStdout, process::ChildStderr)>();
+    crosses::<(process::ExitStatus, process::Output, process::Stdio)>();
+    crosses::<signal::Signal>();
+    crosses::<signal::SignalKind>();
+    crosses::<notify::Inotify>();
+    crosses::<notify::Event>();
+    crosses::<notify::Events>();
+    crosses::<notify::Kind>();
+    crosses::<notify::WatchId>();
+    crosses::<futex::Futex<Arc<AtomicU32>>>();
+    crosses::<mem::SharedWords>();
+    crosses::<mem::SharedWord>();
+    crosses::<mem::Advice>();
+
+    async fn holds(sender: &pipe::Sender, receiver: &pipe::Receiver) -> std::io::Result<()> {
+        sender.write_all("text").await?;
+        receiver.read(vec![0; 8]).await?;
+        receiver.splice_to(sender, 1).await?;
+        receiver.tee_all(&[sender]).await?;
+        annulus::io::copy(&mut &*receiver, &mut &*sender).await?;
+        io::stdin()?.read(vec![0; 8]).await?;
+        io::stdout()?.write_all("text").await?;
+        process::Command::new("true").output().await?;
+        signal::ctrl_c().await?;
+        notify::Inotify::new()?.add("/", notify::Events::ALL).await?;
+        let futex = futex::Futex::of_process(Arc::new(AtomicU32::new(0)));
+        futex.wait(0).await?;
+        futex::wait_any(&[(&futex, 0)]).await?;
+        mem::advise(vec![0; 8], mem::Advice::Normal).await?;
+        Ok(())
+    }
+    let _ = |sender: &pipe::Sender, receiver: &pipe::Receiver| is_send(holds(sender, receiver));
+}
+
+#[test]
 fn sockets_and_their_parts_cross_threads() {
     crosses::<TcpSocket>();
     crosses::<TcpInfo>();
@@ -295,6 +341,9 @@ const UNLISTED: &[(&str, &str)] = &[
     ("Halved", "a trait"),
     ("Accepted", "a trait"),
     ("AsyncRead", "a trait"),
+    ("SpliceTarget", "a trait"),
+    ("Word", "a trait"),
+    ("W", "a parameter"),
     ("AsyncBufRead", "a trait"),
     ("AsyncWrite", "a trait"),
     ("IoBuf", "a trait"),
@@ -319,6 +368,12 @@ fn every_public_type_is_in_one_of_the_lists() {
         include_str!("../../src/task.rs"),
         include_str!("../../src/op.rs"),
         include_str!("../../src/io.rs"),
+        include_str!("../../src/pipe.rs"),
+        include_str!("../../src/process.rs"),
+        include_str!("../../src/signal.rs"),
+        include_str!("../../src/fs/notify.rs"),
+        include_str!("../../src/futex.rs"),
+        include_str!("../../src/mem.rs"),
     ];
     let own = include_str!("crossing.rs");
     let lists =

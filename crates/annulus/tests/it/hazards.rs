@@ -19,7 +19,7 @@ mod cq_overflow;
 mod direct_descriptor_leak;
 mod exec;
 mod forgotten_cancel;
-mod fork;
+pub mod fork;
 mod interrupted_enter;
 mod linked_timeout;
 mod multishot_after_drop;

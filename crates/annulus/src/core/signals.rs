@@ -1,0 +1,183 @@
+//! Signals: a handler that counts them, and an eventfd by which cores hear of it.
+//!
+//! ```text
+//!   signal --> handler: counts[signal] += 1, write(eventfd of the signal), the handler before ours
+//!                                                |
+//!                      every listener's poll of a duplicate of it --> looks at the count
+//! ```
+//!
+//! A handler, and no signalfd(2): that would need the signal to be blocked in every thread,
+//! also in those that were started before, and those of libraries; a handler runs on whichever
+//! thread has it not blocked. Nobody reads the eventfds: each write is news to each poll, and what
+//! counts is the count. So any number of listeners, on any number of cores, see each signal, and a
+//! forked child that shares the eventfd changes nobody's count.
+//!
+//! Owns: the handlers, counts and eventfds, which stay until the process ends. Does not own: who
+//! listens. Invariants: the handler touches atomics and calls write(2) and nothing else of ours; a
+//! place is complete before its handler is installed, and never changed after.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Owned, errors};
+
+/// Numbers of signals are below this.
+const SIGNALS: usize = 65;
+
+/// What there is of one signal.
+struct Place {
+    count: AtomicU64,
+    /// -1 while nobody has listened.
+    eventfd: AtomicI32,
+    /// What the signal did before.
+    before: AtomicPtr<libc::sigaction>,
+}
+
+static PLACES: [Place; SIGNALS] = [const {
+    Place {
+        count: AtomicU64::new(0),
+        eventfd: AtomicI32::new(-1),
+        before: AtomicPtr::new(std::ptr::null_mut()),
+    }
+}; SIGNALS];
+
+/// Held while a handler is installed.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// Signals that end or break the process before a handler could be of any use: the kernel refuses
+/// the first two; a handler that returns from one of the others meets it again.
+const FORBIDDEN: [i32; 6] =
+    [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+/// How many of the signal there were since the first listener.
+pub(crate) fn count(signal: i32) -> u64 {
+    // ORDERING: Acquire, pairs with the Release of the handler, although nothing is published with
+    // it but the count itself.
+    PLACES[signal as usize].count.load(Ordering::Acquire)
+}
+
+/// Begins to count a signal, if nobody has before. Gives a descriptor that becomes readable with
+/// each.
+pub(crate) fn listen(signal: i32) -> io::Result<OwnedFd> {
+    let refused = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    if !(1..SIGNALS as i32).contains(&signal) {
+        return refused(format!("{signal} is no signal: their numbers are 1 to {}", SIGNALS - 1));
+    }
+    if FORBIDDEN.contains(&signal) {
+        return refused(format!(
+            "signal {signal} cannot be listened to: it cannot be handled, or what caused it would \
+             cause it again"
+        ));
+    }
+    let place = &PLACES[signal as usize];
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    // ORDERING: Relaxed; written under the same lock.
+    if place.eventfd.load(Ordering::Relaxed) < 0 {
+        install(signal, place)?;
+    }
+    // ORDERING: Relaxed; as above.
+    let fd = place.eventfd.load(Ordering::Relaxed);
+    // SAFETY: an eventfd of a place is never closed.
+    unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+}
+
+fn install(signal: i32, place: &Place) -> io::Result<()> {
+    // SAFETY: every field is an integer, a set of bits or a nullable address; zero is a value.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks only; the place is valid.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), &mut before) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: no pointers.
+    let eventfd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if eventfd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let chained = Box::into_raw(Box::new(before));
+    // ORDERING: Release, pairs with the Acquire of the handler: it finds the whole action.
+    place.before.store(chained, Ordering::Release);
+    // ORDERING: Release; as above, though an integer publishes nothing else.
+    place.eventfd.store(eventfd, Ordering::Release);
+    // SAFETY: as above.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as extern "C" fn(_, _, _) as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: the handler does only what signal-safety(7) allows.
+    if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } < 0 {
+        let error = io::Error::last_os_error();
+        // ORDERING: Relaxed; no handler was installed, so nobody else looks.
+        place.eventfd.store(-1, Ordering::Relaxed);
+        // ORDERING: Relaxed; as above.
+        place.before.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: nobody has seen the number.
+        unsafe { libc::close(eventfd) };
+        // SAFETY: made above, and nobody has it.
+        drop(unsafe { Box::from_raw(chained) });
+        return Err(error);
+    }
+    Ok(())
+}
+
+extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the address of a thread-local, which is always valid.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let kept = unsafe { *errno };
+    let place = &PLACES[signal as usize % SIGNALS];
+    // ORDERING: Release, pairs with the Acquire of `count`.
+    place.count.fetch_add(1, Ordering::Release);
+    // ORDERING: Acquire, pairs with the Release of `install`.
+    let eventfd = place.eventfd.load(Ordering::Acquire);
+    let one = 1_u64;
+    // SAFETY: writes 8 readable bytes; the eventfd is never closed. A full one has news already.
+    unsafe { libc::write(eventfd, (&raw const one).cast(), 8) };
+    // ORDERING: Acquire, pairs with the Release of `install`.
+    let before = place.before.load(Ordering::Acquire);
+    // SAFETY: null, or from a box that is never dropped.
+    if let Some(before) = unsafe { before.as_ref() } {
+        // SAFETY: the arguments are those that the kernel gave for this signal.
+        unsafe { chain(before, signal, info, context) };
+    }
+    // SAFETY: as above.
+    unsafe { *errno = kept };
+}
+
+/// Calls the handler that was there before, if there was one.
+///
+/// # Safety
+/// * The arguments are those of a handler of this signal.
+unsafe fn chain(
+    before: &libc::sigaction,
+    signal: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    let address = before.sa_sigaction;
+    if address == libc::SIG_DFL || address == libc::SIG_IGN {
+        return;
+    }
+    if before.sa_flags & libc::SA_SIGINFO != 0 {
+        type Long = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+        // SAFETY: whoever installed it said that it is one of these.
+        let call = unsafe { std::mem::transmute::<usize, Long>(address) };
+        call(signal, info, context);
+    } else {
+        // SAFETY: whoever installed it said that it is one of these.
+        let call = unsafe { std::mem::transmute::<usize, extern "C" fn(i32)>(address) };
+        call(signal);
+    }
+}
+
+/// Sends a signal to the process of a pidfd.
+pub(crate) fn send(pidfd: &Owned, signal: i32) -> io::Result<()> {
+    // Elsewhere, or after its core, the number of the descriptor may be another's.
+    if !pidfd.with(|state, key| state.records.get(key).is_some())? {
+        return Err(errors::handle_gone());
+    }
+    let (fd, info) = (pidfd.as_fd().as_raw_fd(), std::ptr::null_mut::<libc::siginfo_t>());
+    // SAFETY: no information is given along.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,178 @@
+//! Reads and writes at the position of a shared open file: terminals, devices and files as standard
+//! streams.
+//!
+//! Such a file cannot be read without waiting (`RWF_NOWAIT` is refused, or says nothing), and must
+//! not be made nonblocking, because other processes have the same open file. So it is a request,
+//! which a worker of the kernel may carry out, and a request that is cancelled may have taken bytes
+//! all the same. These are kept, for the next read in this process.
+//!
+//! Owns: the two operations, and for each stream whose turn it is ([`Turn`]) and what was read
+//! late. Does not own: streams that are pipes or sockets (`core/now`).
+//!
+//! Invariants: one request of a stream is in flight at a time, in the whole process, so bytes keep
+//! their order although positions are shared; a turn ends when the kernel has ended its request,
+//! whatever became of the future.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use annulus_ring::abi::{Opcode, Sqe};
+use annulus_ring::op::{self, Op as _, Target};
+
+use super::key::Handle;
+use super::op::{Late, Operation};
+use super::{Core, errors};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, fill, receive_room, send_len};
+
+/// At the position of the open file.
+const HERE: u64 = u64::MAX;
+
+/// One of the three streams of this process.
+pub(crate) struct Stream(Mutex<State>);
+
+struct State {
+    is_busy: bool,
+    /// Read by who had stopped waiting.
+    late: Vec<u8>,
+    waiting: Vec<Waker>,
+}
+
+static STREAMS: [Stream; 3] =
+    [const { Stream(Mutex::new(State { is_busy: false, late: Vec::new(), waiting: Vec::new() })) };
+        3];
+
+/// The stream of a descriptor: 0, 1 or 2.
+pub(crate) fn stream(number: usize) -> &'static Stream {
+    &STREAMS[number]
+}
+
+/// The right to have the one request of a stream.
+pub(crate) struct Turn(&'static Stream);
+
+impl Stream {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn, once nobody else has it.
+    pub(crate) fn poll_turn(&'static self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if !state.is_busy {
+            state.is_busy = true;
+            drop(state);
+            return Poll::Ready(Turn(self));
+        }
+        if !state.waiting.iter().any(|waiting| waiting.will_wake(&waker)) {
+            state.waiting.push(waker);
+        }
+        Poll::Pending
+    }
+}
+
+impl Turn {
+    /// Bytes that were read late, as many as there is room for.
+    pub(crate) fn take_late<B: IoBufMut>(&self, buf: &mut B) -> Option<usize> {
+        let mut late = std::mem::take(&mut self.0.lock().late);
+        if late.is_empty() {
+            return None;
+        }
+        // User code: nobody else changes what is late during this turn.
+        let taken = fill(buf, &late);
+        late.drain(..taken);
+        self.0.lock().late = late;
+        Some(taken)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_busy = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A read at the position of the file.
+pub(crate) struct ReadHere<B> {
+    pub(crate) handle: Handle,
+    pub(crate) buf: B,
+    pub(crate) turn: Turn,
+}
+
+// SAFETY: the buffer's memory is stable (the contract of `IoBufMut`) and owned by this operation.
+unsafe impl<B: IoBufMut> Operation for ReadHere<B> {
+    type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::READ);
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let (addr, len) = (self.buf.bytes_mut_ptr(), receive_room(&self.buf));
+        op::Read { target, addr, len, offset: HERE }.encode(sqe);
+    }
+
+    fn complete(mut self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            return Err(BufError::new(errors::from_res(res), self.buf));
+        }
+        // SAFETY: the kernel wrote `res` bytes from the start, within the capacity it was given.
+        unsafe { self.buf.set_bytes_len(res as usize) };
+        Ok((res as usize, self.buf))
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(BufError::with(error, this.map(|this| this.buf)))
+    }
+
+    fn orphan(mut self, _core: &Core, late: Late) {
+        if late.res > 0 {
+            // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
+            unsafe { self.buf.set_bytes_len(late.res as usize) };
+            let read = &self.buf.as_init()[..late.res as usize];
+            self.turn.0.lock().late.extend_from_slice(read);
+        }
+    }
+}
+
+/// A write at the position of the file.
+pub(crate) struct WriteHere<B> {
+    pub(crate) handle: Handle,
+    pub(crate) buf: B,
+    pub(crate) turn: Turn,
+}
+
+// SAFETY: the buffer's memory is stable (the contract of `IoBuf`) and owned by this operation.
+unsafe impl<B: IoBuf> Operation for WriteHere<B> {
+    type Output = BufResult<usize, B>;
+    const OPCODE: Option<Opcode> = Some(Opcode::WRITE);
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
+        let (addr, len) = (self.buf.bytes_ptr(), send_len(&self.buf));
+        op::Write { target, addr, len, offset: HERE }.encode(sqe);
+    }
+
+    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
+        // The turn ends with this.
+        let Self { buf, turn, .. } = self;
+        drop(turn);
+        if res < 0 {
+            Err(BufError::new(errors::from_res(res), buf))
+        } else {
+            Ok((res as usize, buf))
+        }
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(BufError::with(error, this.map(|this| this.buf)))
+    }
+}
