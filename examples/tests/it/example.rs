@@ -104,7 +104,7 @@ impl Drop for Example {
 }
 
 /// Cargo puts tests into `deps` and examples into `examples`, next to each other.
-fn path_of(name: &str) -> PathBuf {
+pub fn path_of(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("the test knows where it is");
     let profile = this.ancestors().nth(2).expect("the test is in `deps`");
     profile.join("examples").join(name)

@@ -10,6 +10,7 @@ mod http;
 mod kv;
 mod once;
 mod peers;
+mod processes;
 mod rings;
 mod servers;
 mod tls;
