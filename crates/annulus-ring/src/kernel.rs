@@ -201,6 +201,43 @@ pub unsafe trait Kernel {
     /// As statx(2).
     fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno>;
 
+    /// lseek(2): moves the position of an open file, and gives where it is then.
+    ///
+    /// # Errors
+    /// As lseek(2): ESPIPE where there is no position; ENOSYS where there is no such call, which is
+    /// the default.
+    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        let _ = (fd, offset, whence);
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// fcntl(2), `F_GETFL`: the access mode and the status flags of an open file.
+    ///
+    /// # Errors
+    /// As fcntl(2); ENOSYS where there is no such call, which is the default.
+    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        let _ = fd;
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// fcntl(2), `F_DUPFD_CLOEXEC`: one more descriptor of the same open file.
+    ///
+    /// # Errors
+    /// As fcntl(2): EMFILE; ENOSYS where there is no such call, which is the default.
+    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
+        let _ = fd;
+        Err(Errno(libc::ENOSYS))
+    }
+
+    /// flock(2), with `LOCK_NB` whether it was asked for or not: it never waits for a lock.
+    ///
+    /// # Errors
+    /// As flock(2): EWOULDBLOCK; ENOSYS where there is no such call, which is the default.
+    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
+        let _ = (fd, operation);
+        Err(Errno(libc::ENOSYS))
+    }
+
     /// eventfd(2): close-on-exec, counting from 0.
     ///
     /// # Errors
@@ -458,6 +495,22 @@ unsafe impl Kernel for AnyKernel {
 
     fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
         forward!(self.statx(fd, mask))
+    }
+
+    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        forward!(self.seek(fd, offset, whence))
+    }
+
+    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        forward!(self.status_flags(fd))
+    }
+
+    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
+        forward!(self.duplicate(fd))
+    }
+
+    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
+        forward!(self.try_lock(fd, operation))
     }
 
     fn eventfd(&mut self) -> Result<RawFd, Errno> {

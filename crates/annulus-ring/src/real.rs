@@ -328,6 +328,27 @@ unsafe impl Kernel for Real {
         Ok(unsafe { stat.assume_init() })
     }
 
+    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        // SAFETY: no pointers.
+        let position = unsafe { libc::lseek(fd, offset, whence) };
+        u64::try_from(position).map_err(|_| Errno::last())
+    }
+
+    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+    }
+
+    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
+    }
+
+    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
+        // SAFETY: no pointers.
+        check(unsafe { libc::flock(fd, operation | libc::LOCK_NB) }).map(drop)
+    }
+
     fn eventfd(&mut self) -> Result<RawFd, Errno> {
         // SAFETY: no pointers.
         check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })

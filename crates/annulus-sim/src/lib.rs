@@ -35,5 +35,5 @@ pub use choice::Choice;
 pub use fault::{Fault, Faults, Report};
 pub use profile::Profile;
 pub use sim::Sim;
-pub use unreliable::Unreliable;
+pub use unreliable::{Failing, Unreliable};
 pub use world::World;

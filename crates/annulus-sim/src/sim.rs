@@ -269,6 +269,33 @@ impl Sim {
         })
     }
 
+    /// Moves a position. Only regular files have one.
+    pub(crate) fn seek_fd(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        self.call(|machine| {
+            let file = machine.files.find(fd)?;
+            let Kind::File { inode, .. } = *machine.files.kind(file) else {
+                return Err(Errno(libc::ESPIPE));
+            };
+            let from = match whence {
+                libc::SEEK_SET => 0,
+                libc::SEEK_CUR => *machine.files.position(file),
+                libc::SEEK_END => machine.names.contents(inode).len() as u64,
+                _ => return Err(Errno(libc::EINVAL)),
+            };
+            let to = from.checked_add_signed(offset).filter(|to| i64::try_from(*to).is_ok());
+            let to = to.ok_or(Errno(libc::EINVAL))?;
+            *machine.files.position(file) = to;
+            Ok(to)
+        })
+    }
+
+    pub(crate) fn flags_of(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        self.call(|machine| match *machine.files.kind(machine.files.find(fd)?) {
+            Kind::File { flags, .. } => Ok(flags),
+            _ => Ok(libc::O_RDWR),
+        })
+    }
+
     pub(crate) fn make_eventfd(&mut self) -> Result<RawFd, Errno> {
         self.call(|machine| {
             let event = machine.new_id();

@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use annulus_abi::{EnterFlags, Errno};
+use annulus_abi::{EnterFlags, Errno, Opcode};
 use annulus_ring::Enter;
 
 use crate::choice::split_mix;
@@ -49,7 +49,12 @@ pub struct Unreliable<K> {
     state: u64,
     faults: Faults,
     report: Arc<Mutex<Report>>,
+    failing: Failing,
 }
+
+/// Operations that fail, and with which error: for [`Unreliable::failing`]. Whoever has a clone may
+/// change it at any time.
+pub type Failing = Arc<Mutex<Vec<(Opcode, Errno)>>>;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +76,34 @@ pub(crate) struct EnterShape {
 impl<K> Unreliable<K> {
     /// Wraps a kernel. Every decision follows from `seed`.
     pub fn new(inner: K, seed: u64, faults: Faults) -> Self {
-        Self { inner, published: None, state: seed, faults, report: Arc::default() }
+        Self {
+            inner,
+            published: None,
+            state: seed,
+            faults,
+            report: Arc::default(),
+            failing: Arc::default(),
+        }
+    }
+
+    /// Lets every operation that is in the list fail with the error there, as a disk would that is
+    /// broken: the kernel inside gets a NOP with that result in its place (Linux 6.10), in its
+    /// chain. Neither with SQPOLL nor with larger entries.
+    #[must_use]
+    pub fn failing(mut self, failing: Failing) -> Self {
+        self.failing = failing;
+        self
+    }
+
+    /// Replaces what is to fail of the entries of the next call.
+    pub(crate) fn sabotage(&self, to_submit: u32) {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(published) = self.published.as_ref().filter(|_| !failing.is_empty()) {
+            published.fail(to_submit, |opcode| {
+                let found = failing.iter().find(|(failing, _)| *failing == opcode);
+                found.map(|(_, errno)| errno.0)
+            });
+        }
     }
 
     /// Adds what happens to a report that others read and other kernels may add to: its `enters`,

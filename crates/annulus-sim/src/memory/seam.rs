@@ -131,6 +131,14 @@ unsafe impl Kernel for Sim {
         self.stat_fd(fd)
     }
 
+    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        self.seek_fd(fd, offset, whence)
+    }
+
+    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        self.flags_of(fd)
+    }
+
     fn eventfd(&mut self) -> Result<RawFd, Errno> {
         self.make_eventfd()
     }

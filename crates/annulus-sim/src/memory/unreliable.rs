@@ -34,7 +34,9 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
             flags: shape.flags,
             ..call
         };
-        // SAFETY: the caller's promise, of as many entries or fewer.
+        self.sabotage(call.to_submit);
+        // SAFETY: the caller's promise, of as many entries or fewer; one that was made to fail
+        // describes no memory any more.
         let consumed = unsafe { self.inner.enter(call) }?;
         late.map_or(Ok(consumed), Err)
     }
@@ -118,6 +120,22 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
 
     fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
         self.inner.statx(fd, mask)
+    }
+
+    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        self.inner.seek(fd, offset, whence)
+    }
+
+    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        self.inner.status_flags(fd)
+    }
+
+    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
+        self.inner.duplicate(fd)
+    }
+
+    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
+        self.inner.try_lock(fd, operation)
     }
 
     fn eventfd(&mut self) -> Result<RawFd, Errno> {

@@ -152,6 +152,18 @@ unsafe impl Kernel for Counting {
     fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
         self.other().statx(fd, mask)
     }
+    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
+        self.other().seek(fd, offset, whence)
+    }
+    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
+        self.other().status_flags(fd)
+    }
+    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
+        self.other().duplicate(fd)
+    }
+    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
+        self.other().try_lock(fd, operation)
+    }
     fn eventfd(&mut self) -> Result<RawFd, Errno> {
         self.other().eventfd()
     }
