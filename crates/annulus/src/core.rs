@@ -18,14 +18,17 @@ pub(crate) mod chain;
 pub(crate) mod chunk;
 pub(crate) mod clock;
 pub(crate) mod close;
+pub(crate) mod cursor_op;
 pub(crate) mod datagrams;
 mod doubts;
 pub(crate) mod driver;
 pub(crate) mod dump;
 pub(crate) mod end;
 pub(crate) mod errors;
+pub(crate) mod file_call;
 pub(crate) mod file_op;
 pub(crate) mod futex_op;
+pub(crate) mod fxattr_op;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod listener;
@@ -46,6 +49,7 @@ mod pre_exec;
 pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod recv_op;
+pub(crate) mod replace_op;
 pub(crate) mod samples;
 pub(crate) mod scatter;
 pub(crate) mod send_op;
@@ -71,6 +75,7 @@ pub(crate) mod waiting;
 pub(crate) mod watch;
 pub(crate) mod wheel;
 pub(crate) mod workers;
+
 pub(crate) mod zero_copy;
 
 use std::cell::{Cell, RefCell};
@@ -346,6 +351,13 @@ impl State {
         let ends = self.ring.kernel().pipe(bytes)?;
         // SAFETY: the kernel has just made it, for nobody else.
         Ok(ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// One more descriptor of an open file.
+    pub(crate) fn duplicate(&mut self, fd: RawFd) -> io::Result<OwnedFd> {
+        let duplicate = self.ring.kernel().duplicate(fd)?;
+        // SAFETY: the kernel has just made it, for nobody else.
+        Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) use shaped::Shaped;
 ///
 /// | has it | |
 /// |---|---|
-/// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync, [`fs::metadata`](crate::fs::metadata()) |
+/// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync of one request or one buffer, `set_len`, `allocate` and its like, `advise`, `set_xattr`, [`fs::metadata`](crate::fs::metadata()) |
 /// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `write_all_zc`, `write_all_vectored_zc`, `flush`, `send_file` |
 /// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
 /// | pipes, standard streams | opening a FIFO, `read`, `write`, `write_all` |
@@ -71,6 +71,9 @@ pub(crate) use shaped::Shaped;
 /// | has it not | because |
 /// |---|---|
 /// | `with_data`, `fill_buf`, `fill_more` | dropping them loses nothing: bytes that were not consumed stay with the stream. [`time::timeout`](crate::time::timeout) bounds them |
+/// | `read_to_end`, `read_to_string`, and functions that take a path and read or write it whole | of several requests, dropping them leaves the position: [`time::timeout`](crate::time::timeout) bounds them |
+/// | `set_permissions`, `set_times`, `lock`, `list_xattrs`, `remove_xattr`, `seek_data`, `seek_hole`, temporary directories | a thread does it, which nobody interrupts |
+/// | [`AtomicFile::commit`](crate::fs::AtomicFile::commit) | it leaves the old file or the new one whenever it is dropped |
 /// | [`File::close`](crate::fs::File::close) | nobody would know whether the descriptor is closed; dropped, it goes on |
 /// | [`UnixSeqpacket::connect`](crate::net::UnixSeqpacket::connect) | dropping it closes the socket: [`time::timeout`](crate::time::timeout) bounds it |
 /// | `into_std`, `into_portable` | all that they wait for is what `flush` waits for: bound that first |

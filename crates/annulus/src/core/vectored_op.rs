@@ -64,14 +64,22 @@ pub(super) fn too_many(parts: usize) -> Option<io::Error> {
 /// A read at an offset into several buffers.
 pub(crate) struct ReadVectoredAt<V> {
     handle: Handle,
-    bufs: V,
-    offset: u64,
+    pub(super) bufs: V,
+    pub(super) offset: u64,
+    has_room: bool,
     pieces: Pieces,
 }
 
-impl<V> ReadVectoredAt<V> {
-    pub(crate) fn new(handle: Handle, bufs: V, offset: u64) -> Self {
-        Self { handle, bufs, offset, pieces: Pieces::default() }
+impl<V: IoVecBufMut> ReadVectoredAt<V> {
+    pub(crate) fn new(handle: Handle, mut bufs: V, offset: u64) -> Self {
+        let has_room = bufs.total_capacity() > 0;
+        Self { handle, bufs, offset, has_room, pieces: Pieces::default() }
+    }
+
+    /// Why it cannot start, wherever that would be.
+    pub(super) fn obstacle_anywhere(&self) -> Option<io::Error> {
+        let no_room = (!self.has_room).then(errors::no_capacity);
+        no_room.or_else(|| too_many(self.bufs.part_count()))
     }
 }
 
@@ -86,7 +94,7 @@ unsafe impl<V: IoVecBufMut> Operation for ReadVectoredAt<V> {
     }
 
     fn refusal(&self) -> Option<io::Error> {
-        too_many(self.bufs.part_count()).or_else(|| no_such_offset(self.offset))
+        self.obstacle_anywhere().or_else(|| no_such_offset(self.offset))
     }
 
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
@@ -117,8 +125,8 @@ unsafe impl<V: IoVecBufMut> Operation for ReadVectoredAt<V> {
 /// A write at an offset from several buffers.
 pub(crate) struct WriteVectoredAt<V> {
     handle: Handle,
-    bufs: V,
-    offset: u64,
+    pub(super) bufs: V,
+    pub(super) offset: u64,
     pieces: Pieces,
 }
 

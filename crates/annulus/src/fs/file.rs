@@ -1,27 +1,58 @@
 //! An open file.
+//!
+//! Owns: the handle, opening and closing, reads and writes at offsets. What else can be done with a
+//! file is in the modules below.
+
+mod at_cursor;
+mod attributes;
+mod locks;
+mod space;
+mod xattrs;
+
+pub use locks::TryLockError;
+pub use space::{Advice, WriteBack};
+pub use xattrs::SetXattr;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use annulus_ring::Kernel as _;
 use annulus_ring::abi::FsyncFlags;
 
-use super::whole::{ReadExactAt, WriteAllAt};
+use super::cursor::Cursor;
+use super::metadata::MASK;
+use super::whole::{Place, ReadExactAt, WriteAllAt};
 use super::{Metadata, OpenOptions};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
+use crate::buf::{BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::core::file_op::{CloseFd, ReadAt, Sync, WriteAt};
 use crate::core::key::Handle;
 use crate::core::op::Op;
 use crate::core::record::Kind;
 use crate::core::vectored_op::{ReadVectoredAt, WriteVectoredAt};
 use crate::core::{Owned, adopted_fd, errors};
-use crate::op::{Linkable, OpExt, Shaped};
+use crate::op::{Linkable, OpExt};
+use crate::task::{JoinError, spawn_blocking};
 
-/// An open file, read and written at offsets.
+/// An open file, read and written at offsets or at its position.
 ///
-/// All methods take `&self`: any number of reads and writes may be in flight at once. The handle is
-/// `Send + Sync`, but its operations run on the core that opened it.
+/// Methods that take an offset take `&self`: any number of such reads and writes may be in flight
+/// at once. The handle is `Send + Sync`, but its operations run on the core that opened it.
+///
+/// # The position
+/// [`read`](Self::read), [`write`](Self::write) and what else takes no offset go where the handle's
+/// position is, and take `&mut self`: there is one of them at a time. The position is part of the
+/// handle: it moves when a result is given, so **a read or write whose future is dropped leaves it
+/// where it was**, and the next one begins there again. Two consequences:
+///
+/// - a [clone](Self::try_clone) has a position of its own, while those of `std` share one;
+/// - the kernel's position is not that of the handle. [`into_std`](Self::into_std) sets it; whoever
+///   uses the descriptor beside the handle seeks first.
+///
+/// A file that was opened to [append](OpenOptions::append) is written at its end, wherever the
+/// position is, and the position is the end then. Pipes, terminals and other streams have no
+/// position: each request gets or adds what comes next, and a future that is dropped may take bytes
+/// along ([`cancel`](OpExt::cancel) loses none).
 ///
 /// Dropping it closes the file when its last operation has ended; [`close`](Self::close) waits for
 /// that and reports errors.
@@ -47,11 +78,12 @@ use crate::op::{Linkable, OpExt, Shaped};
 #[derive(Debug)]
 pub struct File {
     owned: Owned,
+    cursor: Cursor,
 }
 
 impl File {
     pub(super) fn from_owned(owned: Owned) -> Self {
-        Self { owned }
+        Self { owned, cursor: Cursor::default() }
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -68,7 +100,10 @@ impl File {
     /// Those of open(2): `NotFound`, `PermissionDenied`, ….
     ///
     /// # Kernel
-    /// `OPENAT`, 5.6; inline if the path is cached, else punted.
+    /// `OPENAT`, 5.6; inline if the path is cached, else punted. What is inline does not wait: a
+    /// named pipe whose path is cached is open for reading at once, though nobody writes to it yet,
+    /// and is ENXIO for writing if nobody reads. ([`create`](Self::create) is always punted, and
+    /// waits.)
     ///
     /// # Cancel safety
     /// A descriptor that arrives after the future was dropped is closed.
@@ -85,6 +120,26 @@ impl File {
     /// As [`open`](Self::open): the file may be there although the future was dropped.
     pub fn create<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         OpenOptions::new().write(true).create(true).truncate(true).open_now(path.as_ref())
+    }
+
+    /// Makes a file and opens it for reading and writing.
+    ///
+    /// # Errors
+    /// Those of open(2): `AlreadyExists`.
+    ///
+    /// # Cancel safety
+    /// As [`create`](Self::create).
+    ///
+    /// # Kernel
+    /// As [`open`](Self::open).
+    pub fn create_new<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        OpenOptions::new().read(true).write(true).create_new(true).open_now(path.as_ref())
+    }
+
+    /// How to open a file otherwise: [`OpenOptions::new`].
+    #[must_use]
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
     }
 
     /// Reads at `offset` into `buf`, from its start up to its capacity. Gives the number of bytes,
@@ -123,7 +178,7 @@ impl File {
         buf: B,
         offset: u64,
     ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        ReadExactAt::new(self, buf, offset)
+        ReadExactAt::new(self.handle(), buf, Place::Offset(offset))
     }
 
     /// Writes the bytes of `buf` at `offset`. Gives the number of bytes written, which may be
@@ -161,7 +216,7 @@ impl File {
         buf: B,
         offset: u64,
     ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        WriteAllAt::new(self, buf, offset)
+        WriteAllAt::new(self.handle(), buf, Place::Offset(offset))
     }
 
     /// Reads at `offset` into several buffers, each to its capacity before the next. Gives the
@@ -178,14 +233,10 @@ impl File {
     /// `READV`, 5.1; as `READ`.
     pub fn read_vectored_at<V: IoVecBufMut>(
         &self,
-        mut bufs: V,
+        bufs: V,
         offset: u64,
     ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
-        let description = match bufs.total_capacity() {
-            0 => Err(Err(BufError::new(errors::no_capacity(), bufs))),
-            _ => Ok(ReadVectoredAt::new(self.owned.handle(), bufs, offset)),
-        };
-        Shaped::new(description, |read| read)
+        Op::new(ReadVectoredAt::new(self.owned.handle(), bufs, offset))
     }
 
     /// Writes the bytes of several buffers, one after the other, at `offset`. Gives the number of
@@ -220,11 +271,18 @@ impl File {
 
     /// Flushes data and metadata to the device.
     ///
-    /// After an error the pages count as clean: a second call that succeeds proves nothing about
-    /// the first one's data.
+    /// # After an error
+    /// The data is lost, and the file may look as if it were not. Linux marks the pages that could
+    /// not be written as clean, so a second call finds nothing to do and succeeds; what was to be
+    /// written is read back from memory until the page is evicted, and then no more. Whoever waits
+    /// on the same file elsewhere is told of the error once at most. So **never try again: write
+    /// the data anew**, to another file if it matters, as [`AtomicFile`](super::AtomicFile) does.
     ///
     /// # Errors
     /// Those of fsync(2).
+    ///
+    /// # Cancel safety
+    /// Dropping the future tells nothing about what reached the device.
     ///
     /// # Kernel
     /// `FSYNC`, 5.1; always punted.
@@ -235,7 +293,10 @@ impl File {
     /// Flushes data, and the metadata that reading it back needs.
     ///
     /// # Errors
-    /// Those of fdatasync(2).
+    /// Those of fdatasync(2); [what follows from one](Self::sync_all).
+    ///
+    /// # Cancel safety
+    /// As [`sync_all`](Self::sync_all).
     ///
     /// # Kernel
     /// `FSYNC` with `IORING_FSYNC_DATASYNC`, 5.1; always punted.
@@ -249,10 +310,10 @@ impl File {
     /// Those of statx(2); use on a foreign core.
     ///
     /// # Kernel
-    /// A system call: on an open file it does not block, and costs a thirtieth of `STATX`.
+    /// A system call: on an open file it does not block, and costs a thirtieth of `STATX`. (A
+    /// network file system may ask its server.)
     pub fn metadata(&self) -> io::Result<Metadata> {
-        let fd = self.owned.raw_fd();
-        let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+        let (fd, mask) = (self.owned.raw_fd(), MASK);
         let stat = self.owned.with(|state, _| state.ring.kernel().statx(fd, mask))??;
         Ok(Metadata::from_statx(stat))
     }
@@ -301,23 +362,73 @@ impl File {
         Ok(fd)
     }
 
-    /// The file as `std` has it.
+    /// The file as `std` has it, at the position where this handle is.
     ///
     /// # Errors
     /// As [`close`](Self::close): no operation may be in flight.
-    pub fn into_std(self) -> io::Result<std::fs::File> {
+    pub fn into_std(mut self) -> io::Result<std::fs::File> {
+        self.cursor.hand_over(&self.owned)?;
         let fd = self.take_fd()?;
         Ok(std::fs::File::from(adopted_fd(fd)))
     }
 
-    /// Takes over a file of `std`.
+    /// Takes over a file of `std`, where it is.
     ///
     /// # Errors
     /// If no runtime runs on this thread.
     pub fn from_std(file: std::fs::File) -> io::Result<Self> {
-        let owned = Owned::adopt_fd(file.into(), Kind::Plain)?;
-        Ok(Self { owned })
+        Ok(Self::from_owned(Owned::adopt_fd(file.into(), Kind::Plain)?))
     }
+
+    /// One more handle on the same open file, with a position of its own, which begins where this
+    /// one's is. Locks belong to both: [`unlock`](Self::unlock) of either gives them up.
+    ///
+    /// # Errors
+    /// Those of fcntl(2): too many open files; use on a foreign core.
+    ///
+    /// # Kernel
+    /// A system call, `F_DUPFD_CLOEXEC`, which does not block.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # std::fs::write(dir.path().join("pairs"), "aabb")?;
+    /// let mut first = annulus::fs::File::open(dir.path().join("pairs")).await?;
+    /// first.read_exact(vec![0; 2]).await?;
+    /// let mut second = first.try_clone()?;
+    /// assert_eq!(first.read_exact(vec![0; 2]).await?.1, b"bb");
+    /// assert_eq!(second.read_exact(vec![0; 2]).await?.1, b"bb");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "dup")]
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let owned = Owned::adopt_fd(self.duplicate()?, Kind::Plain)?;
+        Ok(Self { owned, cursor: self.cursor })
+    }
+
+    /// One more descriptor of the open file.
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        let fd = self.owned.raw_fd();
+        self.owned.with(|state, _| state.duplicate(fd))?
+    }
+
+    /// Does something with the open file on a thread where it may block. The thread has a
+    /// descriptor of its own, so nothing has to be waited for if the future is dropped.
+    async fn on_thread<T, F>(&self, work: F) -> io::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(std::fs::File) -> io::Result<T> + Send + 'static,
+    {
+        let file = std::fs::File::from(self.duplicate()?);
+        thread_ended(spawn_blocking(move || work(file)).await)
+    }
+}
+
+/// What a thread came to.
+pub(super) fn thread_ended<T>(joined: Result<io::Result<T>, JoinError>) -> io::Result<T> {
+    joined.map_err(|error| io::Error::other(error.to_string()))?
 }
 
 impl AsFd for File {

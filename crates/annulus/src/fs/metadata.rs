@@ -1,5 +1,7 @@
 //! What is known of a file besides its contents.
 
+mod details;
+
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::open_options::c_path;
 use crate::core::path_op::{StatPath, blank_statx};
 use crate::op::{OpExt, Shaped};
+
+pub(super) use details::MASK;
 
 /// Metadata of a path; symbolic links are followed.
 ///

@@ -124,6 +124,48 @@ impl OpenOptions {
         self.open_now(path.as_ref())
     }
 
+    /// Makes a file without a name on the file system of a directory, and opens it. It goes away
+    /// when it is closed. [`TempFile`](super::TempFile) can give it a name, and does without this
+    /// where it has to.
+    ///
+    /// # Errors
+    /// Those of open(2): `Unsupported` where the file system has no such files; `InvalidInput`
+    /// unless it is opened for writing, and for options that make a file with a name or empty one.
+    ///
+    /// # Cancel safety
+    /// Nothing is left of it.
+    ///
+    /// # Kernel
+    /// `OPENAT` with `O_TMPFILE`, 5.6; punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::OpenOptions;
+    ///
+    /// let file = OpenOptions::new().read(true).write(true).tmpfile(dir.path()).await?;
+    /// file.write_all_at("nobody sees it", 0).await?;
+    /// assert_eq!(file.metadata()?.nlink(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "O_TMPFILE")]
+    pub fn tmpfile<P: AsRef<Path>>(
+        &self,
+        directory: P,
+    ) -> impl OpExt<Output = io::Result<File>> + use<P> {
+        let Self { write, append, truncate, create, create_new, .. } = *self;
+        if !(write || append) || truncate || create || create_new {
+            let why = "a file without a name is new: it is opened for writing, and with none of \
+                       truncate, create and create_new";
+            return Shaped::new(Err(Err(io::Error::new(io::ErrorKind::InvalidInput, why))), opened);
+        }
+        let mut options = self.clone();
+        options.custom_flags |= libc::O_TMPFILE;
+        options.open_now(directory.as_ref())
+    }
+
     pub(super) fn open_now(&self, path: &Path) -> Opening {
         Shaped::new(self.description(path).map_err(Err), opened)
     }
@@ -146,7 +188,8 @@ impl OpenOptions {
     ) -> io::Result<Open> {
         let flags = self.flags()?;
         // Unlike openat, openat2 refuses a mode that nothing will be made with.
-        let mode = if flags & libc::O_CREAT == 0 { 0 } else { self.mode };
+        let makes = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
+        let mode = if makes { self.mode } else { 0 };
         let how = open_how(flags, mode, resolve);
         Ok(Open { dir, path: c_path(path)?, how, handle: Some(handle) })
     }

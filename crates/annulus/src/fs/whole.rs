@@ -1,37 +1,57 @@
 //! Reads and writes that go on until a whole buffer is moved.
 //!
-//! Owns: the two futures, each of one request after the other. Invariant: whatever ends them, the
-//! buffer comes back as the user gave it.
+//! Owns: the two futures, each of one request after the other, at an offset or at a cursor.
+//! Invariants: whatever ends them, the buffer comes back as the user gave it; a cursor moves when
+//! the result is given, and by what was moved, so dropping them leaves it.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use super::File;
+use super::cursor::{Cursor, Direction};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, Slice};
+use crate::core::cursor_op::{Here, ONWARD, Placed};
 use crate::core::end::End;
 use crate::core::errors;
 use crate::core::file_op::{ReadAt, WriteAt};
 use crate::core::key::Handle;
 use crate::core::op::Op;
 
+/// Where it begins.
+pub(super) enum Place<'a> {
+    /// At an offset of the user's.
+    Offset(u64),
+    /// At a cursor, which is there.
+    Cursor(&'a mut Cursor, u64),
+}
+
 /// How far it has come.
-struct Progress {
+struct Progress<'a> {
     handle: Handle,
-    offset: u64,
+    place: Place<'a>,
+    direction: Direction,
     done: usize,
     /// It was asked to end: no further request begins.
     ending: bool,
 }
 
-impl Progress {
-    fn new(file: &File, offset: u64) -> Self {
-        Self { handle: file.handle(), offset, done: 0, ending: false }
+impl Progress<'_> {
+    /// The next request.
+    fn next<D: Placed>(&self, description: D) -> Op<Here<D>> {
+        let done = self.done as u64;
+        Op::new(match &self.place {
+            Place::Offset(offset) => Here::at(description, offset.saturating_add(done)),
+            Place::Cursor(_, ONWARD) => Here::at_cursor(description, ONWARD),
+            Place::Cursor(_, offset) => Here::at_cursor(description, offset.saturating_add(done)),
+        })
     }
 
-    fn at(&self) -> u64 {
-        self.offset.saturating_add(self.done as u64)
+    /// The result is given.
+    fn finish(&mut self) {
+        if let Place::Cursor(cursor, _) = &mut self.place {
+            cursor.moved(self.done, self.direction);
+        }
     }
 
     /// The error with the whole buffer; one that was cancelled says how much was done.
@@ -45,17 +65,17 @@ impl Progress {
     }
 }
 
-/// The future of [`File::read_exact_at`]: the request in flight, or the buffer that is full
-/// already.
-pub(super) struct ReadExactAt<B: IoBufMut> {
-    progress: Progress,
-    stage: Stage<Op<ReadAt<Slice<B>>>, B>,
+/// The future of [`File::read_exact_at`](super::File::read_exact_at), and of the same at a cursor:
+/// the request in flight, or the buffer that is full already.
+pub(super) struct ReadExactAt<'a, B: IoBufMut> {
+    progress: Progress<'a>,
+    stage: Stage<Op<Here<ReadAt<Slice<B>>>>, B>,
 }
 
-/// The future of [`File::write_all_at`].
-pub(super) struct WriteAllAt<B: IoBuf> {
-    progress: Progress,
-    stage: Stage<Op<WriteAt<Slice<B>>>, B>,
+/// The future of [`File::write_all_at`](super::File::write_all_at), and of the same at a cursor.
+pub(super) struct WriteAllAt<'a, B: IoBuf> {
+    progress: Progress<'a>,
+    stage: Stage<Op<Here<WriteAt<Slice<B>>>>, B>,
 }
 
 enum Stage<O, B> {
@@ -74,19 +94,20 @@ impl<O, B> Stage<O, B> {
     }
 }
 
-impl<B: IoBufMut> ReadExactAt<B> {
-    pub(super) fn new(file: &File, buf: B, offset: u64) -> Self {
-        let progress = Progress::new(file, offset);
+impl<'a, B: IoBufMut> ReadExactAt<'a, B> {
+    pub(super) fn new(handle: Handle, buf: B, place: Place<'a>) -> Self {
+        let direction = Direction::Read;
+        let progress = Progress { handle, place, direction, done: 0, ending: false };
         let stage = Self::next(&progress, buf);
         Self { progress, stage }
     }
 
-    fn next(progress: &Progress, buf: B) -> Stage<Op<ReadAt<Slice<B>>>, B> {
+    fn next(progress: &Progress<'_>, buf: B) -> Stage<Op<Here<ReadAt<Slice<B>>>>, B> {
         if progress.done >= buf.bytes_capacity() {
             return Stage::Whole(buf);
         }
-        let (handle, offset, done) = (progress.handle, progress.at(), progress.done);
-        Stage::Running(Op::new(ReadAt { handle, buf: buf.slice_mut(done..), offset }))
+        let buf = buf.slice_mut(progress.done..);
+        Stage::Running(progress.next(ReadAt { handle: progress.handle, buf, offset: 0 }))
     }
 
     /// The request has read some. Gives the error of a file that ends here.
@@ -105,19 +126,20 @@ impl<B: IoBufMut> ReadExactAt<B> {
     }
 }
 
-impl<B: IoBuf> WriteAllAt<B> {
-    pub(super) fn new(file: &File, buf: B, offset: u64) -> Self {
-        let progress = Progress::new(file, offset);
+impl<'a, B: IoBuf> WriteAllAt<'a, B> {
+    pub(super) fn new(handle: Handle, buf: B, place: Place<'a>) -> Self {
+        let direction = Direction::Write;
+        let progress = Progress { handle, place, direction, done: 0, ending: false };
         let stage = Self::next(&progress, buf);
         Self { progress, stage }
     }
 
-    fn next(progress: &Progress, buf: B) -> Stage<Op<WriteAt<Slice<B>>>, B> {
+    fn next(progress: &Progress<'_>, buf: B) -> Stage<Op<Here<WriteAt<Slice<B>>>>, B> {
         if progress.done >= buf.bytes_len() {
             return Stage::Whole(buf);
         }
-        let (handle, offset, done) = (progress.handle, progress.at(), progress.done);
-        Stage::Running(Op::new(WriteAt { handle, buf: buf.slice(done..), offset }))
+        let buf = buf.slice(progress.done..);
+        Stage::Running(progress.next(WriteAt { handle: progress.handle, buf, offset: 0 }))
     }
 
     /// The request has written some. Gives the error of a file that takes no more.
@@ -135,29 +157,24 @@ impl<B: IoBuf> WriteAllAt<B> {
 /// The same for both directions: awaits one request after the other.
 macro_rules! whole {
     ($($future:ident: $buf:ident),*) => {$(
-        impl<B: $buf> Unpin for $future<B> {}
+        impl<B: $buf> Unpin for $future<'_, B> {}
 
-        impl<B: $buf> Future for $future<B> {
-            type Output = BufResult<(), B>;
-
-            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-                let this = &mut *self;
+        impl<B: $buf> $future<'_, B> {
+            fn step(&mut self, cx: &mut Context<'_>) -> Poll<BufResult<(), B>> {
                 loop {
-                    let Stage::Running(op) = &mut this.stage else {
-                        return Poll::Ready(this.stage.whole());
+                    let Stage::Running(op) = &mut self.stage else {
+                        return Poll::Ready(self.stage.whole());
                     };
-                    let Poll::Ready(moved) = Pin::new(op).poll(cx) else {
-                        return Poll::Pending;
-                    };
-                    this.stage = Stage::Done;
+                    let moved = ready!(Pin::new(op).poll(cx));
+                    self.stage = Stage::Done;
                     match moved {
-                        Err(failed) => return Poll::Ready(Err(this.progress.failed(failed))),
+                        Err(failed) => return Poll::Ready(Err(self.progress.failed(failed))),
                         Ok((n, slice)) => {
-                            if let Err(ended) = this.go_on(n, slice.into_inner()) {
+                            if let Err(ended) = self.go_on(n, slice.into_inner()) {
                                 return Poll::Ready(Err(ended));
                             }
-                            if this.progress.ending {
-                                if let Some(ended) = this.ask_to_end() {
+                            if self.progress.ending {
+                                if let Some(ended) = self.end() {
                                     return Poll::Ready(ended);
                                 }
                             }
@@ -165,10 +182,9 @@ macro_rules! whole {
                     }
                 }
             }
-        }
 
-        impl<B: $buf> End for $future<B> {
-            fn ask_to_end(&mut self) -> Option<Self::Output> {
+            /// Asks the request to end, and begins no other.
+            fn end(&mut self) -> Option<BufResult<(), B>> {
                 let Stage::Running(op) = &mut self.stage else {
                     return None;
                 };
@@ -179,6 +195,24 @@ macro_rules! whole {
                     Err(failed) => Err(self.progress.failed(failed)),
                     Ok((_, slice)) => Ok(((), slice.into_inner())),
                 })
+            }
+        }
+
+        impl<B: $buf> Future for $future<'_, B> {
+            type Output = BufResult<(), B>;
+
+            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+                let moved = ready!(self.step(cx));
+                self.progress.finish();
+                Poll::Ready(moved)
+            }
+        }
+
+        impl<B: $buf> End for $future<'_, B> {
+            fn ask_to_end(&mut self) -> Option<Self::Output> {
+                let ended = self.end()?;
+                self.progress.finish();
+                Some(ended)
             }
         }
     )*};

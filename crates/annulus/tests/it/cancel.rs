@@ -16,6 +16,7 @@ mod connections;
 mod coverage;
 mod datagrams;
 mod early;
+mod file_calls;
 mod files;
 mod locks;
 mod pipes;

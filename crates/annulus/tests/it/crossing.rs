@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use annulus::OpExt as _;
 use annulus::buf::{AlignedBuf, BufError, IoVecBuf, Lease, Slice};
-use annulus::fs::{Dir, File, Metadata, OpenOptions};
+use annulus::fs::{
+    Advice, AtomicFile, Dir, File, Metadata, OpenOptions, PathError, PersistError, SetXattr,
+    TempDir, TempFile, TryLockError, WriteBack,
+};
 use annulus::io::codec::LinesCodec;
 use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 use annulus::io::{
@@ -203,6 +206,39 @@ fn pipes_processes_signals_and_memory_cross_threads() {
         Ok(())
     }
     let _ = |sender: &pipe::Sender, receiver: &pipe::Receiver| is_send(holds(sender, receiver));
+fn files_and_their_futures_cross_threads() {
+    crosses::<AtomicFile>();
+    crosses::<TempFile>();
+    crosses::<TempDir>();
+    crosses::<PersistError>();
+    crosses::<PathError>();
+    crosses::<TryLockError>();
+    crosses::<Advice>();
+    crosses::<SetXattr>();
+    crosses::<WriteBack>();
+
+    async fn holds(file: &mut File, lock: &File) -> io::Result<()> {
+        lock.lock().await?;
+        let (_, buf) = file.read(vec![0; 8]).await?;
+        file.write_all(buf).await?;
+        file.read_exact(vec![0; 8]).await?;
+        file.read_to_end(Vec::new()).await?;
+        file.read_to_string(String::new()).await?;
+        file.write_vectored(("a", "b")).await?;
+        file.set_len(5).await?;
+        file.advise(.., Advice::Random).await?;
+        file.set_xattr("user.a", "b", SetXattr::Always).await?;
+        file.xattr("user.a").await?;
+        file.seek_data(0).await?;
+        let next = AtomicFile::create("a").await?;
+        next.write_all_at("text", 0).await?;
+        next.commit().await?;
+        annulus::fs::replace("a", "text").await?;
+        TempFile::new().await?.persist("b").await?.close().await?;
+        TempDir::new().await?.close().await?;
+        annulus::fs::write("a", annulus::fs::read("b").await?).await
+    }
+    let _ = |file: &mut File, lock: &File| is_send(holds(file, lock));
 }
 
 #[test]
@@ -352,6 +388,8 @@ const UNLISTED: &[(&str, &str)] = &[
     ("IoVecBufMut", "a trait"),
     ("BufResult", "another name of Result"),
     ("Shutdown", "of std"),
+    ("FileTimes", "of std"),
+    ("Permissions", "of std"),
     ("Stall", "lent to a callback"),
     ("StalledBy", "lent to a callback"),
     ("Metrics", "listed under another name"),

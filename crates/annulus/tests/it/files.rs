@@ -1,9 +1,20 @@
 //! Files: what `std::fs` promises holds here too, errors keep their kinds, and nothing leaves a
 //! directory that must not.
 
+mod attributes;
 mod beneath;
+mod contents;
+mod cursor;
 mod direct;
+mod fifo;
+mod killed;
+mod locks;
+mod mounts;
 mod options;
+mod random;
+mod replace;
+mod space;
+mod temporary;
 
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;

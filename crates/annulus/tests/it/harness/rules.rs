@@ -11,6 +11,7 @@ use super::share_process;
 
 /// Items that make a runtime and check nothing, and why.
 const UNCHECKED: &[(&str, &str)] = &[
+    ("kill_one", "the child that has it is killed"),
     ("keep_in", "its caller compares the descriptors, when all destructors have run"),
     ("refusal", "the runtime is refused"),
     ("sleepy", "only finds out whether the kernel gives a submission thread"),
