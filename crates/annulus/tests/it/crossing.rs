@@ -206,6 +206,9 @@ fn pipes_processes_signals_and_memory_cross_threads() {
         Ok(())
     }
     let _ = |sender: &pipe::Sender, receiver: &pipe::Receiver| is_send(holds(sender, receiver));
+}
+
+#[test]
 fn files_and_their_futures_cross_threads() {
     crosses::<AtomicFile>();
     crosses::<TempFile>();
