@@ -59,6 +59,15 @@ pub trait Handle: Debug {
     /// was taken.
     fn queue(&self, bytes: &[u8]) -> io::Result<()>;
 
+    /// As [`queue`](Self::queue), of a vector that may be kept: other memory is left in its place
+    /// then, with bytes in it that are to be overwritten.
+    ///
+    /// # Errors
+    /// As [`queue`](Self::queue); the vector is as it was.
+    fn queue_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.queue(bytes)
+    }
+
     /// Waits until what lies below has everything that was written.
     ///
     /// # Errors
@@ -127,6 +136,11 @@ macro_rules! sockets {
             #[inline]
             fn queue(&self, bytes: &[u8]) -> io::Result<()> {
                 self.send_nowait(bytes)
+            }
+
+            #[inline]
+            fn queue_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+                self.send_nowait_vec(bytes)
             }
 
             fn poll_flush(
@@ -244,6 +258,12 @@ macro_rules! pointers {
             fn queue(&self, bytes: &[u8]) -> io::Result<()> {
                 let $this = self;
                 ($to).queue(bytes)
+            }
+
+            #[inline]
+            fn queue_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+                let $this = self;
+                ($to).queue_vec(bytes)
             }
 
             fn poll_flush(

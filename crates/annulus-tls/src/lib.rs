@@ -14,7 +14,8 @@
 //! # Copies
 //! rustls decrypts in the buffer into which the kernel received, copies the plaintext out of it
 //! once, and that copy is made another time for whoever reads. What is written is copied into a
-//! record and encrypted there, and from there copied to the send queue.
+//! record and encrypted there, and from there copied to memory that the send queue takes over where
+//! it is large, and copies where it is small.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

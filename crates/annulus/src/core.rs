@@ -177,6 +177,8 @@ pub(crate) struct State {
     pub(crate) dirty: Vec<Key>,
     /// Vectors for the next chunks.
     pub(crate) spare_chunks: Vec<Vec<u8>>,
+    /// The same for large ones; these are not empty.
+    pub(crate) spare_large: Vec<Vec<u8>>,
     /// SQEs that found no room.
     pub(crate) unsent: VecDeque<Sqe>,
     /// The kernel may not have consumed all of a chain.

@@ -16,6 +16,8 @@ use crate::scratch;
 
 /// The most that one poll encrypts; others have their turn then.
 const WRITE_BYTES: usize = 64 * 1024;
+/// Records of at most so many bytes are copied to the send queue; more are handed over.
+const COPIED_BYTES: usize = 4096;
 
 /// What is known without asking the stream below.
 pub(super) enum Known {
@@ -200,17 +202,29 @@ impl<H: Handle> TlsStream<H> {
         scratch::with(|out| {
             let mut state = self.state();
             let records = state.engine.encrypt(bytes, out).map_err(|error| broken(&error))?;
-            self.queue_records(&mut state.engine, &out[..records])
+            self.queue_records(&mut state.engine, (out, records))
         })?;
         Ok(bytes.len())
     }
 
     /// Queues records, whose numbers are spent: should there be no room after all, they go out
     /// before the next ones.
-    fn queue_records(&self, engine: &mut Engine, records: &[u8]) -> io::Result<()> {
-        match self.below.queue(records) {
+    fn queue_records(
+        &self,
+        engine: &mut Engine,
+        (out, records): (&mut Vec<u8>, usize),
+    ) -> io::Result<()> {
+        let queued = match records {
+            // The memory stays as long as it is, and need not be initialised again.
+            ..=COPIED_BYTES => self.below.queue(&out[..records]),
+            _ => {
+                out.truncate(records);
+                self.below.queue_vec(out)
+            }
+        };
+        match queued {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                engine.send_later(records);
+                engine.send_later(&out[..records]);
                 Ok(())
             }
             queued => queued,
@@ -235,7 +249,7 @@ impl<H: Handle> TlsStream<H> {
                 return Ok(()); // an alert has said so
             }
             let records = state.engine.close(out).map_err(|error| broken(&error))?;
-            self.queue_records(&mut state.engine, &out[..records])
+            self.queue_records(&mut state.engine, (out, records))
         })
     }
 }

@@ -23,6 +23,9 @@ use super::{Core, State, errors};
 const CHUNK_BYTES: usize = 64 * 1024;
 const SPARE_CHUNKS: usize = 256;
 const SPARE_CHUNK_BYTES: usize = 4096;
+/// Larger memory is kept as well, but less of it: new pages for each send cost more than the copy.
+const SPARE_LARGE: usize = 16;
+const SPARE_LARGE_BYTES: usize = 96 * 1024;
 
 /// Bytes that belong to the core.
 struct Chunk {
@@ -69,9 +72,17 @@ unsafe impl Operation for Chunk {
         if let Some(key) = late.record {
             state.chunk_ended(key, bytes.len(), late.res);
         }
-        if state.spare_chunks.len() < SPARE_CHUNKS && bytes.capacity() <= SPARE_CHUNK_BYTES {
-            bytes.clear();
-            state.spare_chunks.push(bytes);
+        match bytes.capacity() {
+            ..=SPARE_CHUNK_BYTES if state.spare_chunks.len() < SPARE_CHUNKS => {
+                bytes.clear();
+                state.spare_chunks.push(bytes);
+            }
+            ..=SPARE_CHUNK_BYTES => {}
+            // Not cleared: who is given it need not initialise it again.
+            ..=SPARE_LARGE_BYTES if state.spare_large.len() < SPARE_LARGE => {
+                state.spare_large.push(bytes);
+            }
+            _ => {}
         }
     }
 }
@@ -79,6 +90,28 @@ unsafe impl Operation for Chunk {
 impl State {
     /// `send_nowait`: takes the bytes, or refuses them all.
     pub(crate) fn queue_bytes(&mut self, key: Key, bytes: &[u8]) -> io::Result<()> {
+        let open = self.admit(key, bytes.len())?;
+        if !bytes.is_empty() && (open == NONE || !self.extend_chunk(open, bytes)) {
+            self.append_copy(key, bytes);
+        }
+        Ok(())
+    }
+
+    /// As [`queue_bytes`](Self::queue_bytes); what is large becomes a chunk itself, and other
+    /// memory is left in its place.
+    pub(crate) fn queue_vec(&mut self, key: Key, bytes: &mut Vec<u8>) -> io::Result<()> {
+        if bytes.len() <= SPARE_CHUNK_BYTES {
+            return self.queue_bytes(key, bytes);
+        }
+        self.admit(key, bytes.len())?;
+        let spare = self.spare_large.pop().unwrap_or_default();
+        let filled = std::mem::replace(bytes, spare);
+        self.append_chunk(key, filled);
+        Ok(())
+    }
+
+    /// Counts bytes as queued, if there is room, and gives the chunk that may take more.
+    fn admit(&mut self, key: Key, bytes: usize) -> io::Result<u32> {
         let Some(stream) = self.records.stream(key) else {
             return Err(errors::handle_gone());
         };
@@ -89,19 +122,11 @@ impl State {
         if send.shut {
             return Err(errors::shut());
         }
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if send.queued_bytes >= self.send_high_bytes {
+        if bytes > 0 && send.queued_bytes >= self.send_high_bytes {
             return Err(full(send.queued_bytes));
         }
-        send.queued_bytes += bytes.len();
-        let open = send.open;
-        if open != NONE && self.extend_chunk(open, bytes) {
-            return Ok(());
-        }
-        self.append_chunk(key, bytes);
-        Ok(())
+        send.queued_bytes += bytes;
+        Ok(send.open)
     }
 
     /// Takes as many of the bytes as there is room for, and waits if there is none.
@@ -144,11 +169,18 @@ impl State {
         fits
     }
 
-    fn append_chunk(&mut self, key: Key, bytes: &[u8]) {
-        let mut copy = self.spare_chunks.pop().unwrap_or_default();
+    fn append_copy(&mut self, key: Key, bytes: &[u8]) {
+        let large = bytes.len() > SPARE_CHUNK_BYTES;
+        let spare = if large { &mut self.spare_large } else { &mut self.spare_chunks };
+        let mut copy = spare.pop().unwrap_or_default();
+        copy.clear();
         copy.extend_from_slice(bytes);
+        self.append_chunk(key, copy);
+    }
+
+    fn append_chunk(&mut self, key: Key, bytes: Vec<u8>) {
         let round = self.round();
-        let chunk = Chunk { bytes: copy, sent: 0 };
+        let chunk = Chunk { bytes, sent: 0 };
         let slot = self.table.take(chunk, vtable::<Chunk>(), Waiter::default()).slot;
         let slot_key = slot.key();
         slot.enter(Lane::Send);

@@ -147,6 +147,7 @@ impl Core {
             ),
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
+            spare_large: Vec::new(),
             unsent: VecDeque::new(),
             has_unsent_chain: false,
             due: Vec::new(),

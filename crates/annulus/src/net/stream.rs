@@ -131,6 +131,10 @@ impl Socket {
         self.owned.with(|state, key| state.queue_bytes(key, bytes))?
     }
 
+    pub(super) fn send_nowait_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.owned.with(|state, key| state.queue_vec(key, bytes))?
+    }
+
     /// Waits until at most `bytes_max` bytes of `send_nowait` are queued.
     pub(super) fn room(&self, bytes_max: Option<usize>) -> Room {
         Room::new(&self.owned, bytes_max)

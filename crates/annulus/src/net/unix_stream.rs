@@ -203,6 +203,14 @@ impl UnixStream {
         self.socket.write_all_vectored(bufs)
     }
 
+    /// As [`TcpStream::send_nowait_vec`](super::TcpStream::send_nowait_vec).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_nowait_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.socket.send_nowait_vec(bytes)
+    }
+
     /// As [`TcpStream::send_nowait`](super::TcpStream::send_nowait).
     pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
         self.socket.send_nowait(bytes)

@@ -83,3 +83,34 @@ fn memory_with_room_takes_all_and_then_has_none_until_it_is_read() {
         Ok(())
     });
 }
+
+#[test]
+fn a_vector_that_is_handed_over_is_sent_in_its_place() {
+    run_on(Runtime::builder().send_high_bytes(100_000), async {
+        let (left, right) = UnixStream::pair()?;
+        let mut polled = left.polled();
+        let mut piece = Vec::new();
+        for round in 0..20_u8 {
+            for len in [10, 4096, 4097, 30_000, 70_000] {
+                poll_fn(|cx| polled.poll_room(cx)).await?;
+                left.send_nowait(&[round])?;
+                piece.clear();
+                piece.resize(len, round ^ len as u8);
+                let expected = [&[round], &piece[..]].concat();
+                left.send_nowait_vec(&mut piece)?;
+                let ((), got) = right.read_exact(vec![0; len + 1]).await?;
+                assert!(got == expected, "{len} bytes");
+            }
+        }
+        poll_fn(|cx| polled.poll_flush(cx)).await?;
+        let mut refused = vec![1; 200_000];
+        left.send_nowait_vec(&mut refused)?;
+        refused.clear();
+        refused.resize(5000, 2);
+        let error = left.send_nowait_vec(&mut refused).expect_err("there is no room");
+        assert_eq!((error.kind(), refused), (io::ErrorKind::WouldBlock, vec![2; 5000]));
+        let ((), got) = right.read_exact(vec![0; 200_000]).await?;
+        assert!(got == vec![1; 200_000]);
+        Ok(())
+    });
+}

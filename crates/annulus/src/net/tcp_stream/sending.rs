@@ -168,6 +168,16 @@ impl TcpStream {
         self.socket.send_nowait(bytes)
     }
 
+    /// As [`send_nowait`](Self::send_nowait), of a vector that may be kept: what is large is not
+    /// copied, and other memory is left in its place, with bytes of an earlier send in it that are
+    /// to be overwritten. For whoever makes bytes for sending only, into the same vector each time.
+    ///
+    /// # Errors
+    /// As [`send_nowait`](Self::send_nowait); the vector is as it was then.
+    pub fn send_nowait_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.socket.send_nowait_vec(bytes)
+    }
+
     /// Waits until everything that `send_nowait` queued has been given to the kernel's socket.
     ///
     /// # Errors
