@@ -25,7 +25,7 @@
 //! | type | to send | to receive into | after a read of `n` bytes |
 //! |---|---|---|---|
 //! | `Vec<u8>`, `BytesMut` | yes | its capacity | its length is `n` |
-//! | `Box<[u8]>`, `Box<[u8; N]>`, `&'static mut [u8]`, [`AlignedBuf`] | yes | all of it | its length stays, the first `n` bytes are new |
+//! | `Box<[u8]>`, `Box<[u8; N]>`, `&'static mut [u8]`, [`AlignedBuf`], [`DirectBuf`] | yes | all of it | its length stays, the first `n` bytes are new |
 //! | `Box<[MaybeUninit<u8>]>` | no bytes | all of it | the first `n` bytes are initialised |
 //! | `String`, `Box<str>`, `&'static [u8]`, `&'static str`, `Bytes`, `Rc<…>`, `Arc<…>`, `Cow<'static, …>` | yes | no | – |
 //! | [`Slice<B>`], made by [`IoBuf::slice`] or [`IoBufMut::slice_mut`] | a range of `B` | a range of `B` | as `B`, from the start of the range |
@@ -39,8 +39,8 @@
 //! # What this module owns
 //!
 //! The traits, their implementations for types of `std` and `bytes`, the range view [`Slice`],
-//! lists of buffers ([`IoVecBuf`]), memory for files without a page cache ([`AlignedBuf`]), and the
-//! error that carries a buffer ([`BufError`]). It does not
+//! lists of buffers ([`IoVecBuf`]), memory for files without a page cache ([`AlignedBuf`],
+//! [`DirectPool`]), and the error that carries a buffer ([`BufError`]). It does not
 //! own any memory of the kernel: leases of provided buffers belong to the core.
 //!
 //! Invariant: whatever is reported by an implementation as initialised is initialised, at an
@@ -50,6 +50,7 @@
 
 mod aligned;
 mod bytes;
+mod direct;
 mod error;
 mod lease;
 mod owned;
@@ -57,6 +58,9 @@ mod slice;
 mod vectored;
 
 pub use aligned::AlignedBuf;
+#[doc(hidden)]
+pub use direct::Registered;
+pub use direct::{DirectBuf, DirectPool};
 pub use error::{BufError, BufResult};
 pub use lease::Lease;
 pub use slice::Slice;
@@ -135,6 +139,14 @@ pub unsafe trait IoBuf: 'static {
         // SAFETY: the contract of the trait: that many bytes are initialised and readable there,
         // and do not change while `self` is borrowed.
         unsafe { std::slice::from_raw_parts(self.bytes_ptr(), self.bytes_len()) }
+    }
+
+    /// Where these bytes are registered with a ring, if they are: then a read or write of a file
+    /// need not pin their pages. The kernel itself checks that they lie there.
+    #[doc(hidden)]
+    #[inline]
+    fn registered(&self) -> Option<Registered> {
+        None
     }
 
     /// Narrows the buffer to a range of its initialised bytes, without copying.

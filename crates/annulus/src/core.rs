@@ -12,7 +12,9 @@
 #![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
 
 pub(crate) mod again;
+pub(crate) mod arena;
 pub(crate) mod bell;
+pub(crate) mod block_op;
 pub(crate) mod blocks;
 pub(crate) mod chain;
 pub(crate) mod chunk;
@@ -20,6 +22,7 @@ pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod cursor_op;
 pub(crate) mod datagrams;
+pub(crate) mod direct_op;
 mod doubts;
 pub(crate) mod driver;
 pub(crate) mod dump;
@@ -41,6 +44,7 @@ pub(crate) mod message_send;
 pub(crate) mod messages;
 pub(crate) mod metrics;
 pub(crate) mod now;
+pub(crate) mod once_op;
 pub(crate) mod op;
 pub(crate) mod path_op;
 pub(crate) mod pool;
@@ -89,6 +93,7 @@ use annulus_ring::{Kernel as _, Ring};
 use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
 use again::Again;
+use arena::Arenas;
 use bell::Bell;
 use clock::Clock;
 use doubts::Doubts;
@@ -162,6 +167,8 @@ pub(crate) struct State {
     pub(crate) sleeps: Sleeps,
     pub(crate) pools: Pools,
     pub(crate) fixed_free: Vec<u32>,
+    /// Which places of the ring's table of registered buffers are taken.
+    pub(crate) arenas: Arenas,
     pub(crate) after: Vec<After>,
     /// What any thread may read.
     pub(crate) counters: Arc<Board>,

@@ -41,6 +41,7 @@ mod cancel;
 mod chain;
 mod deadline;
 mod outcome;
+mod sequence;
 mod shaped;
 
 use std::future::Future;
@@ -55,13 +56,14 @@ pub use cancel::{Cancel, Cancelled};
 pub use chain::{Chain, Chained, Step, Steps, chain};
 pub use deadline::Deadline;
 pub use outcome::Outcome;
+pub(crate) use sequence::{Either, Next, Running, Sequel, Sequence};
 pub(crate) use shaped::Shaped;
 
 /// A future of an operation, which can be asked to end and still gives its result.
 ///
 /// | has it | |
 /// |---|---|
-/// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync of one request or one buffer, `set_len`, `allocate` and its like, `advise`, `set_xattr`, [`fs::metadata`](crate::fs::metadata()) |
+/// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync of one request or one buffer, `set_len`, `allocate` and its like, `advise`, `set_xattr`, [`fs::metadata`](crate::fs::metadata()), [`fs::read_once`](crate::fs::read_once), [`copy_block`](crate::fs::File::copy_block), [`write_synced_at`](crate::fs::File::write_synced_at) |
 /// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `write_all_zc`, `write_all_vectored_zc`, `flush`, `send_file` |
 /// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
 /// | pipes, standard streams | opening a FIFO, `read`, `write`, `write_all` |
@@ -79,6 +81,7 @@ pub(crate) use shaped::Shaped;
 /// | `into_std`, `into_portable` | all that they wait for is what `flush` waits for: bound that first |
 /// | [`AsyncFd`](crate::io::AsyncFd), streams (`leases`, `incoming`, [`Readiness`](crate::io::Readiness)) | between two items there is nothing to end, and dropping the wait for one loses none |
 /// | splices and tees of [pipes](crate::pipe), [`Child::wait`](crate::process::Child::wait), [signals](crate::signal) | they wait by a poll, and dropping the wait loses nothing |
+/// | [`CommitLog::append`](crate::fs::CommitLog::append), [`read_ranges`](crate::fs::File::read_ranges) | dropping them loses nothing but what they would have given |
 /// | sleeps, locks, channels, joins | the kernel has nothing of them, and dropping them loses nothing |
 ///
 /// This trait is sealed: the operations of this crate implement it, and references to them (so an

@@ -16,7 +16,7 @@
 
 use std::ops::{Bound, Deref, DerefMut, RangeBounds};
 
-use super::{IoBuf, IoBufMut};
+use super::{IoBuf, IoBufMut, Registered};
 
 /// A range of an owned buffer.
 ///
@@ -171,6 +171,11 @@ unsafe impl<B: IoBuf> IoBuf for Slice<B> {
     fn bytes_len(&self) -> usize {
         let init = self.buf.bytes_len().max(self.mark).min(self.end);
         init - self.begin
+    }
+
+    #[inline]
+    fn registered(&self) -> Option<Registered> {
+        self.buf.registered()
     }
 }
 

@@ -164,7 +164,7 @@ impl State {
         }
     }
 
-    fn release_fixed(&mut self, target: Target) {
+    pub(crate) fn release_fixed(&mut self, target: Target) {
         let Target::Fixed(fixed) = target else {
             return;
         };

@@ -41,8 +41,13 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
 
     #[inline]
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        let len = receive_room(&self.buf);
-        op::Read { target, addr: self.buf.bytes_mut_ptr(), len, offset: self.offset }.encode(sqe);
+        let (len, offset) = (receive_room(&self.buf), self.offset);
+        let buf_index = buf_index(&self.buf, self.handle);
+        let addr = self.buf.bytes_mut_ptr();
+        match buf_index {
+            None => op::Read { target, addr, len, offset }.encode(sqe),
+            Some(buf_index) => op::ReadFixed { target, buf_index, addr, len, offset }.encode(sqe),
+        }
     }
 
     #[inline]
@@ -81,8 +86,11 @@ unsafe impl<B: IoBuf> Operation for WriteAt<B> {
     }
 
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        let (addr, len) = (self.buf.bytes_ptr(), send_len(&self.buf));
-        op::Write { target, addr, len, offset: self.offset }.encode(sqe);
+        let (addr, len, offset) = (self.buf.bytes_ptr(), send_len(&self.buf), self.offset);
+        match buf_index(&self.buf, self.handle) {
+            None => op::Write { target, addr, len, offset }.encode(sqe),
+            Some(buf_index) => op::WriteFixed { target, buf_index, addr, len, offset }.encode(sqe),
+        }
     }
 
     fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
@@ -95,6 +103,13 @@ unsafe impl<B: IoBuf> Operation for WriteAt<B> {
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
         Err(BufError::with(error, this.map(|this| this.buf)))
     }
+}
+
+/// The number of the registered buffer that `buf` lies in, on the core of the file. Known to be
+/// none at compile time for all buffers but those of a pool that registers.
+#[inline(always)]
+pub(crate) fn buf_index(buf: &impl IoBuf, handle: Handle) -> Option<u16> {
+    buf.registered().filter(|there| there.core == handle.core).map(|there| there.index)
 }
 
 /// Refuses what no file offset can be. The largest number would mean the file's own position to the

@@ -15,6 +15,7 @@ use annulus_ring::{AnyKernel, BusyPoll, Mask, RegisterError, Ring};
 use annulus_task::{Executor, OnPanic};
 
 use super::again::Again;
+use super::arena::Arenas;
 use super::bell::Bell;
 use super::clock::Clock;
 use super::doubts::Doubts;
@@ -136,6 +137,7 @@ impl Core {
             sleeps: Sleeps::new(),
             pools,
             fixed_free,
+            arenas: Arenas::default(),
             after: Vec::new(),
             counters: board,
             samples: Samples::new(now_ns),

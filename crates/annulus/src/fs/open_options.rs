@@ -175,6 +175,12 @@ impl OpenOptions {
         Ok(Open { dir: libc::AT_FDCWD, path: c_path(path)?, how, handle: None })
     }
 
+    /// As [`description`](Self::description), past the page cache.
+    pub(super) fn direct_description(&self, path: &Path) -> io::Result<Open> {
+        let custom_flags = self.custom_flags | libc::O_DIRECT;
+        Self { custom_flags, ..self.clone() }.description(path)
+    }
+
     /// Opens a file below a directory, with the kernel refusing every way out of it.
     pub(super) fn open_beneath(&self, dir: (RawFd, Handle), path: &Path, resolve: u64) -> Opening {
         Shaped::new(self.description_beneath(dir, path, resolve).map_err(Err), opened)

@@ -17,6 +17,7 @@ mod coverage;
 mod datagrams;
 mod early;
 mod file_calls;
+mod engine;
 mod files;
 mod locks;
 mod pipes;

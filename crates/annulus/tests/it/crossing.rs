@@ -15,6 +15,15 @@ use annulus::fs::{
     Advice, AtomicFile, Dir, File, Metadata, OpenOptions, PathError, PersistError, SetXattr,
     TempDir, TempFile, TryLockError, WriteBack,
 };
+use annulus::buf::{
+    AlignedBuf, BufError, DirectBuf, DirectPool, IoVecBuf, Lease, Registered, Slice,
+};
+use annulus::fs::{
+    Alignment, Append, AtomicWrites, Chunk, CommitError, CommitLog, CommitStage, Direct,
+    DirectWith, FileWith, Level, Merge, Misaligned, Part, Priority, Ranges, ReadStream, RwOptions,
+    Synced,
+};
+use annulus::fs::{Dir, File, Metadata, OpenOptions};
 use annulus::io::codec::LinesCodec;
 use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 use annulus::io::{
@@ -127,6 +136,15 @@ fn handles_and_values_cross_threads() {
     crosses::<cross::Receiver<u8>>();
     crosses::<cross::OneSender<u8>>();
     crosses::<cross::OneReceiver<u8>>();
+}
+
+#[test]
+fn what_storage_engines_use_crosses_threads() {
+    crosses::<(DirectBuf, DirectPool, Registered)>();
+    crosses::<(Direct, DirectWith<'_>, FileWith<'_>, RwOptions, Priority, Level)>();
+    crosses::<(Alignment, Misaligned, Part, AtomicWrites, Synced)>();
+    crosses::<(ReadStream<'_>, Chunk, Merge, Ranges, ReadStream<'_, AlignedBuf>)>();
+    crosses::<(CommitLog, CommitError, CommitStage, Append<'_, String>)>();
 }
 
 #[test]
@@ -350,6 +368,9 @@ fn futures_that_can_be_asked_to_end_cross_threads() {
         is_both(file.read_at(vec![0; 8], 0).timeout(Duration::from_secs(1)));
         is_both(file.read_exact_at(vec![0; 8], 0).cancel());
         is_both(file.write_all_at("text", 0));
+        is_both(file.write_synced_at("text", 0, Synced::Data));
+        is_both(file.copy_block(0, file, 8, vec![0; 8]));
+        is_both(annulus::fs::read_once("/", vec![0; 8]));
         is_both(chain((file.write_at("text", 0), file.sync_all())));
         is_both(stream.read(vec![0; 8]).cancel());
         is_both(stream.write_all("text").cancel());

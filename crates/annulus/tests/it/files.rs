@@ -1,16 +1,21 @@
 //! Files: what `std::fs` promises holds here too, errors keep their kinds, and nothing leaves a
 //! directory that must not.
 
+mod ahead;
 mod attributes;
 mod beneath;
+mod commit;
 mod contents;
 mod cursor;
 mod direct;
+mod faulty;
 mod fifo;
 mod killed;
+mod linked;
 mod locks;
 mod mounts;
 mod options;
+mod past_the_cache;
 mod random;
 mod replace;
 mod space;

@@ -1,0 +1,344 @@
+//! A file past the page cache.
+
+mod alignment;
+
+use std::io;
+use std::path::Path;
+
+use annulus_ring::Kernel as _;
+
+use super::synced::WriteSynced;
+use super::{File, OpenOptions, ReadStream, RwOptions, Synced};
+use crate::buf::{AlignedBuf, BufResult, IoBuf, IoBufMut};
+use crate::core::Owned;
+use crate::core::direct_op::{Allocate, Limits, With};
+use crate::core::file_op::{ReadAt, WriteAt};
+use crate::core::op::Op;
+use crate::op::{Linkable, OpExt, Shaped};
+
+pub(crate) use alignment::Span;
+pub use alignment::{Alignment, AtomicWrites, Misaligned, Part};
+
+/// A file that is open with `O_DIRECT`: its reads and writes go from and to the device, past the
+/// page cache, as storage engines want it that have a cache of their own.
+///
+/// Addresses of buffers, lengths and offsets are multiples of what the device's blocks want
+/// ([`alignment`](Self::alignment)); what is not is refused before the kernel sees it, with an
+/// error that names the number ([`Misaligned`]). Buffers of a
+/// [`DirectPool`](crate::buf::DirectPool) fit, and are registered with the ring; [`AlignedBuf`]
+/// fits as well.
+///
+/// That a write has resolved means that the device has the data, not that it would survive a power
+/// failure: a device has a cache, too. [`sync_data`](Self::sync_data) flushes it, or
+/// [`RwOptions::dsync`] for one write.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::{buf::DirectPool, fs::{Direct, OpenOptions}};
+///
+/// let mut options = OpenOptions::new();
+/// let table = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+/// let block = table.alignment().block_bytes();
+/// let pool = DirectPool::with_align(32, 4 * block, block)?;
+///
+/// let mut page = pool.take().await;
+/// page.fill(7);
+/// let ((), page) = table.write_all_at(page, 0).await?;
+/// table.sync_data().await?;
+/// let (n, page) = table.read_at(page, 0).await?;
+/// assert_eq!((n, page[0]), (4 * block, 7));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[doc(alias = "O_DIRECT")]
+pub struct Direct {
+    file: File,
+    limits: Limits,
+}
+
+impl Direct {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    ///
+    /// # Cancel safety
+    /// A descriptor that arrives after the future was dropped is closed.
+    pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        Self::open_now(OpenOptions::new().read(true), path.as_ref())
+    }
+
+    /// Opens a file with these options, and `O_DIRECT` besides.
+    ///
+    /// # Errors
+    /// Those of open(2): `InvalidInput` where the file system has no direct I/O at all,
+    /// `Unsupported` where this file has none.
+    ///
+    /// # Cancel safety
+    /// As [`open`](Self::open).
+    ///
+    /// # Kernel
+    /// `OPENAT`, 5.6; and a statx(2), which does not block on an open file. What the alignment is,
+    /// Linux tells since 6.1, file system by file system; else 4096 is taken.
+    pub fn open_with<P: AsRef<Path>>(
+        options: &OpenOptions,
+        path: P,
+    ) -> impl OpExt<Output = io::Result<Self>> + use<P> {
+        Self::open_now(options, path.as_ref())
+    }
+
+    fn open_now(
+        options: &OpenOptions,
+        path: &Path,
+    ) -> impl OpExt<Output = io::Result<Self>> + use<> {
+        let description = options.direct_description(path);
+        Shaped::new(description.map_err(Err), Self::opened)
+    }
+
+    fn opened(owned: io::Result<Owned>) -> io::Result<Self> {
+        let owned = owned?;
+        let fd = owned.raw_fd();
+        let stat = owned.with(|state, _| state.ring.kernel().statx(fd, alignment::MASK))??;
+        let limits = Limits {
+            alignment: Alignment::of(&stat)?,
+            is_direct: true,
+            atomic: AtomicWrites::of(&stat),
+        };
+        Ok(Self { file: File::from_owned(owned), limits })
+    }
+
+    /// What addresses, lengths and offsets have to be multiples of.
+    #[must_use]
+    pub fn alignment(&self) -> Alignment {
+        self.limits.alignment
+    }
+
+    /// What can be written all or nothing ([`RwOptions::atomic`]); `None` if nothing can.
+    #[must_use]
+    pub fn atomic_writes(&self) -> Option<AtomicWrites> {
+        self.limits.atomic
+    }
+
+    /// The file, for what is not special to direct I/O. Its own reads and writes are not checked.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file alone.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Reads at `offset` into `buf`, up to its capacity. Gives the number of bytes: fewer at the
+    /// end of the file, 0 behind it.
+    ///
+    /// # Errors
+    /// As [`File::read_at`]; `InvalidInput` with [`Misaligned`] inside.
+    ///
+    /// # Cancel safety
+    /// As [`File::read_at`]. A request that the device has is waited for: cancelling does not end
+    /// it sooner.
+    ///
+    /// # Kernel
+    /// `READ_FIXED`, 5.1, with a buffer that is registered on this core; else `READ`, 5.6.
+    /// Asynchronous; punted where the file's blocks have to be looked up first.
+    pub fn read_at<B: IoBufMut>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Linkable<Output = BufResult<usize, B>> + use<'_, B> {
+        self.with(RwOptions::new()).reading(buf, offset)
+    }
+
+    /// Writes the bytes of `buf` at `offset`. Gives the number of bytes written, which may be
+    /// fewer.
+    ///
+    /// # Errors
+    /// As [`File::write_at`]; `InvalidInput` with [`Misaligned`] inside.
+    ///
+    /// # Cancel safety
+    /// As [`File::write_at`].
+    ///
+    /// # Kernel
+    /// `WRITE_FIXED`, 5.1, with a buffer that is registered on this core; else `WRITE`, 5.6. A
+    /// write that makes the file longer is punted, and excludes others:
+    /// [`allocate`](Self::allocate) first.
+    pub fn write_at<B: IoBuf>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Linkable<Output = BufResult<usize, B>> + use<'_, B> {
+        self.with(RwOptions::new()).writing(buf, offset)
+    }
+
+    /// Writes all bytes of `buf` at `offset`.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at); a part may have been written.
+    ///
+    /// # Cancel safety
+    /// As [`File::write_all_at`].
+    pub fn write_all_at<B: IoBuf>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
+        WriteSynced::new(&self.file, self.limits, buf, (offset, None))
+    }
+
+    /// Writes all bytes of `buf` at `offset`, and has the device make them durable: see
+    /// [`File::write_synced_at`].
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at), and those of fsync(2).
+    ///
+    /// # Cancel safety
+    /// As [`File::write_synced_at`].
+    pub fn write_synced_at<B: IoBuf>(
+        &self,
+        buf: B,
+        offset: u64,
+        what: Synced,
+    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
+        WriteSynced::new(&self.file, self.limits, buf, (offset, Some(what)))
+    }
+
+    /// Reads and writes with these options.
+    pub fn with(&self, options: RwOptions) -> DirectWith<'_> {
+        DirectWith { direct: self, options }
+    }
+
+    /// The bytes of a range in order, read ahead: see [`File::read_stream`]. Its buffers are
+    /// aligned.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the beginning of the range or the size of a chunk is not aligned, or if a
+    /// chunk or the depth is 0.
+    pub fn read_stream(
+        &self,
+        range: std::ops::Range<u64>,
+        depth: usize,
+        chunk_bytes: usize,
+    ) -> io::Result<ReadStream<'_, AlignedBuf>> {
+        let block = self.alignment().block_bytes();
+        let span = Span { address: 0, len: chunk_bytes, offset: range.start };
+        if let Some(error) = self.alignment().check(span, false) {
+            return Err(error);
+        }
+        ReadStream::new(&self.file, range, (depth, chunk_bytes), block, move |bytes| {
+            AlignedBuf::new(bytes, block)
+        })
+    }
+
+    /// Several ranges at once, near ones with one request: see [`File::read_ranges`]. The ranges
+    /// need not be aligned: whole blocks around them are read.
+    ///
+    /// # Errors
+    /// As [`File::read_ranges`].
+    ///
+    /// # Cancel safety
+    /// As [`File::read_ranges`].
+    pub async fn read_ranges(
+        &self,
+        ranges: &[std::ops::Range<u64>],
+        merge: super::Merge,
+    ) -> io::Result<super::Ranges<AlignedBuf>> {
+        let block = self.alignment().block_bytes();
+        super::coalesce::read(&self.file, ranges, (merge, block as u64), |bytes| {
+            AlignedBuf::new(bytes, block)
+        })
+        .await
+    }
+
+    /// Makes sure that a range of the file has space, and that the file reaches to its end: writes
+    /// there change no length, and need no worker thread of the kernel.
+    ///
+    /// # Errors
+    /// Those of fallocate(2): `StorageFull`, `Unsupported`, `InvalidInput` for a length of 0.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave it done, or not.
+    ///
+    /// # Kernel
+    /// `FALLOCATE`, 5.6; always punted.
+    #[doc(alias = "fallocate")]
+    pub fn allocate(
+        &self,
+        offset: u64,
+        len: u64,
+    ) -> impl Linkable<Output = io::Result<()>> + use<'_> {
+        Op::new(Allocate { handle: self.file.handle(), offset, len })
+    }
+
+    /// As [`File::sync_all`].
+    ///
+    /// # Errors
+    /// As there, with what an error means.
+    pub fn sync_all(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
+        self.file.sync_all()
+    }
+
+    /// As [`File::sync_data`]. Flushes the cache of the device, too.
+    ///
+    /// # Errors
+    /// As [`File::sync_all`].
+    pub fn sync_data(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
+        self.file.sync_data()
+    }
+
+    /// The file's size in bytes.
+    ///
+    /// # Errors
+    /// As [`File::metadata`].
+    #[allow(clippy::len_without_is_empty, reason = "a file is no collection; std has none either")]
+    pub fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+}
+
+/// A direct file whose reads and writes have options: [`Direct::with`].
+#[derive(Clone, Copy, Debug)]
+pub struct DirectWith<'a> {
+    direct: &'a Direct,
+    options: RwOptions,
+}
+
+impl<'a> DirectWith<'a> {
+    fn reading<B: IoBufMut>(self, buf: B, offset: u64) -> Op<With<ReadAt<B>>> {
+        let transfer = ReadAt { handle: self.direct.file.handle(), buf, offset };
+        Op::new(With { transfer, how: self.options, limits: self.direct.limits })
+    }
+
+    fn writing<B: IoBuf>(self, buf: B, offset: u64) -> Op<With<WriteAt<B>>> {
+        let transfer = WriteAt { handle: self.direct.file.handle(), buf, offset };
+        Op::new(With { transfer, how: self.options, limits: self.direct.limits })
+    }
+
+    /// As [`Direct::read_at`].
+    ///
+    /// # Errors
+    /// As there, and those of the options.
+    pub fn read_at<B: IoBufMut>(
+        self,
+        buf: B,
+        offset: u64,
+    ) -> impl Linkable<Output = BufResult<usize, B>> + use<'a, B> {
+        self.reading(buf, offset)
+    }
+
+    /// As [`Direct::write_at`].
+    ///
+    /// # Errors
+    /// As there, and those of the options.
+    pub fn write_at<B: IoBuf>(
+        self,
+        buf: B,
+        offset: u64,
+    ) -> impl Linkable<Output = BufResult<usize, B>> + use<'a, B> {
+        self.writing(buf, offset)
+    }
+}
