@@ -13,5 +13,6 @@ mod peers;
 mod processes;
 mod rings;
 mod servers;
+mod storage;
 mod tls;
 mod web;
