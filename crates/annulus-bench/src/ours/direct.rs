@@ -1,30 +1,32 @@
-//! Tasks that read one page after the other past the page cache, each into its own aligned buffer.
+//! Tasks that read one page after the other past the page cache, each into a registered buffer of
+//! its own.
 
 use std::cell::OnceCell;
 use std::io;
 use std::rc::Rc;
 
-use annulus::buf::AlignedBuf;
-use annulus::fs::{File, OpenOptions};
+use annulus::buf::DirectPool;
+use annulus::fs::Direct;
 
 use crate::pages::{self, PAGE_BYTES, Pages, Random};
 use crate::{Job, Sample};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let pages = Rc::new(Pages::at(&job.file));
-    let file: Rc<OnceCell<File>> = Rc::default();
+    let shared: Rc<OnceCell<(Direct, DirectPool)>> = Rc::default();
+    let tasks = job.tasks;
     super::crowd(job, |task, meter| {
-        let (pages, file) = (pages.clone(), file.clone());
+        let (pages, shared) = (pages.clone(), shared.clone());
         async move {
-            if file.get().is_none() {
-                let mut options = OpenOptions::new();
-                let options = options.read(true).custom_flags(libc::O_DIRECT);
-                // Who opens it second closes it again.
-                let _ = file.set(options.open(pages.path()).await?);
+            if shared.get().is_none() {
+                let file = Direct::open(pages.path()).await?;
+                if shared.get().is_none() {
+                    let _ = shared.set((file, DirectPool::new(tasks, PAGE_BYTES)?));
+                }
             }
-            let file = file.get().ok_or(io::ErrorKind::NotFound)?;
+            let (file, pool) = shared.get().ok_or(io::ErrorKind::NotFound)?;
             let mut random = Random::new(task);
-            let mut buf = AlignedBuf::new(PAGE_BYTES, PAGE_BYTES)?;
+            let mut buf = pool.take().await;
             loop {
                 let page = pages.pick(&mut random);
                 let n;
