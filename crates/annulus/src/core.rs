@@ -22,6 +22,7 @@ pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod cursor_op;
 pub(crate) mod datagrams;
+pub(crate) mod devices;
 pub(crate) mod direct_op;
 mod doubts;
 pub(crate) mod driver;
@@ -96,6 +97,7 @@ use again::Again;
 use arena::Arenas;
 use bell::Bell;
 use clock::Clock;
+use devices::Devices;
 use doubts::Doubts;
 use driver::After;
 use key::{Handle, Key};
@@ -169,6 +171,8 @@ pub(crate) struct State {
     pub(crate) fixed_free: Vec<u32>,
     /// Which places of the ring's table of registered buffers are taken.
     pub(crate) arenas: Arenas,
+    /// The ring of requests whose device is polled.
+    pub(crate) devices: Devices,
     pub(crate) after: Vec<After>,
     /// What any thread may read.
     pub(crate) counters: Arc<Board>,

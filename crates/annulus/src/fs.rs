@@ -37,6 +37,7 @@ pub use commit_log::{Append, CommitError, CommitLog, CommitStage};
 pub use contents::{read, read_to_string, replace, write};
 pub use copy::copy;
 pub use dir::Dir;
+pub use direct::{Alignment, AtomicWrites, Direct, DirectPolled, DirectWith, Misaligned, Part};
 pub use direct::{Alignment, AtomicWrites, Direct, DirectWith, Misaligned, Part};
 pub use file::{Advice, File, SetXattr, TryLockError, WriteBack};
 pub use file_with::FileWith;

@@ -7,6 +7,7 @@ mod asking;
 mod builder;
 mod cores;
 pub(crate) mod default_kernel;
+mod device_polling;
 mod dump;
 mod error;
 mod handle;
@@ -31,6 +32,7 @@ pub use asking::{DumpError, Dumping, Stuck, StuckAt, dump};
 pub use builder::Builder;
 pub use cores::{Cores, available_cores};
 pub use default_kernel::set_default_kernel;
+pub use device_polling::DevicePolling;
 pub use dump::{
     Armed, DescriptorDump, DescriptorKind, Dump, RequestDump, RequestState, Since, TaskDump,
     WaitsFor,

@@ -40,16 +40,23 @@ impl State {
     /// Registers memory; gives its number.
     fn register_arena(&mut self, start: NonNull<u8>, bytes: usize) -> Result<u16, Refused> {
         if !self.arenas.has_table {
-            self.ring.register_buffers_sparse(u32::from(PLACES)).map_err(Refused::ByKernel)?;
+            if let Some(ring) = self.devices.ring() {
+                ring.register_buffers_sparse(u32::from(PLACES)).map_err(Refused::ByKernel)?;
+            }
+            let made = self.ring.register_buffers_sparse(u32::from(PLACES));
+            if let (Err(_), Some(ring)) = (&made, self.devices.ring()) {
+                let _ = ring.unregister_buffers();
+            }
+            made.map_err(Refused::ByKernel)?;
             self.arenas.has_table = true;
             self.arenas.free = (0..PLACES).rev().collect();
         }
         let index = self.arenas.free.pop().ok_or(Refused::NoPlace)?;
         let memory = libc::iovec { iov_base: start.as_ptr().cast(), iov_len: bytes };
-        match self.ring.update_buffers(u32::from(index), &[memory], &[]) {
-            Ok(_) => Ok(index),
+        match self.update_place(index, memory) {
+            Ok(()) => Ok(index),
             Err(error) => {
-                self.arenas.free.push(index);
+                self.unregister_arena(index);
                 Err(Refused::ByKernel(error))
             }
         }
@@ -58,8 +65,17 @@ impl State {
     fn unregister_arena(&mut self, index: u16) {
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         // A place that could not be emptied is not given away again: its pages stay pinned.
-        if self.ring.update_buffers(u32::from(index), &[nothing], &[]).is_ok() {
+        if self.update_place(index, nothing).is_ok() {
             self.arenas.free.push(index);
+        }
+    }
+
+    /// Puts memory into a place, in every ring of the core.
+    fn update_place(&mut self, index: u16, memory: libc::iovec) -> Result<(), RegisterError> {
+        self.ring.update_buffers(u32::from(index), &[memory], &[])?;
+        match self.devices.ring() {
+            Some(ring) => ring.update_buffers(u32::from(index), &[memory], &[]).map(drop),
+            None => Ok(()),
         }
     }
 }

@@ -89,6 +89,7 @@ impl State {
         match slot.lane() {
             Lane::Free | Lane::Chain | Lane::Released => self.push_slot(key.index),
             Lane::Send => self.enqueue_send(key),
+            Lane::Polled => self.queue_polled(key),
             Lane::Recv => {
                 if let Some(record) = slot.record_key().and_then(|key| self.records.get(key)) {
                     match &mut record.kind {
@@ -157,7 +158,7 @@ impl State {
                 Some(slot) => {
                     let is_asked = matches!(slot.phase(), Phase::Orphan | Phase::Cancelling);
                     // There is nothing to cancel in a send that only waits for its memory.
-                    is_asked && slot.lane() != Lane::Released
+                    is_asked && !matches!(slot.lane(), Lane::Released | Lane::Polled)
                 }
                 None => false,
             },
@@ -330,7 +331,7 @@ impl State {
             }
         } else if let record::Kind::Stream(stream) = &mut record.kind {
             match lane {
-                Lane::Free | Lane::Chain | Lane::Released => {}
+                Lane::Free | Lane::Chain | Lane::Polled | Lane::Released => {}
                 Lane::Send if stream.send.head == index => self.advance_send(key.index),
                 Lane::Send => {}
                 Lane::Recv => {

@@ -9,6 +9,7 @@
 //! | queued behind another send | takes it out of the queue: it ends at once |
 //! | queued behind another step of its chain | nothing: the chain asks again when its turn comes |
 //! | sent without copying, and the memory is still the kernel's | nothing: it was sent |
+//! | in flight where the device is polled | nothing: it is waited for |
 //! | done, or asked before | nothing |
 //!
 //! Invariant: a slot that is asked still ends by its final completion and no earlier, so result and
@@ -41,6 +42,8 @@ impl State {
         match (slot.phase(), slot.lane()) {
             // What was sent was sent; nothing makes the peer acknowledge it sooner.
             (Phase::Flight, Lane::Released) => {}
+            // A device that is polled is not asked to forget.
+            (Phase::Flight, Lane::Polled) => {}
             (Phase::Flight, _) => {
                 slot.set_phase(Phase::Cancelling);
                 self.push_cancel(user_data(UserKind::Op, key));

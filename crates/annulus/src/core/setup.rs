@@ -18,6 +18,7 @@ use super::again::Again;
 use super::arena::Arenas;
 use super::bell::Bell;
 use super::clock::Clock;
+use super::devices::Devices;
 use super::doubts::Doubts;
 use super::locals::Locals;
 use super::messages::Messages;
@@ -35,7 +36,7 @@ use super::waiting::{Spin, Tick};
 use super::wheel::Wheel;
 use super::workers::{Shape as Threads, Workers};
 use super::{Core, State, process};
-use crate::runtime::{Error, default_kernel};
+use crate::runtime::{DevicePolling, Error, default_kernel};
 
 /// Makes the kernel of a ring.
 #[derive(Clone)]
@@ -72,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) send_high_bytes: usize,
     pub(crate) zero_copy_from: u32,
     pub(crate) busy_poll: Option<BusyPoll>,
+    pub(crate) device_polling: Option<DevicePolling>,
     pub(crate) shutdown_ns: u64,
     pub(crate) mask: Mask,
     /// The default of the process if nothing else is said.
@@ -105,6 +107,7 @@ impl Default for Config {
             send_high_bytes: 256 * 1024,
             zero_copy_from: u32::MAX,
             busy_poll: None,
+            device_polling: None,
             shutdown_ns: 5_000_000_000,
             mask: Mask::none(),
             kernel: None,
@@ -138,6 +141,7 @@ impl Core {
             pools,
             fixed_free,
             arenas: Arenas::default(),
+            devices: Devices::new(build_polling_ring(config)?),
             after: Vec::new(),
             counters: board,
             samples: Samples::new(now_ns),
@@ -207,6 +211,20 @@ fn build_ring(config: &Config) -> Result<Ring, Error> {
         ring.register_napi(how).map_err(|error| busy_poll_refused(&error))?;
     }
     Ok(ring)
+}
+
+/// The ring beside the core's own whose completions are polled for, if one is wanted.
+fn build_polling_ring(config: &Config) -> Result<Option<Ring>, Error> {
+    let Some(how) = config.device_polling else { return Ok(None) };
+    let mut builder = Ring::builder().entries(config.entries).mask(config.mask);
+    if let Some(KernelMaker(make)) = config.kernel.as_ref().or_else(default_kernel::chosen) {
+        builder = builder.kernel(make());
+    }
+    let builder = match how {
+        DevicePolling::Busy => builder.iopoll(),
+        DevicePolling::Hybrid => builder.hybrid_iopoll(),
+    };
+    Ok(Some(builder.build()?))
 }
 
 fn busy_poll_refused(error: &RegisterError) -> std::io::Error {

@@ -147,9 +147,10 @@ impl State {
     }
 
     /// Whether a slot sends bytes of a socket that is flushing, or has sent them and only waits for
-    /// its memory: these have the socket's own bound, and there is nothing to cancel in the others.
+    /// its memory: these have the socket's own bound, and there is nothing to cancel in the others,
+    /// nor in a request whose device is polled.
     fn is_flushing(&mut self, key: Key) -> bool {
-        matches!(self.table.at(key.index).lane(), Lane::Send | Lane::Released)
+        matches!(self.table.at(key.index).lane(), Lane::Send | Lane::Released | Lane::Polled)
     }
 
     /// Closes descriptors although requests are in flight on them: the kernel holds the files, and

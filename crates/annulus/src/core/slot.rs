@@ -84,6 +84,8 @@ pub(crate) enum Lane {
     Send,
     /// A chain of linked requests.
     Chain,
+    /// That of the ring whose devices are polled.
+    Polled,
     /// None any more: a zero-copy send whose bytes the socket has, and whose memory the kernel has.
     Released,
 }

@@ -191,6 +191,7 @@ impl State {
             | self.starved.len()
             | self.messages.starved.len()
             | self.again.len()
+            | self.devices.len()
             | self.unsent.len();
         listed != 0
     }
@@ -208,6 +209,9 @@ impl State {
         }
         if !self.unsent.is_empty() {
             self.flush_unsent();
+        }
+        if self.devices.len() > 0 {
+            self.poll_devices();
         }
     }
 
@@ -232,6 +236,10 @@ impl State {
     /// Submits and waits; not if requests wait for room.
     #[inline(always)]
     fn wait(&mut self, bound_ns: Option<u64>) -> Result<(), Errno> {
+        if self.devices.len() > 0 {
+            // Nobody would wake the core for these.
+            return self.submit();
+        }
         let mut timeout_ns = bound_ns;
         if self.wheel.len() > 0 {
             timeout_ns = self.until_next_timer(bound_ns);

@@ -11,6 +11,7 @@ use super::synced::WriteSynced;
 use super::{File, OpenOptions, ReadStream, RwOptions, Synced};
 use crate::buf::{AlignedBuf, BufResult, IoBuf, IoBufMut};
 use crate::core::Owned;
+use crate::core::devices::{self, Polled};
 use crate::core::direct_op::{Allocate, Limits, With};
 use crate::core::file_op::{ReadAt, WriteAt};
 use crate::core::op::Op;
@@ -212,6 +213,16 @@ impl Direct {
         DirectWith { direct: self, options }
     }
 
+    /// Reads and writes for whose completion the device is polled: on a core with a ring for that
+    /// ([`Builder::device_polling`](crate::runtime::Builder::device_polling)).
+    ///
+    /// # Errors
+    /// `Unsupported` on a core without one; use on a foreign core.
+    pub fn polled(&self) -> io::Result<DirectPolled<'_>> {
+        self.file.owned().with(|state, _| devices::are_polled(state))??;
+        Ok(DirectPolled { direct: self })
+    }
+
     /// The bytes of a range in order, read ahead: see [`File::read_stream`]. Its buffers are
     /// aligned.
     ///
@@ -340,5 +351,58 @@ impl<'a> DirectWith<'a> {
         offset: u64,
     ) -> impl Linkable<Output = BufResult<usize, B>> + use<'a, B> {
         self.writing(buf, offset)
+    }
+}
+
+/// A direct file whose device is polled for completions: [`Direct::polled`].
+///
+/// A request is a few microseconds sooner done than by an interrupt, on a device that is as fast;
+/// its core burns a CPU meanwhile. It cannot be cancelled: [`cancel`](OpExt::cancel) and a deadline
+/// wait for its end.
+#[derive(Clone, Copy, Debug)]
+#[doc(alias = "RWF_HIPRI")]
+pub struct DirectPolled<'a> {
+    direct: &'a Direct,
+}
+
+impl<'a> DirectPolled<'a> {
+    /// As [`Direct::read_at`].
+    ///
+    /// # Errors
+    /// As there; `Unsupported` for a device without queues that can be polled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the request to its end, and then its buffer goes.
+    ///
+    /// # Kernel
+    /// `READ` or `READ_FIXED` on a ring with `IORING_SETUP_IOPOLL`.
+    pub fn read_at<B: IoBufMut>(
+        self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'a, B> {
+        let transfer = ReadAt { handle: self.direct.file.handle(), buf, offset };
+        let (how, limits) = (RwOptions::new(), self.direct.limits);
+        Op::new(Polled(With { transfer, how, limits }))
+    }
+
+    /// As [`Direct::write_at`].
+    ///
+    /// # Errors
+    /// As there; `Unsupported` for a device without queues that can be polled.
+    ///
+    /// # Cancel safety
+    /// As [`read_at`](Self::read_at): the bytes are written all the same.
+    ///
+    /// # Kernel
+    /// `WRITE` or `WRITE_FIXED` on a ring with `IORING_SETUP_IOPOLL`.
+    pub fn write_at<B: IoBuf>(
+        self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'a, B> {
+        let transfer = WriteAt { handle: self.direct.file.handle(), buf, offset };
+        let (how, limits) = (RwOptions::new(), self.direct.limits);
+        Op::new(Polled(With { transfer, how, limits }))
     }
 }

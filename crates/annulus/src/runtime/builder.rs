@@ -7,7 +7,7 @@ use annulus_ring::{AnyKernel, BusyPoll, Mask};
 use annulus_task::OnPanic;
 
 use super::stall::Report;
-use super::{Error, Runtime, Stall};
+use super::{DevicePolling, Error, Runtime, Stall};
 use crate::core::setup::{Config, KernelMaker};
 
 /// What a runtime is made of. Every knob has a default that suits a server with thousands of
@@ -266,6 +266,25 @@ impl Builder {
     #[doc(alias = "IORING_REGISTER_NAPI")]
     pub fn busy_poll(mut self, how: BusyPoll) -> Self {
         self.config.busy_poll = Some(how);
+        self
+    }
+
+    /// Gives each core a second ring, whose devices are polled for completions instead of waiting
+    /// for their interrupts; off by default. It serves
+    /// [`Direct::polled`](crate::fs::Direct::polled), and nothing else: the kernel takes no
+    /// sockets, timers or opens there, so those stay on the core's own ring.
+    ///
+    /// While such a request is in flight its core does not sleep. The device must have queues for
+    /// it (NVMe with `poll_queues`); one that has none is an error of the request
+    /// ([`DirectPolled`](crate::fs::DirectPolled)), because the ring itself knows no device.
+    ///
+    /// # Kernel
+    /// `IORING_SETUP_IOPOLL`, 5.1, and `IORING_SETUP_HYBRID_IOPOLL`, 6.13: [`Builder::build`] fails
+    /// where they are missing.
+    #[doc(alias = "IORING_SETUP_IOPOLL")]
+    #[doc(alias = "IORING_SETUP_HYBRID_IOPOLL")]
+    pub fn device_polling(mut self, how: DevicePolling) -> Self {
+        self.config.device_polling = Some(how);
         self
     }
 

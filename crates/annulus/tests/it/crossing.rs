@@ -10,34 +10,25 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use annulus::OpExt as _;
-use annulus::buf::{AlignedBuf, BufError, IoVecBuf, Lease, Slice};
-use annulus::fs::{
-    Advice, AtomicFile, Dir, File, Metadata, OpenOptions, PathError, PersistError, SetXattr,
-    TempDir, TempFile, TryLockError, WriteBack,
-};
 use annulus::buf::{
     AlignedBuf, BufError, DirectBuf, DirectPool, IoVecBuf, Lease, Registered, Slice,
 };
 use annulus::fs::{
-    Alignment, Append, AtomicWrites, Chunk, CommitError, CommitLog, CommitStage, Direct,
-    DirectWith, FileWith, Level, Merge, Misaligned, Part, Priority, Ranges, ReadStream, RwOptions,
-    Synced,
+    Advice, Alignment, Append, AtomicFile, AtomicWrites, Chunk, CommitError, CommitLog,
+    CommitStage, Dir, Direct, DirectPolled, DirectWith, File, FileWith, Level, Merge, Metadata,
+    Misaligned, OpenOptions, Part, PathError, PersistError, Priority, Ranges, ReadStream,
+    RwOptions, SetXattr, Synced, TempDir, TempFile, TryLockError, WriteBack,
 };
-use annulus::fs::{Dir, File, Metadata, OpenOptions};
 use annulus::io::codec::LinesCodec;
-use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
 use annulus::io::{
-    BufReader, BufWriter, DuplexStream, Empty, Events, Framed, Lines, ReadHalf, Readiness, Sink,
-    Take, WriteHalf,
+    AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, BufReader, BufWriter, DuplexStream, Empty,
+    Events, Framed, Lines, ReadHalf, Readiness, Sink, Take, TryIoError, WriteHalf,
 };
 use annulus::net::{
-    Accept, Datagram, Destination, Incoming, Leases, ListenOptions, Parsed, Polled, Portable,
-    Reader, Received, Recv, Segments, TcpListener, TcpStream, UdpOptions, UdpSocket, UnixDatagram,
-    UnixSeqpacket, UnixSeqpacketListener, UnixStream, control,
-};
-use annulus::net::{
-    OwnedReadHalf, OwnedWriteHalf, PathMtu, ReuniteError, TcpInfo, TcpSocket, TcpState, UCred,
-    UnixListenOptions, UnixListener,
+    Accept, Datagram, Destination, Incoming, Leases, ListenOptions, OwnedReadHalf, OwnedWriteHalf,
+    Parsed, PathMtu, Polled, Portable, Reader, Received, Recv, ReuniteError, Segments, TcpInfo,
+    TcpListener, TcpSocket, TcpState, TcpStream, UCred, UdpOptions, UdpSocket, UnixDatagram,
+    UnixListenOptions, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream, control,
 };
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
 use annulus::runtime::{
@@ -50,7 +41,6 @@ use annulus::task::{
     Payload, RemoteJoinHandle, Scope, TaskId, TaskLocalFuture,
 };
 use annulus::time::{Elapsed, Instant, Interval, MissedTicks, Sleep, Timeout};
-
 use futures_util::TryStreamExt as _;
 
 use crate::cancel::{at_rest, until};
@@ -141,6 +131,7 @@ fn handles_and_values_cross_threads() {
 #[test]
 fn what_storage_engines_use_crosses_threads() {
     crosses::<(DirectBuf, DirectPool, Registered)>();
+    crosses::<(DirectPolled<'_>, runtime::DevicePolling)>();
     crosses::<(Direct, DirectWith<'_>, FileWith<'_>, RwOptions, Priority, Level)>();
     crosses::<(Alignment, Misaligned, Part, AtomicWrites, Synced)>();
     crosses::<(ReadStream<'_>, Chunk, Merge, Ranges, ReadStream<'_, AlignedBuf>)>();

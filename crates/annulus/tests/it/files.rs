@@ -16,6 +16,7 @@ mod locks;
 mod mounts;
 mod options;
 mod past_the_cache;
+mod polled_devices;
 mod random;
 mod replace;
 mod space;
