@@ -38,7 +38,6 @@ pub use contents::{read, read_to_string, replace, write};
 pub use copy::copy;
 pub use dir::Dir;
 pub use direct::{Alignment, AtomicWrites, Direct, DirectPolled, DirectWith, Misaligned, Part};
-pub use direct::{Alignment, AtomicWrites, Direct, DirectWith, Misaligned, Part};
 pub use file::{Advice, File, SetXattr, TryLockError, WriteBack};
 pub use file_with::FileWith;
 pub use metadata::{Metadata, metadata, symlink_metadata};
