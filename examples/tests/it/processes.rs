@@ -11,10 +11,10 @@ fn pattern(bytes: usize) -> Vec<u8> {
 
 /// Runs `tee` with these streams, and gives what is in its two files.
 fn tee(stdin: Stdio, stdout: Stdio, feed: &[u8]) -> (Vec<u8>, [Vec<u8>; 2]) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let files = ["one", "two"].map(|name| directory.path().join(name));
     let mut command = Command::new(path_of("tee"));
-    let mut child = command.args(&files).stdin(stdin).stdout(stdout).spawn().unwrap();
+    let mut child = command.args(&files).stdin(stdin).stdout(stdout).spawn().expect("it is built");
     let mut stdout = child.stdout.take();
     let reader = std::thread::spawn(move || {
         let mut all = Vec::new();
@@ -22,10 +22,13 @@ fn tee(stdin: Stdio, stdout: Stdio, feed: &[u8]) -> (Vec<u8>, [Vec<u8>; 2]) {
         all
     });
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(feed).unwrap();
+        stdin.write_all(feed).expect("it reads");
     }
-    assert!(child.wait().unwrap().success());
-    (reader.join().unwrap(), files.map(|path| std::fs::read(path).unwrap()))
+    assert!(child.wait().expect("the child is ours").success());
+    (
+        reader.join().expect("it does not panic"),
+        files.map(|path| std::fs::read(path).expect("it was made")),
+    )
 }
 
 #[test]

@@ -15,8 +15,9 @@ impl Command {
     /// runtime is inert: it cannot be used, and dropping it reaches nothing of the parent's.
     ///
     /// # Safety
-    /// * As for [`CommandExt::pre_exec`]: `before` does nothing but what is safe after a fork of a
-    ///   process with threads (signal-safety(7)); allocating memory and taking locks is not.
+    /// * `before` does nothing but what is safe after a fork of a process with threads
+    ///   (signal-safety(7)): allocating memory and taking locks is not. The contract is that of
+    ///   [`pre_exec`](std::os::unix::process::CommandExt::pre_exec) of `std`.
     pub unsafe fn pre_exec<F>(&mut self, before: F) -> &mut Self
     where
         F: FnMut() -> io::Result<()> + Send + Sync + 'static,
