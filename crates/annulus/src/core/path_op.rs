@@ -11,6 +11,7 @@ use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Place, Target};
 
 use super::key::Handle;
+use super::name_op::{Aside, Failed};
 use super::op::{Late, Operation};
 use super::record::Kind;
 use super::{Core, Owned, errors};
@@ -69,7 +70,7 @@ pub(crate) struct StatPath {
 
 // SAFETY: path and structure are on the heap and owned by this operation.
 unsafe impl Operation for StatPath {
-    type Output = io::Result<Box<libc::statx>>;
+    type Output = Result<Box<libc::statx>, Failed<Self>>;
     const OPCODE: Option<Opcode> = Some(Opcode::STATX);
 
     fn handle(&self) -> Option<Handle> {
@@ -88,11 +89,11 @@ unsafe impl Operation for StatPath {
     }
 
     fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
-        if res < 0 { Err(errors::from_res(res)) } else { Ok(self.out) }
+        if res < 0 { Err(Failed::of(self, errors::from_res(res))) } else { Ok(self.out) }
     }
 
-    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(error)
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(Failed { error, op: this.map(Box::new) })
     }
 }
 
@@ -111,4 +112,20 @@ pub(crate) fn open_how(flags: i32, mode: u32, resolve: u64) -> Box<libc::open_ho
     how.mode = u64::from(mode);
     how.resolve = resolve;
     Box::new(how)
+}
+
+impl Aside for StatPath {
+    const ON_RING: Opcode = Opcode::STATX;
+
+    fn detach(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn call(mut self) -> Self::Output {
+        let (path, out) = (self.path.as_ptr(), &raw mut *self.out);
+        let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+        // SAFETY: the path ends in a zero byte, and the structure may be written to.
+        let res = unsafe { libc::statx(libc::AT_FDCWD, path, self.flags, mask, out) };
+        if res < 0 { Err(Failed::of(self, io::Error::last_os_error())) } else { Ok(self.out) }
+    }
 }

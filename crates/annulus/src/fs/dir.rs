@@ -1,4 +1,7 @@
 //! An open directory, as the root of what may be reached.
+//!
+//! Owns: [`Dir`] and how files below it are opened. Does not own: what is done with names below it
+//! (`dir_names`). Mirrors openat2(2).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -6,9 +9,33 @@ use std::path::Path;
 
 use super::open_options::Opening;
 use super::{File, OpenOptions};
+use crate::core::Owned;
+use crate::core::key::Handle;
+use crate::core::path_op::Open;
 use crate::op::{OpExt, Shaped};
 
-/// A directory, below which files are opened safely.
+/// A directory, below which files are opened, made, renamed and removed safely.
+///
+/// A path is resolved by the kernel with `RESOLVE_BENEATH` and `RESOLVE_NO_MAGICLINKS`, however the
+/// tree changes meanwhile:
+///
+/// | in the path | |
+/// |---|---|
+/// | `..` | as long as it stays below: `a/../b` is `b`; else EXDEV |
+/// | an absolute path, an absolute symbolic link | EXDEV, also if it leads below |
+/// | a relative symbolic link | as long as it stays below; else EXDEV |
+/// | a magic link (`/proc/self/fd/3`, `/proc/1/root`) | ELOOP |
+/// | a mount point | is entered: what is mounted below is below |
+///
+/// What is done with the last name of a path (made, renamed, removed, linked) is done with that
+/// name in the directory that was found, and does not follow it. A directory is the one that was
+/// opened, whatever it is called later: one that is moved elsewhere takes what is below it along.
+///
+/// If something along a path with `..` is renamed while it is resolved, the kernel cannot tell
+/// where it leads, and says EAGAIN (`WouldBlock`). The methods that do something with a name try
+/// again a few times; [`open_beneath`](Self::open_beneath) and its like leave that to the caller.
+///
+/// Errors are the kernel's, as they are: [`io::Error::raw_os_error`] tells EXDEV from ELOOP.
 ///
 /// ```
 /// # #[annulus::main]
@@ -41,12 +68,7 @@ impl Dir {
     /// # Kernel
     /// `OPENAT` with `O_PATH | O_DIRECTORY`, 5.6.
     pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
-        let description = options.description(path.as_ref());
-        Shaped::new(description.map_err(Err), |opened| {
-            opened.map(|owned| Self { file: File::from_owned(owned) })
-        })
+        Shaped::new(directory().description(path.as_ref()).map_err(Err), opened)
     }
 
     /// Opens a file below this directory for reading; see [`open_beneath`](Self::open_beneath).
@@ -77,10 +99,37 @@ impl Dir {
     }
 
     fn open_now(&self, path: &Path, options: &OpenOptions) -> Opening {
-        let owned = self.file.owned();
-        let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
-        options.open_beneath((owned.raw_fd(), owned.handle()), path, resolve)
+        options.open_beneath(self.place(), path, RESOLVE)
     }
+
+    pub(super) fn opening_dir(&self, path: &Path) -> OpeningDir {
+        let description = directory().description_beneath(self.place(), path, RESOLVE);
+        Shaped::new(description.map_err(Err), opened)
+    }
+
+    pub(super) fn owned(&self) -> &Owned {
+        self.file.owned()
+    }
+
+    fn place(&self) -> (RawFd, Handle) {
+        (self.owned().raw_fd(), self.owned().handle())
+    }
+}
+
+/// How paths below a directory are resolved.
+const RESOLVE: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
+
+/// The future of opening one.
+pub(super) type OpeningDir = Shaped<'static, Open, io::Result<Owned>, io::Result<Dir>>;
+
+fn directory() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
+    options
+}
+
+fn opened(owned: io::Result<Owned>) -> io::Result<Dir> {
+    owned.map(|owned| Dir { file: File::from_owned(owned) })
 }
 
 impl AsFd for Dir {

@@ -6,16 +6,23 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::FileType;
+use super::named::at;
 use super::open_options::c_path;
+use super::request::{Request, Told, named, path_of};
+use crate::core::name_op::Failed;
 use crate::core::path_op::{StatPath, blank_statx};
-use crate::op::{OpExt, Shaped};
+use crate::op::OpExt;
 
 pub(super) use details::MASK;
 
 /// Metadata of a path; symbolic links are followed.
 ///
 /// # Errors
-/// Those of statx(2): `NotFound`, `PermissionDenied`, ….
+/// Those of statx(2): `NotFound`, `PermissionDenied`, …, with the path.
+///
+/// # Cancel safety
+/// Nothing is changed.
 ///
 /// # Kernel
 /// `STATX`, 5.6; always punted, because resolving a path may block. For an open file,
@@ -43,11 +50,27 @@ pub fn symlink_metadata<P: AsRef<Path>>(
 }
 
 /// The future of a look at a path.
-type Looking = Shaped<'static, StatPath, io::Result<Box<libc::statx>>, io::Result<Metadata>>;
+type Looking = Request<'static, StatPath, io::Result<Metadata>>;
 
 fn stat(path: &Path, flags: i32) -> Looking {
-    let description = c_path(path).map(|path| StatPath { path, flags, out: blank_statx() });
-    Shaped::new(description.map_err(Err), |stat| stat.map(|stat| Metadata::from_statx(*stat)))
+    let description = match c_path(path) {
+        Ok(c_path) => Ok(StatPath { path: c_path, flags, out: blank_statx() }),
+        Err(error) => Err(Err(at(LOOK, path, error))),
+    };
+    Request::new(description, looked)
+}
+
+fn looked(stat: Result<Box<libc::statx>, Failed<StatPath>>) -> io::Result<Metadata> {
+    stat.map(|stat| Metadata::from_statx(*stat)).map_err(named)
+}
+
+/// What it is called when it fails.
+const LOOK: &str = "look at";
+
+impl Told for StatPath {
+    fn tell(&self, error: io::Error) -> io::Error {
+        at(LOOK, path_of(&self.path), error)
+    }
 }
 
 /// Size, times, kind and permissions of a file.
@@ -84,6 +107,12 @@ impl Metadata {
     #[must_use]
     pub fn is_symlink(&self) -> bool {
         self.kind() == libc::S_IFLNK
+    }
+
+    /// What kind of file it is.
+    #[must_use]
+    pub fn file_type(&self) -> FileType {
+        FileType::from_mode(self.mode())
     }
 
     fn kind(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! Errors that say which path they are about.
 //!
-//! Owns: [`PathError`]. Does not own: the errors of handles, which know no path and keep the
-//! kernel's number. Invariant: the kind stays what it was.
+//! Owns: [`PathError`], and which errors get one. Does not own: the errors of handles, which know
+//! no path and keep the kernel's number. Invariant: the kind stays what it was.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::{fmt, io};
 /// # async fn main() -> std::io::Result<()> {
 /// use annulus::fs::PathError;
 ///
-/// let error = annulus::fs::read("/no/such/file").await.expect_err("there is none");
+/// let error = annulus::fs::remove_file("/no/such/file").await.expect_err("there is none");
 /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 /// assert!(error.to_string().contains("/no/such/file"), "{error}");
 /// let inside = PathError::of(&error).expect("the path is known");
@@ -29,6 +29,7 @@ use std::{fmt, io};
 pub struct PathError {
     operation: &'static str,
     path: PathBuf,
+    other: Option<PathBuf>,
     error: io::Error,
 }
 
@@ -45,6 +46,12 @@ impl PathError {
         &self.path
     }
 
+    /// The second path, where something was to be done with two: the new name of a rename, say.
+    #[must_use]
+    pub fn other_path(&self) -> Option<&Path> {
+        self.other.as_deref()
+    }
+
     /// The error itself, with the kernel's number if it is the kernel's.
     #[must_use]
     pub fn io_error(&self) -> &io::Error {
@@ -54,8 +61,12 @@ impl PathError {
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, path, error } = self;
-        write!(f, "cannot {operation} `{}`: {error}", path.display())
+        let Self { operation, path, other, error } = self;
+        write!(f, "cannot {operation} `{}`", path.display())?;
+        if let Some(other) = other {
+            write!(f, " to `{}`", other.display())?;
+        }
+        write!(f, ": {error}")
     }
 }
 
@@ -67,6 +78,31 @@ impl Error for PathError {
 
 /// `error`, which says that it came when `operation` was to be done with `path`.
 pub(super) fn at(operation: &'static str, path: &Path, error: io::Error) -> io::Error {
-    let path = path.to_owned();
-    io::Error::new(error.kind(), PathError { operation, path, error })
+    with(operation, path, None, error)
 }
+
+/// As [`at`], with two paths.
+pub(super) fn between(
+    operation: &'static str,
+    path: &Path,
+    other: &Path,
+    error: io::Error,
+) -> io::Error {
+    with(operation, path, Some(other), error)
+}
+
+fn with(operation: &'static str, path: &Path, other: Option<&Path>, error: io::Error) -> io::Error {
+    let is_about_path = match error.raw_os_error() {
+        // Who asked for the end of an operation gives this one its meaning.
+        Some(code) => code != libc::ECANCELED,
+        None => error.kind() == io::ErrorKind::InvalidInput && PathError::of(&error).is_none(),
+    };
+    if !is_about_path {
+        return error;
+    }
+    let (path, other) = (path.to_owned(), other.map(Path::to_owned));
+    io::Error::new(error.kind(), PathError { operation, path, other, error })
+}
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ impl OpenOptions {
         Shaped::new(self.description_beneath(dir, path, resolve).map_err(Err), opened)
     }
 
-    fn description_beneath(
+    pub(super) fn description_beneath(
         &self,
         (dir, handle): (RawFd, Handle),
         path: &Path,

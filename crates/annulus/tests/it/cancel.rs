@@ -27,6 +27,7 @@ mod sockets;
 mod standard;
 mod streams;
 mod tasks;
+mod trees;
 mod wakers;
 mod zero_copy;
 
@@ -226,6 +227,11 @@ impl Points {
     /// What it needs, the simulated kernel does not have.
     pub fn real_only(self, _what: &str) -> Self {
         Self { simulated: false, ..self }
+    }
+
+    /// It holds descriptors that no record knows, so forgetting it leaks them for good.
+    pub fn not_forgotten(self) -> Self {
+        Self { ways: &[Way::Drop, Way::Abort, Way::Elsewhere, Way::Shutdown], ..self }
     }
 
     /// Runs the scenario once for each point of its future's life and each way to end it, each time

@@ -15,9 +15,10 @@ use annulus::buf::{
 };
 use annulus::fs::{
     Advice, Alignment, Append, AtomicFile, AtomicWrites, Chunk, CommitError, CommitLog,
-    CommitStage, Dir, Direct, DirectPolled, DirectWith, File, FileWith, Level, Merge, Metadata,
-    Misaligned, OpenOptions, Part, PathError, PersistError, Priority, Ranges, ReadStream,
-    RwOptions, SetXattr, Synced, TempDir, TempFile, TryLockError, WriteBack,
+    CommitStage, Dir, DirBuilder, DirEntry, Direct, DirectPolled, DirectWith, File, FileType,
+    FileWith, Level, Merge, Metadata, Misaligned, OpenOptions, Part, PathError, PersistError,
+    Priority, Ranges, ReadDir, ReadStream, RwOptions, SetXattr, Space, Synced, TempDir, TempFile,
+    TryLockError, Walk, WalkEntry, WriteBack,
 };
 use annulus::io::codec::LinesCodec;
 use annulus::io::{
@@ -136,6 +137,18 @@ fn what_storage_engines_use_crosses_threads() {
     crosses::<(Alignment, Misaligned, Part, AtomicWrites, Synced)>();
     crosses::<(ReadStream<'_>, Chunk, Merge, Ranges, ReadStream<'_, AlignedBuf>)>();
     crosses::<(CommitLog, CommitError, CommitStage, Append<'_, String>)>();
+}
+
+#[test]
+fn what_directories_and_trees_are_made_of_crosses_threads() {
+    crosses::<DirBuilder>();
+    crosses::<DirEntry>();
+    crosses::<FileType>();
+    crosses::<PathError>();
+    crosses::<ReadDir>();
+    crosses::<Space>();
+    crosses::<Walk>();
+    crosses::<WalkEntry>();
 }
 
 #[test]
@@ -368,6 +381,11 @@ fn futures_that_can_be_asked_to_end_cross_threads() {
         is_both(TcpStream::connect("127.0.0.1:1"));
         is_both(File::open("/"));
         is_both(annulus::fs::metadata("/"));
+        is_both(annulus::fs::rename("/x", "/y").timeout(Duration::from_secs(1)));
+        is_both(annulus::fs::set_xattr("/x", "user.x", "y"));
+        is_send(annulus::fs::remove_dir_all("/x"));
+        is_send(annulus::fs::read_dir("/x"));
+        is_send(annulus::fs::copy("/x", "/y"));
     };
 }
 

@@ -3,24 +3,31 @@
 
 mod ahead;
 mod attributes;
+mod below;
 mod beneath;
 mod commit;
 mod contents;
+mod copies;
 mod cursor;
 mod direct;
+mod directories;
 mod faulty;
 mod fifo;
 mod killed;
 mod linked;
 mod locks;
 mod mounts;
+mod names;
 mod options;
+mod oracle;
 mod past_the_cache;
 mod polled_devices;
 mod random;
 mod replace;
 mod space;
+mod special;
 mod temporary;
+mod trees;
 
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
