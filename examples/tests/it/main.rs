@@ -15,4 +15,5 @@ mod rings;
 mod servers;
 mod storage;
 mod tls;
+mod trees;
 mod web;
