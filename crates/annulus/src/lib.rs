@@ -52,6 +52,7 @@ pub mod op;
 pub mod pipe;
 pub mod process;
 pub mod runtime;
+pub mod serve;
 pub mod signal;
 pub mod task;
 pub mod time;

@@ -73,5 +73,8 @@ pub use unix_seqpacket::UnixSeqpacket;
 pub use unix_seqpacket_listener::UnixSeqpacketListener;
 pub use unix_stream::UnixStream;
 
+pub(crate) use held::Held;
 pub(crate) use recv::{Place, Queue};
 pub(crate) use splice::{Forwarded, forward};
+pub(crate) use stream::Socket;
+pub(crate) use unix_listener::{SocketFile, is_leftover};

@@ -46,6 +46,8 @@ pub use stall::{Stall, StalledBy};
 pub use stopping::{Stopping, is_stopping, stopping};
 pub use topology::{Cpu, Topology};
 
+pub(crate) use cores::Machine;
+
 use crate::core::{Core, setup::Config, with_any};
 
 /// One core: a ring and an executor, bound to the thread that made it.

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll, ready};
 
 use super::recv::{Place, Queue};
 use super::stream::{Socket, give_back};
@@ -13,40 +14,45 @@ use crate::buf::Lease;
 
 /// A prefix of the stream, in somebody's hands.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
+pub(crate) struct Held<'a> {
     socket: &'a Socket,
     bytes: Option<Lease>,
     place: Place,
 }
 
 impl<'a> Held<'a> {
-    pub(super) fn new(socket: &'a Socket) -> Self {
+    pub(crate) fn new(socket: &'a Socket) -> Self {
         Self { socket, bytes: None, place: Place::new(&socket.owned, Queue::Received) }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.as_deref().unwrap_or(&[])
     }
 
     /// Waits for more bytes and appends them. False at the end of the stream.
-    pub(super) async fn fill(&mut self) -> io::Result<bool> {
-        let place = &mut self.place;
-        let more = poll_fn(|cx| place.poll_holding(cx)).await;
+    pub(crate) async fn fill(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// As [`fill`](Self::fill), for who looks at something else as well.
+    #[inline]
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let more = ready!(self.place.poll_holding(cx));
         if self.bytes.is_none() && !matches!(more, Ok(Some(_))) {
             self.place.leave();
         }
         let Some(more) = more? else {
-            return Ok(false);
+            return Poll::Ready(Ok(false));
         };
         self.bytes = Some(match self.bytes.take() {
             None => more,
             Some(bytes) => bytes.joined(&more),
         });
-        Ok(true)
+        Poll::Ready(Ok(true))
     }
 
     /// Uses up the first `n` bytes.
-    pub(super) fn consume(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) {
         match &mut self.bytes {
             Some(bytes) => bytes.advance(n),
             None => assert_eq!(n, 0, "consume({n}) with nothing to consume"),
@@ -58,7 +64,7 @@ impl<'a> Held<'a> {
     }
 
     /// Gives up what is left.
-    pub(super) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.bytes = None;
         self.place.leave();
     }

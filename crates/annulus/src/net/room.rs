@@ -15,7 +15,7 @@ use crate::core::{Owned, errors};
 
 /// Waits until at most so many bytes of `send_nowait` are queued.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     place: Place,
     /// `None`: fewer than a socket takes at most.
     bytes_max: Option<usize>,

@@ -33,8 +33,8 @@ use crate::op::Shaped;
 
 /// A connected byte stream.
 #[derive(Debug)]
-pub(super) struct Socket {
-    pub(super) owned: Owned,
+pub(crate) struct Socket {
+    pub(crate) owned: Owned,
 }
 
 impl Socket {
@@ -46,7 +46,7 @@ impl Socket {
         Ok(Self { owned: Owned::adopt_fd(fd, Kind::Stream(stream))? })
     }
 
-    pub(super) fn recv(&self) -> Recv<'_> {
+    pub(crate) fn recv(&self) -> Recv<'_> {
         Recv::new(&self.owned)
     }
 
@@ -82,7 +82,7 @@ impl Socket {
         Op::new(SendFrom { handle: self.owned.handle(), buf, sent: 0, all: false })
     }
 
-    pub(super) fn write_all<B: IoBuf>(
+    pub(crate) fn write_all<B: IoBuf>(
         &self,
         buf: B,
     ) -> Shaped<'_, SendFrom<B>, BufResult<usize, B>, BufResult<(), B>> {
@@ -93,7 +93,7 @@ impl Socket {
         Shaped::new(description, without_count)
     }
 
-    pub(super) fn write_all_vectored<V: IoVecBuf>(
+    pub(crate) fn write_all_vectored<V: IoVecBuf>(
         &self,
         bufs: V,
     ) -> Shaped<'_, SendVectored<V>, BufResult<usize, V>, BufResult<(), V>> {
@@ -127,7 +127,7 @@ impl Socket {
         Shaped::new(description, without_count)
     }
 
-    pub(super) fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
         self.owned.with(|state, key| state.queue_bytes(key, bytes))?
     }
 
@@ -136,7 +136,7 @@ impl Socket {
     }
 
     /// Waits until at most `bytes_max` bytes of `send_nowait` are queued.
-    pub(super) fn room(&self, bytes_max: Option<usize>) -> Room {
+    pub(crate) fn room(&self, bytes_max: Option<usize>) -> Room {
         Room::new(&self.owned, bytes_max)
     }
 
@@ -168,7 +168,7 @@ impl Socket {
         }
     }
 
-    pub(super) fn shutdown(&self, how: std::net::Shutdown) -> io::Result<()> {
+    pub(crate) fn shutdown(&self, how: std::net::Shutdown) -> io::Result<()> {
         let how = match how {
             std::net::Shutdown::Read => libc::SHUT_RD,
             std::net::Shutdown::Write => libc::SHUT_WR,
@@ -197,12 +197,12 @@ impl Socket {
         self.owned.with(|state, key| state.set_group(key, pool))?
     }
 
-    pub(super) fn local_address(&self) -> io::Result<SocketAddress> {
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddress> {
         let fd = self.owned.raw_fd();
         Ok(self.owned.with(|state, _| state.ring.kernel().local_address(fd))??)
     }
 
-    pub(super) fn peer_address(&self) -> io::Result<SocketAddress> {
+    pub(crate) fn peer_address(&self) -> io::Result<SocketAddress> {
         let fd = self.owned.raw_fd();
         Ok(self.owned.with(|state, _| state.ring.kernel().peer_address(fd))??)
     }

@@ -431,7 +431,7 @@ impl TcpStream {
         parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))
     }
 
-    pub(super) fn socket(&self) -> &Socket {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 

@@ -279,7 +279,7 @@ of_any!(UnixListener);
 
 /// The file of a listener, removed with it.
 #[derive(Debug)]
-struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Which one of those that were ever at this path.
     device: u64,
@@ -287,11 +287,16 @@ struct SocketFile {
 }
 
 impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         // The working directory may be another one by then.
         let path = std::path::absolute(path)?;
         let file = std::fs::symlink_metadata(&path)?;
         Ok(Self { path, device: file.dev(), inode: file.ino() })
+    }
+
+    /// Somebody else listens there now: the file stays.
+    pub(crate) fn leave(mut self) {
+        self.inode = 0; // of no file
     }
 }
 
@@ -307,7 +312,7 @@ impl Drop for SocketFile {
 }
 
 /// Whether there is a socket at this path that no process has any more.
-fn is_leftover(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_leftover(path: &Path) -> io::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => {}
         Ok(_) => return Ok(false),

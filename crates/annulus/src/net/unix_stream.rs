@@ -312,6 +312,12 @@ impl UnixStream {
 
 of_any!(UnixStream);
 
+impl UnixStream {
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+}
+
 impl Connected for UnixStream {
     fn socket(&self) -> &Socket {
         &self.socket

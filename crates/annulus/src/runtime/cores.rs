@@ -76,6 +76,17 @@ impl Machine {
         Ok(Self { topology: topology.unwrap_or_else(flat), quota: cpu_quota() })
     }
 
+    /// Only its CPUs of these memory nodes.
+    pub(crate) fn only_nodes(&self, nodes: &[usize]) -> Self {
+        let on =
+            |id| self.topology.cpus().iter().any(|cpu| cpu.id == id && nodes.contains(&cpu.node));
+        Self { topology: self.topology.only(on), quota: self.quota }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.topology.cpus().is_empty()
+    }
+
     /// A part of a CPU does not make a core: it would be stopped in the middle of its turns.
     fn cores(&self) -> usize {
         let cpus = self.topology.cpus().len();

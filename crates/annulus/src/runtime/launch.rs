@@ -95,6 +95,11 @@ impl<T> Launched<T> {
         &self.peers
     }
 
+    /// The threads, each with the result of its core.
+    pub(crate) fn into_threads(self) -> Vec<JoinHandle<Result<T, JoinError>>> {
+        self.threads
+    }
+
     /// Asks all cores to end, without a deadline: their tasks see
     /// [`stopping`](super::stopping).
     pub fn stop(&self) {

@@ -23,6 +23,7 @@ mod locks;
 mod pipes;
 mod polled;
 mod processes;
+mod serving;
 mod sockets;
 mod standard;
 mod streams;

@@ -9,39 +9,18 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
-use annulus::OpExt as _;
-use annulus::buf::{
-    AlignedBuf, BufError, DirectBuf, DirectPool, IoVecBuf, Lease, Registered, Slice,
-};
-use annulus::fs::{
-    Advice, Alignment, Append, AtomicFile, AtomicWrites, Chunk, CommitError, CommitLog,
-    CommitStage, Dir, DirBuilder, DirEntry, Direct, DirectPolled, DirectWith, File, FileType,
-    FileWith, Level, Merge, Metadata, Misaligned, OpenOptions, Part, PathError, PersistError,
-    Priority, Ranges, ReadDir, ReadStream, RwOptions, SetXattr, Space, Synced, TempDir, TempFile,
-    TryLockError, Walk, WalkEntry, WriteBack,
-};
-use annulus::io::codec::LinesCodec;
-use annulus::io::{
-    AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, BufReader, BufWriter, DuplexStream, Empty,
-    Events, Framed, Lines, ReadHalf, Readiness, Sink, Take, TryIoError, WriteHalf,
-};
-use annulus::net::{
-    Accept, Datagram, Destination, Incoming, Leases, ListenOptions, OwnedReadHalf, OwnedWriteHalf,
-    Parsed, PathMtu, Polled, Portable, Reader, Received, Recv, ReuniteError, Segments, TcpInfo,
-    TcpListener, TcpSocket, TcpState, TcpStream, UCred, UdpOptions, UdpSocket, UnixDatagram,
-    UnixListenOptions, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream, control,
-};
+use annulus::buf::{AlignedBuf, BufError, DirectBuf, DirectPool, Gather, Guard, IoVecBuf, Lease, Registered, Slice};
+use annulus::fs::{Advice, Alignment, Append, AtomicFile, AtomicWrites, Chunk, CommitError, CommitLog, CommitStage, Dir, DirBuilder, DirEntry, Direct, DirectPolled, DirectWith, File, FileType, FileWith, Level, Merge, Metadata, Misaligned, OpenOptions, Part, PathError, PersistError, Priority, Ranges, ReadDir, ReadStream, RwOptions, SetXattr, Space, Synced, TempDir, TempFile, TryLockError, Walk, WalkEntry, WriteBack};
+use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, BufReader, BufWriter, DuplexStream, Empty, Events, Framed, Lines, ReadHalf, Readiness, Sink, Take, TryIoError, WriteHalf};
+use annulus::net::{Accept, Datagram, Destination, Incoming, Leases, ListenOptions, OwnedReadHalf, OwnedWriteHalf, Parsed, PathMtu, Polled, Portable, Reader, Received, Recv, ReuniteError, Segments, TcpInfo, TcpListener, TcpSocket, TcpState, TcpStream, UCred, UdpOptions, UdpSocket, UnixDatagram, UnixListenOptions, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream, control};
 use annulus::op::{Cancel, Cancelled, Chain, Deadline, Step, chain};
-use annulus::runtime::{
-    self, Builder, CoreHandle, CoreId, CoreLocal, Cores, Cpu, Error, Launched, LaunchedCore,
-    Metrics as CoreMetrics, OnPanic, Runtime, Stopping, Topology,
-};
-use annulus::sync::cross;
-use annulus::task::{
-    AbortHandle, BlockingHandle, Closed, JoinError, JoinHandle, JoinSet, LocalKey, Name, NotSet,
-    Payload, RemoteJoinHandle, Scope, TaskId, TaskLocalFuture,
-};
+use annulus::runtime::{Builder, CoreHandle, CoreId, CoreLocal, Cores, Cpu, Error, Launched, LaunchedCore, Metrics as CoreMetrics, OnPanic, Runtime, Stopping, Topology, self};
+use annulus::sync::{cross};
+use annulus::task::{AbortHandle, BlockingHandle, Closed, JoinError, JoinHandle, JoinSet, LocalKey, Name, NotSet, Payload, RemoteJoinHandle, Scope, TaskId, TaskLocalFuture};
 use annulus::time::{Elapsed, Instant, Interval, MissedTicks, Sleep, Timeout};
+use annulus::OpExt as _;
+use annulus::io::codec::LinesCodec;
+use annulus::serve;
 use futures_util::TryStreamExt as _;
 
 use crate::cancel::{at_rest, until};
@@ -264,6 +243,42 @@ fn files_and_their_futures_cross_threads() {
         annulus::fs::write("a", annulus::fs::read("b").await?).await
     }
     let _ = |file: &mut File, lock: &File| is_send(holds(file, lock));
+fn servers_and_their_parts_cross_threads() {
+    crosses::<Gather>();
+    crosses::<Guard>();
+    crosses::<serve::Accept>();
+    crosses::<serve::Bound>();
+    crosses::<serve::Builder>();
+    crosses::<serve::Config>();
+    crosses::<serve::ConfigError>();
+    crosses::<serve::Conn>();
+    crosses::<serve::ConnId>();
+    crosses::<serve::CoreMetrics>();
+    crosses::<serve::Ended>();
+    crosses::<serve::Error>();
+    crosses::<serve::Handle>();
+    crosses::<serve::Inherited>();
+    crosses::<serve::Metrics>();
+    crosses::<serve::Peer>();
+    crosses::<serve::Permit>();
+    crosses::<serve::Server>();
+    crosses::<serve::Service<fn()>>();
+    crosses::<serve::Signal>();
+    crosses::<serve::Worker>();
+    crosses::<serve::Workers>();
+    is_send(serve::Notice::new(()));
+    <serve::Driver as Stays<_>>::stays();
+
+    async fn holds(conn: &serve::Conn) -> io::Result<()> {
+        conn.with_data(|bytes| Parsed::Consumed(bytes.len())).await;
+        let Some(lease) = conn.recv().await? else { return Ok(()) };
+        conn.send(lease).await?;
+        conn.send_vectored(Gather::new().copy(b"a").guard("b")).await?;
+        conn.room().await?;
+        conn.flush().await?;
+        conn.finish().await
+    }
+    let _ = |conn: &serve::Conn| is_send(holds(conn));
 }
 
 #[test]
@@ -419,6 +434,10 @@ const UNLISTED: &[(&str, &str)] = &[
     ("IoBufMut", "a trait"),
     ("IoVecBuf", "a trait"),
     ("IoVecBufMut", "a trait"),
+    ("Handler", "a trait"),
+    ("Layer", "a trait"),
+    ("Transport", "a trait"),
+    ("Wrapping", "stays on the core of its connection"),
     ("BufResult", "another name of Result"),
     ("Shutdown", "of std"),
     ("FileTimes", "of std"),
@@ -445,6 +464,7 @@ fn every_public_type_is_in_one_of_the_lists() {
         include_str!("../../src/fs/notify.rs"),
         include_str!("../../src/futex.rs"),
         include_str!("../../src/mem.rs"),
+        include_str!("../../src/serve.rs"),
     ];
     let own = include_str!("crossing.rs");
     let lists =

@@ -44,6 +44,7 @@ mod receive_pools;
 mod refused;
 mod room;
 mod runtime;
+mod serving;
 mod signals;
 mod sim;
 mod splicing;

@@ -1,0 +1,154 @@
+//! A process gives its listeners to another, and ends.
+//!
+//! Owns: the conversation of the two, over a Unix socket of packets. Does not own: what the sockets
+//! are (`inherit`), stopping. Mirrors unix(7), `SCM_RIGHTS`.
+//!
+//! ```text
+//!   predecessor                                          successor
+//!   Handle::hand_over(path)                              Inherited::receive(path)
+//!     listens at path ................ connects
+//!     one packet for each socket ────────────────────> "listener", a descriptor
+//!     the last one ──────────────────────────────────> "end"
+//!                                                        launches: accepts from the same sockets
+//!     stops: drains what it has <───────────────────── "ready"
+//! ```
+//!
+//! Invariant: at each moment some process has the sockets open, so no connection that the kernel
+//! has accepted is lost; a successor that dies before it is ready changes nothing.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+    connect, listen, recv, recvmsg, send, sendmsg, socket_with,
+};
+
+use super::inherit::Inherited;
+use super::shared::lock;
+use super::{Error, Handle};
+
+const LISTENER: &[u8] = b"listener";
+const END: &[u8] = b"end";
+const READY: &[u8] = b"ready";
+
+/// A process that waits to hear that this one accepts.
+pub(super) struct Predecessor {
+    socket: OwnedFd,
+    path: String,
+}
+
+impl Predecessor {
+    pub(super) fn confirm(self) -> Result<(), Error> {
+        let told = send(&self.socket, READY, SendFlags::NOSIGNAL);
+        told.map(drop).map_err(|error| failed(&self.path)(error.into()))
+    }
+}
+
+fn failed(path: &str) -> impl Fn(io::Error) -> Error + '_ {
+    move |source| Error::Inherited { name: path.to_owned(), source }
+}
+
+fn packets() -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+impl Handle {
+    /// Waits for a successor to connect to `path`, gives it all listening sockets, waits until it
+    /// accepts, and then stops this server as [`shutdown`](Self::shutdown) does. Connections that
+    /// are open stay here and finish; those that come meanwhile are taken by either process, and
+    /// none is refused.
+    ///
+    /// It blocks the calling thread. Only a process of the same user, or of root, is answered. Call
+    /// it again after an error: this server runs on.
+    ///
+    /// # Errors
+    /// Those of binding to `path`; `PermissionDenied` for a stranger; `UnexpectedEof` if the
+    /// successor ended before it was ready; `NotConnected` if this server was stopped before.
+    pub fn hand_over(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        if crate::net::is_leftover(path)? {
+            std::fs::remove_file(path)?;
+        }
+        let listener = packets()?;
+        bind(&listener, &SocketAddrUnix::new(path)?)?;
+        let given = self.give(&listener);
+        // A successor has no further use for it, and the next one binds anew.
+        let removed = std::fs::remove_file(path);
+        given.and(removed)
+    }
+
+    fn give(&self, listener: &OwnedFd) -> io::Result<()> {
+        listen(listener, 1)?;
+        let successor = accept_with(listener, SocketFlags::CLOEXEC)?;
+        let (theirs, ours) = (socket_peercred(&successor)?.uid, rustix::process::geteuid());
+        if theirs != ours && !theirs.is_root() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        // Duplicates, so that nothing is locked while the successor takes its time.
+        let sockets: io::Result<Vec<OwnedFd>> =
+            lock(&self.shared.kept).sockets.iter().map(OwnedFd::try_clone).collect();
+        let sockets = sockets?;
+        if sockets.is_empty() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        for socket in &sockets {
+            let fds = [socket.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+            sendmsg(&successor, &[IoSlice::new(LISTENER)], &mut control, SendFlags::NOSIGNAL)?;
+        }
+        send(&successor, END, SendFlags::NOSIGNAL)?;
+        let mut answer = [0; 16];
+        let (_, len) = recv(&successor, &mut answer, RecvFlags::empty())?;
+        if &answer[..len] != READY {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // The files of Unix sockets are the successor's from now on.
+        lock(&self.shared.kept).files.drain(..).for_each(crate::net::SocketFile::leave);
+        self.shutdown();
+        Ok(())
+    }
+}
+
+impl Inherited {
+    /// Takes over the listeners of a server that waits in [`Handle::hand_over`]. It goes on until
+    /// this process has launched a server with them.
+    ///
+    /// # Errors
+    /// [`Error::Inherited`]: nobody waits there, or what came is no listener.
+    pub fn receive(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let (socket, fds) = receive(path).map_err(failed(&name))?;
+        Self::from_predecessor(fds, Predecessor { socket, path: name })
+    }
+}
+
+fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<(String, OwnedFd)>)> {
+    let socket = packets()?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let mut fds = Vec::new();
+    loop {
+        let mut bytes = [0; 64];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let received = recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights.map(|fd| (format!("from {}", path.display()), fd)));
+            }
+        }
+        match &bytes[..received.bytes] {
+            LISTENER => {}
+            END => return Ok((socket, fds)),
+            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}

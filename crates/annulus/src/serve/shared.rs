@@ -1,0 +1,189 @@
+//! What the cores of a server share: counters, limits, and who is where.
+//!
+//! Owns: how many connections there are, of each core and of each address, and who waits to have
+//! one more. Does not own: the connections. Invariants: a [`Permit`] is counted from before a
+//! connection is accepted into a core until its last handle is gone, on whatever thread; who waits
+//! for a permit is woken by the next that goes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::config::Config;
+use super::listen::{Bound, Kept};
+use super::registry::Registry;
+use crate::runtime::CoreHandle;
+
+/// A number that one core mostly writes and any thread reads.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self, n: u64) {
+        // ORDERING: Relaxed; it counts, and nothing is read because of it.
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn subtract(&self, n: u64) {
+        // ORDERING: Relaxed; as above. Who waits for it to fall is woken under a lock.
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        // ORDERING: Relaxed; as above.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Of one core.
+#[derive(Debug, Default)]
+pub(super) struct OfCore {
+    pub(super) open: Count,
+    pub(super) accepted: Count,
+    pub(super) handed_over: Count,
+    pub(super) refused: Count,
+    pub(super) pauses: Count,
+    pub(super) exhausted: Count,
+    pub(super) finished: Count,
+    pub(super) failed: Count,
+    pub(super) panicked: Count,
+    pub(super) cancelled: Count,
+    pub(super) idle: Count,
+    pub(super) handshakes_failed: Count,
+    pub(super) datagrams: Count,
+    pub(super) registry: Mutex<Registry>,
+    /// Acceptors that wait for a connection to end.
+    waiting: Mutex<Vec<Waker>>,
+}
+
+/// Of the whole server.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) cores: Box<[OfCore]>,
+    pub(super) cpus: Vec<usize>,
+    pub(super) bound: Vec<Bound>,
+    pub(super) handles: OnceLock<Vec<CoreHandle>>,
+    peers: Mutex<HashMap<IpAddr, usize>>,
+    /// What a successor would take over; empty once the server is to stop.
+    pub(super) kept: Mutex<Kept>,
+    /// Readable when the threads of all cores have ended.
+    pub(super) ended: OwnedFd,
+    pub(super) running: Count,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: Config,
+        cpus: Vec<usize>,
+        (bound, kept): (Vec<Bound>, Kept),
+        ended: OwnedFd,
+    ) -> Arc<Self> {
+        let cores = cpus.iter().map(|_| OfCore::default()).collect();
+        let running = Count::default();
+        running.add(cpus.len() as u64);
+        let (handles, peers) = (OnceLock::new(), Mutex::default());
+        let kept = Mutex::new(kept);
+        Arc::new(Self { config, cores, cpus, bound, handles, peers, kept, ended, running })
+    }
+
+    pub(super) fn handles(&self) -> &[CoreHandle] {
+        self.handles.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Asks all cores to stop, within the drain.
+    pub(super) fn stop(&self, bound: std::time::Duration) {
+        self.handles().iter().for_each(|core| core.stop(Some(bound)));
+    }
+
+    /// Ready when this core may have one more connection.
+    pub(super) fn poll_room(&self, core: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let of_core = &self.cores[core];
+        if of_core.open.now() < self.config.connections_max as u64 {
+            return Poll::Ready(());
+        }
+        let mut waiting = lock(&of_core.waiting);
+        // A permit that goes is subtracted first and then takes this lock, so either it is seen to
+        // have gone, or it finds the waker.
+        if of_core.open.now() < self.config.connections_max as u64 {
+            return Poll::Ready(());
+        }
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Counts a connection of a core; `None` if its peer has too many.
+    pub(super) fn permit(self: &Arc<Self>, core: usize, peer: Option<IpAddr>) -> Option<Permit> {
+        let limited = self.config.per_peer_max.zip(peer);
+        if let Some((most, peer)) = limited {
+            let mut peers = lock(&self.peers);
+            let has = peers.entry(peer).or_insert(0);
+            if *has >= most {
+                return None;
+            }
+            *has += 1;
+        }
+        self.cores[core].open.add(1);
+        Some(Permit { shared: self.clone(), core, peer: limited.map(|(_, peer)| peer) })
+    }
+}
+
+/// The right of a connection to be there; given back when dropped.
+///
+/// It is part of every [`Conn`](super::Conn). Who takes the socket out of one
+/// ([`Conn::into_tcp`](super::Conn::into_tcp)) keeps it for as long as the connection is to count.
+#[must_use = "dropping it lets another connection in"]
+pub struct Permit {
+    shared: Arc<Shared>,
+    core: usize,
+    peer: Option<IpAddr>,
+}
+
+impl Permit {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn of_core(&self) -> &OfCore {
+        &self.shared.cores[self.core]
+    }
+
+    /// The core that it counts for.
+    pub fn core(&self) -> usize {
+        self.core
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(peer) = self.peer {
+            let mut peers = lock(&self.shared.peers);
+            if let Entry::Occupied(mut has) = peers.entry(peer) {
+                *has.get_mut() -= 1;
+                if *has.get() == 0 {
+                    has.remove();
+                }
+            }
+        }
+        let of_core = self.of_core();
+        of_core.open.subtract(1);
+        let waiting = std::mem::take(&mut *lock(&of_core.waiting));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permit").field("core", &self.core).finish_non_exhaustive()
+    }
+}
