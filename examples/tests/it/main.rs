@@ -13,6 +13,7 @@ mod peers;
 mod processes;
 mod rings;
 mod servers;
+mod serving;
 mod storage;
 mod tls;
 mod trees;
