@@ -19,18 +19,16 @@ use annulus::serve::{Config, Conn, Error, Handler, Inherited, Parsed, Server};
 struct Echo;
 
 impl Handler for Echo {
-    fn on_accept(&self, conn: Conn) -> impl std::future::Future<Output = ()> + 'static {
-        async move {
-            loop {
-                let n = conn
-                    .with_data(|data| {
-                        conn.send_nowait(data).ok();
-                        Parsed::Consumed(data.len())
-                    })
-                    .await;
-                if n == 0 {
-                    break;
-                }
+    async fn on_accept(&self, conn: Conn) {
+        loop {
+            let n = conn
+                .with_data(|data| {
+                    conn.send_nowait(data).ok();
+                    Parsed::Consumed(data.len())
+                })
+                .await;
+            if n == 0 {
+                break;
             }
         }
     }
@@ -50,7 +48,7 @@ fn main() -> Result<(), Error> {
     handle.wait_for_signal()?;
     handle.shutdown();
     for worker in workers {
-        worker.join().unwrap()?;
+        worker.join().expect("no core panics")?;
     }
     println!("{} connections were served", handle.metrics().accepted());
     Ok(())

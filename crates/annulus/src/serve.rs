@@ -11,15 +11,13 @@
 //! struct Echo;
 //!
 //! impl Handler for Echo {
-//!     fn on_accept(&self, conn: Conn) -> impl std::future::Future<Output = ()> + 'static {
-//!         async move {
-//!             loop {
-//!                 let n = conn.with_data(|data| {
-//!                     conn.send_nowait(data).ok();
-//!                     Parsed::Consumed(data.len())
-//!                 }).await;
-//!                 if n == 0 { break; }
-//!             }
+//!     async fn on_accept(&self, conn: Conn) {
+//!         loop {
+//!             let n = conn.with_data(|data| {
+//!                 conn.send_nowait(data).ok();
+//!                 Parsed::Consumed(data.len())
+//!             }).await;
+//!             if n == 0 { break; }
 //!         }
 //!     }
 //!     fn for_core(_id: usize) -> Self { Echo }

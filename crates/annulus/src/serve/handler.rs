@@ -13,7 +13,7 @@ use super::{Conn, Driver};
 use crate::net::{Datagram, UdpSocket};
 
 /// What each core of a server does. One value is made on each core and stays there, so it may keep
-/// its state in `Cell`s; handlers of connections that outlive the call share it by `Rc` inside.
+/// its state in `Cell`s, and the futures that it gives may borrow it.
 ///
 /// Only [`for_core`](Self::for_core) and [`on_accept`](Self::on_accept) have no default.
 ///
@@ -33,18 +33,16 @@ use crate::net::{Datagram, UdpSocket};
 ///         Echo
 ///     }
 ///
-///     fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static {
-///         async move {
-///             loop {
-///                 let n = conn
-///                     .with_data(|bytes| {
-///                         conn.send_nowait(bytes).ok();
-///                         Parsed::Consumed(bytes.len())
-///                     })
-///                     .await;
-///                 if n == 0 {
-///                     break;
-///                 }
+///     async fn on_accept(&self, conn: Conn) {
+///         loop {
+///             let n = conn
+///                 .with_data(|bytes| {
+///                     conn.send_nowait(bytes).ok();
+///                     Parsed::Consumed(bytes.len())
+///                 })
+///                 .await;
+///             if n == 0 {
+///                 break;
 ///             }
 ///         }
 ///     }
@@ -58,12 +56,12 @@ pub trait Handler: Sized + 'static {
 
     /// Serves a connection: the future is a task of its own, and the connection ends with it unless
     /// a handle of it is somewhere else.
-    fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static;
+    fn on_accept(&self, conn: Conn) -> impl Future<Output = ()>;
 
     /// Called before the core accepts anything. What takes longer than the call, a connection to
     /// another server for instance, goes into the future: the core accepts once that is ready. Its
     /// error ends the server.
-    fn on_start(&self, driver: &Driver) -> impl Future<Output = io::Result<()>> + 'static {
+    fn on_start(&self, driver: &Driver) -> impl Future<Output = io::Result<()>> {
         let _ = driver;
         ready(Ok(()))
     }
@@ -83,11 +81,7 @@ pub trait Handler: Sized + 'static {
     /// [`Config::datagrams_at_once`](super::Config::datagrams_at_once) of these futures run for one
     /// socket.
     #[doc(alias = "on_udp_bind")]
-    fn on_datagram(
-        &self,
-        socket: Rc<UdpSocket>,
-        datagram: Datagram,
-    ) -> impl Future<Output = ()> + 'static {
+    fn on_datagram(&self, socket: Rc<UdpSocket>, datagram: Datagram) -> impl Future<Output = ()> {
         drop((socket, datagram));
         ready(())
     }

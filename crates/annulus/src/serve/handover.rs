@@ -21,6 +21,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
+use rustix::io::retry_on_intr;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -84,7 +85,7 @@ impl Handle {
 
     fn give(&self, listener: &OwnedFd) -> io::Result<()> {
         listen(listener, 1)?;
-        let successor = accept_with(listener, SocketFlags::CLOEXEC)?;
+        let successor = retry_on_intr(|| accept_with(listener, SocketFlags::CLOEXEC))?;
         let (theirs, ours) = (socket_peercred(&successor)?.uid, rustix::process::geteuid());
         if theirs != ours && !theirs.is_root() {
             return Err(io::ErrorKind::PermissionDenied.into());
@@ -105,7 +106,7 @@ impl Handle {
         }
         send(&successor, END, SendFlags::NOSIGNAL)?;
         let mut answer = [0; 16];
-        let (_, len) = recv(&successor, &mut answer, RecvFlags::empty())?;
+        let (_, len) = retry_on_intr(|| recv(&successor, &mut answer[..], RecvFlags::empty()))?;
         if &answer[..len] != READY {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -139,7 +140,9 @@ fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<(String, OwnedFd)>)> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let received = recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
+        let received = retry_on_intr(|| {
+            recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
+        })?;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = message {
                 fds.extend(rights.map(|fd| (format!("from {}", path.display()), fd)));

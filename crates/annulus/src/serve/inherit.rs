@@ -26,9 +26,7 @@ use super::listen::{Bound, Socket};
 /// # struct Echo;
 /// # impl Handler for Echo {
 /// #     fn for_core(_core: usize) -> Self { Echo }
-/// #     fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static {
-/// #         async { drop(conn) }
-/// #     }
+/// #     async fn on_accept(&self, conn: Conn) { drop(conn) }
 /// # }
 /// // By systemd with a socket unit; started by hand, it binds for itself.
 /// let address = "0.0.0.0:7878".parse()?;

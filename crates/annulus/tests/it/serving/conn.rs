@@ -280,13 +280,11 @@ fn unix_sockets_are_served_and_know_their_peer() {
             Who
         }
 
-        fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static {
-            async move {
-                assert!(matches!(conn.peer(), Peer::Unix(_)) && conn.peer_addr().is_none());
-                let cred = conn.unix().unwrap().peer_cred().unwrap();
-                let who = format!("{:?}", cred.pid());
-                conn.send(who).await.unwrap();
-            }
+        async fn on_accept(&self, conn: Conn) {
+            assert!(matches!(conn.peer(), Peer::Unix(_)) && conn.peer_addr().is_none());
+            let cred = conn.unix().unwrap().peer_cred().unwrap();
+            let who = format!("{:?}", cred.pid());
+            conn.send(who).await.unwrap();
         }
     }
     let scratch = Scratch::new();
@@ -378,32 +376,30 @@ fn a_layer_above_a_connection_is_the_same_connection_to_its_handler() {
             Layered
         }
 
-        fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static {
-            async move {
-                assert_eq!(conn.info::<&str>().as_deref(), Some(&"xor"));
-                assert!(conn.info::<String>().is_none() && conn.peer_addr().is_some());
-                // Two messages of three bytes, that come in whatever pieces.
-                for _ in 0..2 {
-                    let n = conn.with_data(|bytes| {
-                        if bytes.len() < 3 {
-                            return Parsed::NeedAtLeast(3);
-                        }
-                        conn.send_nowait(&bytes[..3]).unwrap();
-                        Parsed::Consumed(3)
-                    });
-                    assert_eq!(n.await, 3);
-                }
-                conn.send(vec![b'.'; 600_000]).await.unwrap();
-                conn.send_vectored(("a", vec![b'b'])).await.unwrap();
-                conn.flush().await.unwrap();
-                let lease = conn.recv().await.unwrap().unwrap();
-                conn.send(lease).await.unwrap();
-                assert!(conn.recv().await.unwrap().is_none());
-                conn.finish().await.unwrap();
+        async fn on_accept(&self, conn: Conn) {
+            assert_eq!(conn.info::<&str>().as_deref(), Some(&"xor"));
+            assert!(conn.info::<String>().is_none() && conn.peer_addr().is_some());
+            // Two messages of three bytes, that come in whatever pieces.
+            for _ in 0..2 {
+                let n = conn.with_data(|bytes| {
+                    if bytes.len() < 3 {
+                        return Parsed::NeedAtLeast(3);
+                    }
+                    conn.send_nowait(&bytes[..3]).unwrap();
+                    Parsed::Consumed(3)
+                });
+                assert_eq!(n.await, 3);
             }
+            conn.send(vec![b'.'; 600_000]).await.unwrap();
+            conn.send_vectored(("a", vec![b'b'])).await.unwrap();
+            conn.flush().await.unwrap();
+            let lease = conn.recv().await.unwrap().unwrap();
+            conn.send(lease).await.unwrap();
+            assert!(conn.recv().await.unwrap().is_none());
+            conn.finish().await.unwrap();
         }
     }
-    let config = small().handshake_timeout(Duration::from_millis(50)).drain_timeout(BOUND);
+    let config = small().handshake_timeout(Duration::from_secs(2)).drain_timeout(BOUND);
     let run = Run::handler::<Layered>(Server::builder(config).bind_with(anywhere(), Xor));
     let mut silent = run.client();
     assert_eq!(rest(&mut silent), b"", "who does not shake hands is closed");

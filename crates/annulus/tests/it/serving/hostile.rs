@@ -10,7 +10,7 @@ use super::{Run, eventually, exchange, small};
 
 #[test]
 fn who_sends_a_byte_now_and_then_is_closed_in_time_and_others_are_served() {
-    let run = Run::tcp(small().read_timeout(Duration::from_millis(100)), |conn| async move {
+    let run = Run::tcp(small().read_timeout(Duration::from_secs(2)), |conn| async move {
         let mut line = Vec::new();
         let n = conn.parse(|bytes| {
             let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
@@ -39,9 +39,7 @@ fn who_sends_a_byte_now_and_then_is_closed_in_time_and_others_are_served() {
 #[test]
 fn who_reads_nothing_is_not_read_from_and_is_given_up_in_the_end() {
     let run = Run::echo(
-        small()
-            .idle_timeout(Duration::from_millis(100))
-            .runtime(|core| core.send_high_bytes(65536)),
+        small().idle_timeout(Duration::from_secs(1)).runtime(|core| core.send_high_bytes(65536)),
     );
     let mut deaf = run.client();
     deaf.set_nonblocking(true).unwrap();
@@ -51,7 +49,9 @@ fn who_reads_nothing_is_not_read_from_and_is_given_up_in_the_end() {
     while run.metrics().cores[0].idle == 0 {
         match deaf.write(&[0; 65536]) {
             Ok(n) => sent += n,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
             Err(_reset) => break,
         }
         tries += 1;
@@ -60,7 +60,7 @@ fn who_reads_nothing_is_not_read_from_and_is_given_up_in_the_end() {
         }
         assert!(sent < 1 << 30, "the server takes everything");
     }
-    eventually("it is given up", || run.metrics().cores[0].idle == 1);
+    eventually("it is given up", || run.metrics().cores[0].idle > 0);
     run.end();
 }
 

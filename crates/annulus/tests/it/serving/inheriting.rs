@@ -107,8 +107,8 @@ impl serve::Handler for StopsWhenTold {
         StopsWhenTold
     }
 
-    fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static {
-        async move { drop(echo_until_told(conn).await) }
+    async fn on_accept(&self, conn: Conn) {
+        drop(echo_until_told(conn).await)
     }
 }
 

@@ -168,7 +168,7 @@ impl Handler for Panics {
         Panics
     }
 
-    fn on_accept(&self, _conn: Conn) -> impl Future<Output = ()> + 'static {
+    fn on_accept(&self, _conn: Conn) -> impl Future<Output = ()> {
         panic!("before there is a future");
         #[allow(unreachable_code, reason = "the type of the future")]
         async {}
@@ -206,24 +206,18 @@ impl Handler for Tells {
         unreachable!("it is made with a channel")
     }
 
-    fn on_start(&self, driver: &Driver) -> impl Future<Output = std::io::Result<()>> + 'static {
-        let (core, tell) = (driver.core(), self.0.clone());
-        async move {
-            annulus::task::yield_now().await;
-            tell.send(format!("start {core}")).unwrap();
-            Ok(())
-        }
+    async fn on_start(&self, driver: &Driver) -> std::io::Result<()> {
+        annulus::task::yield_now().await;
+        self.0.send(format!("start {}", driver.core())).unwrap();
+        Ok(())
     }
 
-    fn on_accept(&self, conn: Conn) -> impl Future<Output = ()> + 'static {
-        let tell = self.0.clone();
-        async move {
-            let driver = serve::driver().unwrap();
-            tell.send(format!("accept {}", driver.core())).unwrap();
-            // To the other core, which answers this one.
-            driver.notify(1 - driver.core(), driver.core()).unwrap();
-            conn.with_data(|_| Parsed::NeedMore).await;
-        }
+    async fn on_accept(&self, conn: Conn) {
+        let driver = serve::driver().unwrap();
+        self.0.send(format!("accept {}", driver.core())).unwrap();
+        // To the other core, which answers this one.
+        driver.notify(1 - driver.core(), driver.core()).unwrap();
+        conn.with_data(|_| Parsed::NeedMore).await;
     }
 
     fn on_tick(&self, driver: &Driver) {
@@ -282,16 +276,11 @@ fn a_handler_that_cannot_start_ends_the_server_with_its_error() {
             Fails
         }
 
-        fn on_start(
-            &self,
-            _driver: &Driver,
-        ) -> impl Future<Output = std::io::Result<()>> + 'static {
-            async { Err(std::io::Error::other("the database is gone")) }
+        async fn on_start(&self, _driver: &Driver) -> std::io::Result<()> {
+            Err(std::io::Error::other("the database is gone"))
         }
 
-        fn on_accept(&self, _conn: Conn) -> impl Future<Output = ()> + 'static {
-            async {}
-        }
+        async fn on_accept(&self, _conn: Conn) {}
     }
     let _shared = crate::harness::share_process();
     let (handle, workers) = Server::builder(cores(2)).bind(anywhere()).launch::<Fails>().unwrap();
@@ -364,7 +353,7 @@ fn a_signal_stops_a_server_gently() {
         assert_eq!(unsafe { libc::kill(pid as i32, number) }, 0);
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
         let said = format!("signal Some({signal:?})");
-        assert!(rest.iter().any(|line| *line == said), "{rest:?}");
+        assert!(rest.contains(&said), "{rest:?}");
         assert!(rest.iter().any(|line| line == "ended"), "{rest:?}");
         assert!(child.wait().unwrap().success());
         let mut end = Vec::new();
