@@ -6,7 +6,6 @@ use std::io;
 
 use super::{TcpStream, UnixStream};
 use crate::core::Owned;
-use crate::net::halves::Connected as _;
 use crate::pipe::Moves;
 
 macro_rules! moves {
