@@ -4,8 +4,8 @@
 //! On the task's own core an abort is a flag and a push to the run queue; elsewhere it is a job
 //! that is posted to the core.
 
+use crate::current::abort_if_current;
 use crate::id::TaskId;
-use crate::local::abort_if_current;
 use crate::registry;
 
 /// Aborts one task, from any thread, at any time.

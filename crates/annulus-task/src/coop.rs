@@ -15,7 +15,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::local::with_entered;
+use crate::current::with_entered;
 
 /// How many leaf futures may be ready in one poll of a task.
 pub const BUDGET: u32 = 128;

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::cell::{contain, forget};
+use crate::current;
 use crate::handshake::{Bell, Handshake};
 use crate::id::{CoreId, TaskId};
 use crate::join::JoinHandle;
-use crate::local::{self, Local, Unwatched, Watched};
+use crate::local::{Local, Unwatched, Watched};
 use crate::name::Name;
 use crate::registry::{self, RegistryFull};
 use crate::tally::{At, Tally};
@@ -64,7 +65,7 @@ impl Executor {
     /// Makes this core the current one of the thread until the guard is dropped; then the core that
     /// was current before is current again. Wakes of its tasks take the short way meanwhile.
     pub fn enter(&self) -> Entered<'_> {
-        let previous = local::swap(Some(Rc::clone(&self.local)));
+        let previous = current::swap(Some(Rc::clone(&self.local)));
         Entered { previous, executor: PhantomData }
     }
 
@@ -413,7 +414,7 @@ pub struct Entered<'a> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        drop(local::swap(self.previous.take()));
+        drop(current::swap(self.previous.take()));
     }
 }
 

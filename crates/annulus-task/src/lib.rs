@@ -79,6 +79,7 @@ mod abort;
 mod bury;
 mod cell;
 pub mod coop;
+mod current;
 mod executor;
 #[cfg(not(loom))]
 mod handshake;
@@ -115,12 +116,12 @@ mod waker;
 pub use crate::{
     abort::AbortHandle,
     coop::yield_now,
+    current::{current, current_name, current_task},
     executor::{Asleep, Entered, Executor, OnPanic, RunQueue},
     handshake::Bell,
     id::{CoreId, TaskId},
     join::{JoinError, JoinHandle, Payload},
     join_set::JoinSet,
-    local::{current, current_name, current_task},
     name::Name,
     posts::Closed,
     registry::{RegistryFull, inbox_waits, post},

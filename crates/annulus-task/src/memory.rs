@@ -14,7 +14,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use crate::local::with_entered;
+use crate::current::with_entered;
 
 /// The classes are the multiples of this, a line of the cache.
 const STEP: usize = 64;

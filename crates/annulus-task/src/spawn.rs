@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use crate::bury::bury;
 use crate::cell::{self, Label};
+use crate::current::{entered, takes_tasks, with_entered};
 use crate::id::{CoreId, TaskId};
 use crate::inbox::NIL;
 use crate::join::JoinHandle;
-use crate::local::{Local, entered, takes_tasks, with_entered};
+use crate::local::Local;
 use crate::name::Name;
 use crate::posts::Closed;
 use crate::registry::post;

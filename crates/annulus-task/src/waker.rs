@@ -8,8 +8,8 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use crate::current;
 use crate::id::TaskId;
-use crate::local;
 use crate::registry;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop);
@@ -52,7 +52,7 @@ pub(crate) fn of_nobody() -> ManuallyDrop<Waker> {
 /// Waking a task that has ended does nothing.
 #[inline]
 pub fn wake_current(task: TaskId) {
-    if !local::wake_if_current(task) {
+    if !current::wake_if_current(task) {
         wake_remote(task);
     }
 }

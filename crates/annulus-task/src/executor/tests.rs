@@ -24,13 +24,13 @@ fn a_forgotten_guard_never_leaves_a_dangling_current_core() {
     let stale = executor.spawn(pending::<()>()).id();
     mem::forget(executor.enter());
     drop(executor);
-    assert_eq!(local::current(), None);
+    assert_eq!(current::current(), None);
     wake_current(stale);
     let other = Executor::new(OnPanic::Contain).unwrap();
     drop(other.enter());
     wake_current(stale);
-    assert_eq!(local::current_task(), None);
-    drop(local::swap(None));
+    assert_eq!(current::current_task(), None);
+    drop(current::swap(None));
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn guards_dropped_in_the_wrong_order_never_leave_a_dangling_current_core() {
     drop(one);
     drop(first);
     drop(two);
-    assert_eq!(local::current(), None);
-    drop(local::swap(None));
+    assert_eq!(current::current(), None);
+    drop(current::swap(None));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_task_that_wakes_itself_and_ends_gives_its_header_back_when_it_leaves_the_qu
     let executor = Executor::new(OnPanic::Contain).unwrap();
     let _entered = executor.enter();
     let handle = executor.spawn(async {
-        wake_current(local::current_task().unwrap());
+        wake_current(current::current_task().unwrap());
     });
     let index = handle.id().index();
     assert_eq!(executor.run(1), 1);

@@ -4,8 +4,8 @@
 //! task work of the first, Linux 6.18 loses the second wake-up: an armed multishot receive then
 //! gives the bytes and never the end (seen about once in 20,000 closings under load). TCP escapes,
 //! because it says that a socket at its end is not empty, so the kernel tries again at once. Both
-//! events lie before the receive of the bytes, so whoever looks at the socket after their completion
-//! sees whether its peer is gone, and arms the receive anew.
+//! events lie before the receive of the bytes, so whoever looks at the socket after their
+//! completion sees whether its peer is gone, and arms the receive anew.
 //!
 //! Owns: which streams are in doubt, and when they are looked at. Does not own: the receive (the
 //! stream). A look costs a system call, and a busy stream is soon in doubt again, so looks wait

@@ -147,10 +147,7 @@ impl Core {
             samples: Samples::new(now_ns),
             starved: VecDeque::new(),
             doubts: Doubts::default(),
-            messages: Messages::new(
-                config.buffer_count.unwrap_or(WHOLE.count),
-                config.buffers_published.unwrap_or(WHOLE.published),
-            ),
+            messages: messages(config),
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
             spare_large: Vec::new(),
@@ -261,7 +258,14 @@ fn register_files(ring: &mut Ring, slots: u32) -> Vec<u32> {
 /// The ids of groups that were asked for; below are the default one and that of messages.
 const FURTHER_BGIDS: u16 = 2;
 
-/// Buffers that many receives share: large ones, because where one ends it cuts what arrives in two.
+/// Where messages are received: one to a buffer.
+fn messages(config: &Config) -> Messages {
+    let count = config.buffer_count.unwrap_or(WHOLE.count);
+    Messages::new(count, config.buffers_published.unwrap_or(WHOLE.published))
+}
+
+/// Buffers that many receives share: large ones, because where one ends it cuts what arrives in
+/// two.
 const SHARED: Shape =
     Shape { buffer_bytes: 64 * 1024, count: 256, published: 16, incremental: true };
 

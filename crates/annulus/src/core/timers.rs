@@ -134,8 +134,8 @@ impl State {
         key
     }
 
-    /// Whether a sleep is over; if not, notes who sleeps now. What is left in `who` is to be dropped
-    /// when nothing of the core is borrowed.
+    /// Whether a sleep is over; if not, notes who sleeps now. What is left in `who` is to be
+    /// dropped when nothing of the core is borrowed.
     pub(crate) fn poll_sleep(&mut self, key: Key, who: &mut Waiter) -> bool {
         match self.sleeps.get(key) {
             Some(sleep) if sleep.timer.is_some() => {

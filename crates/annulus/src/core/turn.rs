@@ -132,7 +132,7 @@ impl Core {
         drop(state);
         self.run_after();
         let mut state = self.state.borrow_mut();
-        state.do_chores();
+        state.run_chores();
         state
     }
 
@@ -197,7 +197,7 @@ impl State {
     }
 
     /// Brings what waits in the lists into the submission queue.
-    fn do_chores(&mut self) {
+    fn run_chores(&mut self) {
         if !self.dirty.is_empty() {
             self.start_chunks();
         }
