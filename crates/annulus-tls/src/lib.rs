@@ -9,7 +9,7 @@
 //!
 //! A [`TlsStream`] lies above a TCP stream, or any other [`Handle`](annulus_compat::Handle), and is
 //! one itself: [`Buffered`](annulus_compat::Buffered) gives it the traits of tokio and of futures,
-//! `annulus_http` HTTP. TLS 1.3 and 1.2, with the cryptography of `ring`.
+//! `annulus_http` HTTP. A [`TlsAcceptor`] is a layer of [`annulus::serve`]. TLS 1.3 and 1.2, with the cryptography of `ring`.
 //!
 //! # Copies
 //! rustls decrypts in the buffer into which the kernel received, copies the plaintext out of it
@@ -35,6 +35,8 @@ mod reload;
 mod roots;
 mod sni;
 
+mod serving;
+
 mod error;
 mod provider;
 
@@ -47,6 +49,7 @@ pub use pem::{PemError, PemReason};
 pub use reload::Reloadable;
 pub use roots::Roots;
 pub use rustls;
+pub use serving::TlsInfo;
 pub use stream::TlsStream;
 
 /// The program of the crate's front page compiles.

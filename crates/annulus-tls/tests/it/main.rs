@@ -12,6 +12,7 @@ mod many;
 mod oracle;
 mod programs;
 mod sendable;
+mod serving;
 mod sessions;
 mod streams;
 mod support;

@@ -4,7 +4,8 @@ use annulus::io::{ReadHalf, WriteHalf};
 use annulus::net::TcpStream;
 use annulus_tls::{
     AcceptorBuilder, Certificates, ConfigError, ConnectorBuilder, HandshakeError, Identity,
-    PemError, PemReason, Reloadable, Resumption, Roots, TlsAcceptor, TlsConnector, TlsStream,
+    PemError, PemReason, Reloadable, Resumption, Roots, TlsAcceptor, TlsConnector, TlsInfo,
+    TlsStream,
 };
 
 use crate::support::ends;
@@ -30,6 +31,7 @@ fn types_and_futures_cross_threads() {
     crosses::<HandshakeError>();
     crosses::<PemError>();
     crosses::<PemReason>();
+    crosses::<TlsInfo>();
     let _not_run = |stream: TlsStream<TcpStream>, below: TcpStream| {
         let (acceptor, connector) = ends();
         is_send(stream.recv());

@@ -1,0 +1,80 @@
+//! A server of `annulus::serve` whose connections speak TLS.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream as StdStream};
+use std::time::Duration;
+
+use annulus::net::{Parsed, TcpStream};
+use annulus::runtime::Cores;
+use annulus::serve::{Config, Conn, Ended, Handler, Server};
+use annulus_tls::TlsInfo;
+
+use crate::support::{BOUND, ends, run};
+
+/// Says whom the client asked for, echoes lines, and ends when the client does.
+struct Lines;
+
+impl Handler for Lines {
+    fn for_core(_core: usize) -> Self {
+        Lines
+    }
+
+    async fn on_accept(&self, conn: Conn) {
+        let info = conn.info::<TlsInfo>().expect("it speaks TLS");
+        let name = info.server_name.clone().expect("the client asks for a name");
+        conn.send(format!("{name}\n")).await.expect("the client reads");
+        loop {
+            let n = conn.with_data(|bytes| match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(end) => {
+                    conn.send_nowait(&bytes[..=end]).expect("there is room");
+                    Parsed::Consumed(end + 1)
+                }
+                None => Parsed::NeedMore,
+            });
+            if n.await == 0 {
+                break;
+            }
+        }
+        assert_eq!(conn.ended(), Some(Ended::Eof));
+        let _ = conn.finish().await;
+    }
+}
+
+#[test]
+fn connections_of_a_server_speak_tls_and_their_handler_does_not_notice() {
+    let (acceptor, connector) = ends();
+    let config = Config::new()
+        .cores(Cores::Count(1))
+        .handshake_timeout(Duration::from_secs(20))
+        .drain_timeout(BOUND);
+    let server = Server::builder(config).bind_with(([127, 0, 0, 1], 0).into(), acceptor);
+    let (handle, workers) = server.launch::<Lines>().expect("it starts");
+    let address = handle.addr().expect("it listens");
+
+    // What is no TLS is closed, and is nobody else's concern.
+    let mut plain = StdStream::connect(address).expect("it listens");
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is read");
+    plain.shutdown(Shutdown::Write).expect("it is connected");
+    let mut said = Vec::new();
+    if let Err(error) = plain.read_to_end(&mut said) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+    assert!(!said.starts_with(b"HTTP"), "{said:?}");
+
+    run(async {
+        let stream = connector.connect("localhost", TcpStream::connect(address).await?).await?;
+        let much = [&vec![b'x'; 300_000][..], b"\n"].concat();
+        stream.write_all("one\ntwo\n").await?;
+        stream.write_all(much.clone()).await?;
+        let expected = [b"localhost\none\ntwo\n", &much[..]].concat();
+        let ((), answer) = stream.read_exact(vec![0; expected.len()]).await?;
+        assert!(answer == expected, "other bytes came back");
+        stream.shutdown().await?;
+        assert!(stream.recv().await?.is_none(), "the server says that it ends");
+        Ok(())
+    });
+    let metrics = handle.metrics();
+    handle.shutdown();
+    workers.join().expect("no core fails");
+    assert_eq!(metrics.cores[0].handshakes_failed, 1);
+}
