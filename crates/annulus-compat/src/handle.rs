@@ -52,6 +52,10 @@ pub trait Handle: Debug {
     /// As [`poll_write`](Self::poll_write).
     fn poll_room(&self, places: &mut Self::Places, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Whether there is room for a byte, as far as is known without waiting; true where
+    /// [`queue`](Self::queue) would fail for another reason.
+    fn has_room(&self) -> bool;
+
     /// Takes all of the bytes, be it more than there is room for.
     ///
     /// # Errors
@@ -134,6 +138,11 @@ macro_rules! sockets {
             }
 
             #[inline]
+            fn has_room(&self) -> bool {
+                <$socket>::has_room(self)
+            }
+
+            #[inline]
             fn queue(&self, bytes: &[u8]) -> io::Result<()> {
                 self.send_nowait(bytes)
             }
@@ -191,6 +200,10 @@ impl Handle for DuplexStream {
 
     fn poll_room(&self, (): &mut (), cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         DuplexStream::poll_room(self, cx)
+    }
+
+    fn has_room(&self) -> bool {
+        DuplexStream::has_room(self)
     }
 
     fn queue(&self, bytes: &[u8]) -> io::Result<()> {
@@ -252,6 +265,12 @@ macro_rules! pointers {
             ) -> Poll<io::Result<()>> {
                 let $this = self;
                 ($to).poll_room(places, cx)
+            }
+
+            #[inline]
+            fn has_room(&self) -> bool {
+                let $this = self;
+                ($to).has_room()
             }
 
             #[inline]

@@ -9,7 +9,8 @@
 //!
 //! A [`TlsStream`] lies above a TCP stream, or any other [`Handle`](annulus_compat::Handle), and is
 //! one itself: [`Buffered`](annulus_compat::Buffered) gives it the traits of tokio and of futures,
-//! `annulus_http` HTTP. A [`TlsAcceptor`] is a layer of [`annulus::serve`]. TLS 1.3 and 1.2, with the cryptography of `ring`.
+//! `annulus_http` HTTP. A [`TlsAcceptor`] is a layer of [`annulus::serve`]. TLS 1.3 and 1.2, with
+//! the cryptography of `ring`.
 //!
 //! # Copies
 //! rustls decrypts in the buffer into which the kernel received, copies the plaintext out of it

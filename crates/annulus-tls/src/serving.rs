@@ -36,10 +36,9 @@ pub struct TlsInfo {
     pub resumed: bool,
 }
 
-/// A connection, and its places in the queues of the socket below.
+/// A connection of a server.
 struct Served {
     stream: TlsStream<TcpStream>,
-    places: Polled,
     info: Arc<TlsInfo>,
 }
 
@@ -90,8 +89,7 @@ impl TlsStream<TcpStream> {
             version: self.version(),
             resumed: self.is_resumed(),
         };
-        let places = self.places();
-        Box::new(Served { stream: self, places, info: Arc::new(info) })
+        Box::new(Served { stream: self, info: Arc::new(info) })
     }
 }
 
@@ -102,28 +100,46 @@ impl fmt::Debug for Served {
 }
 
 impl Transport for Served {
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        self.stream.poll_recv(&mut self.places, cx)
+    fn poll_recv(
+        &mut self,
+        places: &mut Polled,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        self.stream.poll_recv(places, cx)
     }
 
     fn poll_write(
         &mut self,
+        places: &mut Polled,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(&mut self.places, cx, bufs)
+        self.stream.poll_write(places, cx, bufs)
+    }
+
+    fn has_room(&self) -> bool {
+        self.stream.has_room()
+    }
+
+    fn poll_room(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_room(places, cx)
     }
 
     fn send_nowait(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.queue(bytes)
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_flush(&mut self.places, cx)
+    fn poll_flush(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_flush(places, cx)
     }
 
-    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.end())
+    fn poll_finish(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_shutdown(places, cx)
+    }
+
+    fn close(&mut self) {
+        // A connection that has failed cannot be told.
+        let _ = self.stream.close();
     }
 
     fn tcp(&self) -> &TcpStream {
@@ -132,5 +148,11 @@ impl Transport for Served {
 
     fn info(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         Some(self.info.clone())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.close();
     }
 }

@@ -333,7 +333,8 @@ impl Owned {
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the record keeps the descriptor open for as long as this handle lives.
+        // SAFETY: the record keeps the descriptor open for as long as this handle and its runtime
+        // live; the end of the runtime is what `AsFd` of every handle warns of.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
@@ -343,6 +344,19 @@ impl Owned {
 
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.fd
+    }
+
+    /// The descriptor, for a call on the record's own core: an error after the end of the runtime,
+    /// when the number may be another's.
+    pub(crate) fn live_fd(&self) -> io::Result<RawFd> {
+        let is_open = self.with(|state, key| state.records.get(key).is_some())?;
+        if is_open { Ok(self.fd) } else { Err(errors::handle_gone()) }
+    }
+
+    /// The same open file by another descriptor.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.live_fd()?;
+        self.as_fd().try_clone_to_owned()
     }
 
     /// Runs `f` on the state of the core that the record is on.

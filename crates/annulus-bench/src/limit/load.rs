@@ -51,10 +51,10 @@ impl Taken {
     }
 }
 
-/// Connects, warms the server up, says so, and asks as soon as it hears a line. Each answer has at
-/// most so many `bytes`, or comes in pieces.
-fn run(job: &Job, bytes: usize, talk: impl Talk) -> io::Result<Sample> {
-    let mut load = Load::connect(job, bytes, talk)?;
+/// Connects, warms the server up, says so, and asks as soon as it hears a line. What is received at
+/// a time is at most so many `bytes`. A connection that is there already is the `first`.
+fn run(job: &Job, bytes: usize, first: Option<OwnedFd>, talk: impl Talk) -> io::Result<Sample> {
+    let mut load = Load::connect(job, bytes, first, talk)?;
     if job.ops.is_none() {
         load.run(job.window / 10, u64::MAX)?;
     }
@@ -123,7 +123,7 @@ struct Load<T> {
 impl<T: Talk> Load<T> {
     /// # Errors
     /// Those of connect(2); a ring is refused.
-    fn connect(job: &Job, bytes: usize, talk: T) -> io::Result<Self> {
+    fn connect(job: &Job, bytes: usize, mut first: Option<OwnedFd>, talk: T) -> io::Result<Self> {
         sys::raise_descriptor_limit()?;
         let mut ring = Ring::builder().entries(256).cq_entries(8192).build()?;
         ring.register_files_sparse(job.tasks)?;
@@ -144,7 +144,7 @@ impl<T: Talk> Load<T> {
             patience_ns: job.ops.map_or(PATIENCE_NS, |_| PATIENCE_COUNTED_NS),
         };
         for slot in 0..job.tasks {
-            let stream = connect(job)?;
+            let stream = first.take().map_or_else(|| connect(job), Ok)?;
             load.ring.update_files(slot, &[stream.as_raw_fd()])?;
             load.connections.push(stream);
             load.receive(slot)?;

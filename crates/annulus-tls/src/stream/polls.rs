@@ -242,7 +242,7 @@ impl<H: Handle> TlsStream<H> {
     }
 
     /// Says that nothing more will be written, once.
-    pub(super) fn close(&self) -> io::Result<()> {
+    pub(crate) fn close(&self) -> io::Result<()> {
         scratch::with(|out| {
             let mut state = self.state();
             if state.engine.is_closed() || state.engine.error().is_some() {
@@ -284,7 +284,18 @@ impl<H: Handle> Handle for TlsStream<H> {
 
     fn poll_room(&self, places: &mut Self::Places, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writable()?;
-        self.below.poll_room(places, cx)
+        loop {
+            ready!(self.below.poll_room(places, cx))?;
+            let mut state = self.state();
+            send_outgoing(&self.below, &mut state.engine)?;
+            if state.engine.outgoing().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.state().engine.outgoing().is_empty() && self.below.has_room()
     }
 
     fn queue(&self, bytes: &[u8]) -> io::Result<()> {
@@ -292,13 +303,11 @@ impl<H: Handle> Handle for TlsStream<H> {
         if bytes.is_empty() {
             return self.below.check();
         }
-        let is_full = {
-            let mut state = self.state();
-            send_outgoing(&self.below, &mut state.engine)?;
-            !state.engine.outgoing().is_empty()
-        };
-        if is_full {
-            return Err(io::ErrorKind::WouldBlock.into());
+        send_outgoing(&self.below, &mut self.state().engine)?;
+        // Before a number is spent: a record that finds no room waits until somebody looks again.
+        if !self.has_room() {
+            let text = "the peer reads slower than is written: await flush() first";
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
         }
         self.encrypt(&[IoSlice::new(bytes)], usize::MAX).map(drop)
     }

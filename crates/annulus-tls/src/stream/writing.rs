@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use annulus::buf::{BufError, BufResult, IoBuf};
 use annulus_compat::{Handle, Writable};
@@ -81,7 +81,11 @@ impl<H: Writable> TlsStream<H> {
         poll_fn(|cx| self.poll_shutdown(&mut places, cx)).await
     }
 
-    fn poll_shutdown(&self, places: &mut H::Places, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_shutdown(
+        &self,
+        places: &mut H::Places,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.state().engine.is_closed() {
             ready!(self.below.poll_room(places, cx))?;
             self.close()?;
@@ -98,18 +102,6 @@ impl<H: Handle> TlsStream<H> {
     /// `WouldBlock` if the send queue has no room (nothing was taken; await `flush`); as
     /// [`write`](Self::write).
     pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
-        self.writable()?;
-        if bytes.is_empty() {
-            return self.below.check();
-        }
-        let mut places = self.below.places();
-        match self.below.poll_room(&mut places, &mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(room) => room?,
-            Poll::Pending => {
-                let text = "the peer reads slower than is written: await flush() first";
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
-            }
-        }
-        self.encrypt(&[IoSlice::new(bytes)], usize::MAX).map(drop)
+        self.queue(bytes)
     }
 }

@@ -78,3 +78,90 @@ fn connections_of_a_server_speak_tls_and_their_handler_does_not_notice() {
     workers.join().expect("no core fails");
     assert_eq!(metrics.cores[0].handshakes_failed, 1);
 }
+
+/// Hears one byte, and leaves in the way that it says.
+struct Leaves;
+
+impl Handler for Leaves {
+    fn for_core(_core: usize) -> Self {
+        Leaves
+    }
+
+    async fn on_accept(&self, conn: Conn) {
+        let way = conn.recv().await.expect("it is TLS").expect("a byte was sent")[0];
+        conn.send_nowait(b"bye").expect("there is room");
+        match way {
+            b'c' => conn.close(),
+            b'f' => conn.finish().await.expect("the client is there"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn however_a_handler_leaves_the_client_sees_a_clean_end() {
+    let (acceptor, connector) = ends();
+    let config = Config::new().cores(Cores::Count(1)).drain_timeout(BOUND);
+    let server = Server::builder(config).bind_with(([127, 0, 0, 1], 0).into(), acceptor);
+    let (handle, workers) = server.launch::<Leaves>().expect("it starts");
+    let address = handle.addr().expect("it listens");
+    run(async {
+        for way in ["close", "finish", "drop"] {
+            let stream = connector.connect("localhost", TcpStream::connect(address).await?).await?;
+            stream.write_all(&way.as_bytes()[..1]).await?;
+            let ((), bye) = stream.read_exact(vec![0; 3]).await?;
+            assert_eq!(bye, b"bye", "{way}");
+            let end = stream.recv().await;
+            assert!(matches!(end, Ok(None)), "{way}: {end:?}");
+        }
+        Ok(())
+    });
+    handle.shutdown();
+    workers.join().expect("no core fails");
+}
+
+/// Answers each line with a hundred kilobytes, without waiting.
+struct Floods;
+
+impl Handler for Floods {
+    fn for_core(_core: usize) -> Self {
+        Floods
+    }
+
+    async fn on_accept(&self, conn: Conn) {
+        let answer = vec![b'.'; 100_000];
+        while conn
+            .with_data(|bytes| {
+                conn.send_nowait(&answer).expect("a parser is called only if there is room");
+                Parsed::Consumed(bytes.len().min(1))
+            })
+            .await
+            > 0
+        {}
+        let _ = conn.finish().await;
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from() {
+    let (acceptor, connector) = ends();
+    let config = Config::new().cores(Cores::Count(1)).drain_timeout(BOUND);
+    let server = Server::builder(config).bind_with(([127, 0, 0, 1], 0).into(), acceptor);
+    let (handle, workers) = server.launch::<Floods>().expect("it starts");
+    let address = handle.addr().expect("it listens");
+    const ASKED: usize = 200;
+    run(async {
+        let stream = connector.connect("localhost", TcpStream::connect(address).await?).await?;
+        stream.write_all(vec![b'?'; ASKED]).await?;
+        stream.shutdown().await?;
+        let mut came = 0;
+        while let Some(lease) = stream.recv().await? {
+            assert!(lease.iter().all(|byte| *byte == b'.'));
+            came += lease.len();
+        }
+        assert_eq!(came, ASKED * 100_000);
+        Ok(())
+    });
+    handle.shutdown();
+    workers.join().expect("no core fails");
+}

@@ -251,7 +251,8 @@ impl Arena {
     pub(crate) fn give_back(&self, buffer: u32) {
         let mut free = self.lock();
         free.buffers.push(buffer);
-        let next = free.waker(free.buffers.len() - 1);
+        let last = free.buffers.len() - 1;
+        let next = free.waker(last);
         drop(free);
         if let Some(waker) = next {
             waker.wake();
@@ -264,8 +265,11 @@ impl Free {
         self.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()
     }
 
-    fn waker(&self, place: usize) -> Option<Waker> {
-        self.waiting.get(place).map(|(_, waker)| waker.clone())
+    /// Who waits there, to be woken: a poll notes who it is once more. Cloning it here would run
+    /// code of a user under the lock.
+    fn waker(&mut self, place: usize) -> Option<Waker> {
+        let (_, waker) = self.waiting.get_mut(place)?;
+        Some(std::mem::replace(waker, Waker::noop().clone()))
     }
 }
 

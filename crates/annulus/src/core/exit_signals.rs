@@ -59,6 +59,7 @@ pub(crate) fn take() -> Option<i32> {
     let counter = COUNTER.get()?;
     let mut count = [0; 8];
     rustix::io::read(counter, &mut count).ok()?;
-    // ORDERING: Relaxed, pairs with the store in `note`, before the write that was just read.
-    Some(LAST.load(Ordering::Relaxed))
+    // ORDERING: Relaxed, pairs with the store in `note`, before the write that was just read. There
+    // is none if a child that was forked, and shares the counter, has heard it.
+    Some(LAST.swap(0, Ordering::Relaxed)).filter(|signal| *signal != 0)
 }

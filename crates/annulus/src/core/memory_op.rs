@@ -40,6 +40,14 @@ unsafe impl<B: IoBufMut> Operation for Advise<B> {
         None
     }
 
+    fn refusal(&self) -> Option<io::Error> {
+        let is_torn = self.advice == libc::MADV_DONTNEED && self.buf.registered().is_some();
+        is_torn.then(|| {
+            let text = "registered memory cannot be discarded: the ring keeps the old pages";
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })
+    }
+
     fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
         let (addr, bytes) = self.pages();
         Madvise { addr, len: bytes as u64, advice: self.advice }.encode(sqe);

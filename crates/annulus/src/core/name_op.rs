@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, RenameFlags};
 
 use super::key::Handle;
 use super::op::Operation;
-use super::{Core, Owned, errors};
+use super::{Core, Owned, errors, with_core};
 
 /// An operation that can be had without the ring as well.
 pub(crate) trait Aside: Operation<Output: Send> + Send {
@@ -75,13 +75,20 @@ impl Base {
         if first.handle() == second.handle() {
             return Ok(Self { fd: second.raw_fd(), handle: None, copy: None });
         }
-        let copy = second.as_fd().try_clone_to_owned()?;
+        let copy = second.duplicate()?;
         Ok(Self { fd: copy.as_raw_fd(), handle: None, copy: Some(copy) })
     }
 
     fn detach(&mut self) -> io::Result<()> {
         if self.fd != libc::AT_FDCWD && self.copy.is_none() {
-            // SAFETY: the future that holds this borrows the directory, which is open therefore.
+            if let Some(handle) = self.handle {
+                let is_open =
+                    |core: &Core| core.state.borrow_mut().records.get(handle.key).is_some();
+                if !with_core(handle.core, is_open)? {
+                    return Err(errors::handle_gone());
+                }
+            }
+            // SAFETY: the future that holds this borrows the directory, whose record is open.
             let dir = unsafe { BorrowedFd::borrow_raw(self.fd) };
             self.copy = Some(dir.try_clone_to_owned()?);
         }

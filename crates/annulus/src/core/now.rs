@@ -104,8 +104,9 @@ impl Owned {
     /// What fcntl(2) says to a command that takes a number: about a pipe's size, or the flags of an
     /// open file.
     pub(crate) fn fcntl(&self, command: i32, value: i32) -> io::Result<i32> {
+        let fd = self.live_fd()?;
         // SAFETY: no pointers, and the record keeps the descriptor open.
-        let result = unsafe { libc::fcntl(self.raw_fd(), command, value) };
+        let result = unsafe { libc::fcntl(fd, command, value) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
     }
 }

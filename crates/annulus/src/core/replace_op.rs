@@ -1,8 +1,7 @@
 //! Giving a file its name: LINKAT of a file that has none, and RENAMEAT over one that has it.
 //!
 //! Owns: the operations with their paths, and a share of what they work on. Invariant: a file that
-//! a request names by its number is open until the request has ended. The record of a file counts
-//! requests on that file alone, so here the request itself holds it.
+//! a request names by its number is open until the request has ended, because its record counts it.
 
 use std::ffi::CString;
 use std::io;
@@ -18,6 +17,9 @@ use super::{Core, errors};
 
 /// What is being given a name; told what becomes of its temporary one.
 pub(crate) trait Naming: Send + Sync + 'static {
+    /// The file. Its record counts the requests that name it by its number.
+    fn handle(&self) -> Handle;
+
     /// The temporary name is there.
     fn appeared(&self);
 
@@ -51,7 +53,7 @@ unsafe impl<H: Naming> Operation for LinkOpen<H> {
     const OPCODE: Option<Opcode> = Some(Opcode::LINKAT);
 
     fn handle(&self) -> Option<Handle> {
-        None
+        Some(self.held.handle())
     }
 
     fn encode(&mut self, _target: Target, sqe: &mut Sqe) {

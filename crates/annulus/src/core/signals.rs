@@ -104,6 +104,8 @@ fn install(signal: i32, place: &Place) -> io::Result<()> {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as extern "C" fn(_, _, _) as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // What an earlier handler had kept out while it runs, stays out: it is called from ours.
+    action.sa_mask = before.sa_mask;
     // SAFETY: the handler does only what signal-safety(7) allows.
     if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } < 0 {
         let error = io::Error::last_os_error();

@@ -4,7 +4,7 @@
 //! request whatever becomes of its handle. Invariant: the pipe's record counts the request.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{Op as _, Splice, Target};
@@ -35,7 +35,7 @@ impl SpliceFile {
         file: &File,
         (offset, bytes): (u64, usize),
     ) -> io::Result<Self> {
-        let file = file.as_fd().try_clone_to_owned()?;
+        let file = file.owned().duplicate()?;
         Ok(Self { pipe, file, offset, bytes, into_pipe: false })
     }
 
@@ -45,7 +45,7 @@ impl SpliceFile {
         file: &File,
         (offset, bytes): (u64, usize),
     ) -> io::Result<Self> {
-        let file = file.as_fd().try_clone_to_owned()?;
+        let file = file.owned().duplicate()?;
         Ok(Self { pipe, file, offset, bytes, into_pipe: true })
     }
 }

@@ -140,6 +140,10 @@ impl Core {
     /// the next timer, if nothing is left to do.
     #[inline(always)]
     fn enter_ring(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
+        if !state.doubts.is_empty() {
+            // Does not wait, and runs what the kernel has pending: the next turn looks again.
+            return state.enter_now();
+        }
         if state.clock.is_paused() && self.executor.is_idle() {
             return self.wait_paused(state, bound_ns);
         }

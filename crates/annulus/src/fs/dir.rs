@@ -107,7 +107,7 @@ impl Dir {
         Shaped::new(description.map_err(Err), opened)
     }
 
-    pub(super) fn owned(&self) -> &Owned {
+    pub(crate) fn owned(&self) -> &Owned {
         self.file.owned()
     }
 

@@ -8,7 +8,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ impl Dir {
     pub async fn remove_dir_all<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         let path = path.as_ref();
         let (parent, name) = self.parent(path).await?;
-        let base = parent.as_ref().unwrap_or(self).as_fd().try_clone_to_owned()?;
+        let base = parent.as_ref().unwrap_or(self).owned().duplicate()?;
         drop(parent);
         remove_tree::remove(Some(base), name, path.to_owned()).await.map_err(|failed| failed.error)
     }

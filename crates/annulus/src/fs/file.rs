@@ -90,7 +90,7 @@ impl File {
         self.owned.handle()
     }
 
-    pub(super) fn owned(&self) -> &Owned {
+    pub(crate) fn owned(&self) -> &Owned {
         &self.owned
     }
 

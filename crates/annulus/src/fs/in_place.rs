@@ -21,6 +21,7 @@ use super::File;
 use super::open_options::c_path;
 use super::temporary::{Kind, TRIES, Temporary, all_taken, unlikely_path};
 use crate::core::errors;
+use crate::core::key::Handle;
 use crate::core::op::Op;
 use crate::core::replace_op::{LinkOpen, Naming, RenameOver};
 use crate::op::chain;
@@ -47,6 +48,10 @@ impl Held {
 }
 
 impl Naming for Held {
+    fn handle(&self) -> Handle {
+        self.file.handle()
+    }
+
     fn appeared(&self) {
         if let Some(name) = &self.name {
             name.set_there(true);

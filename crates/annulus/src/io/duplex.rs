@@ -88,6 +88,12 @@ impl DuplexStream {
         self.outgoing.send_nowait(bytes)
     }
 
+    /// Whether [`send_nowait`](Self::send_nowait) has room for a byte. It has, too, where that
+    /// would fail for another reason.
+    pub fn has_room(&self) -> bool {
+        self.outgoing.has_room()
+    }
+
     /// Says that nothing more will be written.
     pub fn end(&self) {
         self.outgoing.change(|pipe| pipe.ended = true);
@@ -178,6 +184,11 @@ impl Direction {
             return wait(&mut pipe.writer, cx);
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn has_room(&self) -> bool {
+        let pipe = self.lock();
+        pipe.deaf || pipe.ended || pipe.bytes.len() < self.room
     }
 
     fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {

@@ -2,8 +2,8 @@
 //!
 //! Owns: the choice, and how far it has come. sendfile(2) moves pages of the page cache without
 //! copying them, but reads from the device, blocking, where they are missing; so it is used for
-//! what cachestat(2) says is cached, and the ring reads the rest. The socket is nonblocking, so a
-//! full one gives EAGAIN and is awaited by the ring.
+//! what cachestat(2) said a moment ago is cached, and the ring reads the rest. The socket is
+//! nonblocking, so a full one gives EAGAIN and is awaited by the ring.
 //!
 //! ```text
 //!   Queued --what was accepted before is sent--> Look --cached--> Look
@@ -41,6 +41,9 @@ const STRIDE_BYTES: u64 = 1024 * 1024;
 /// How much is read at once where the file is not cached.
 const READ_BYTES: u64 = 256 * 1024;
 const PAGE_BYTES: u64 = 4096;
+/// How long what was looked up is believed. A stride goes out in pieces, as the socket has room; a
+/// look at each costs more than a tenth of a large file.
+const BELIEVED_NS: u64 = 10_000_000;
 
 /// The future of [`TcpStream::send_file`](super::TcpStream::send_file).
 pub(super) struct SendFile<'a> {
@@ -49,11 +52,20 @@ pub(super) struct SendFile<'a> {
     range: Range<u64>,
     /// How far it has come.
     at: u64,
+    known: Known,
     stage: Stage,
     /// What is read goes through it.
     buf: Vec<u8>,
     /// It was asked to end.
     ending: bool,
+}
+
+/// What of the file is cached, as was seen last.
+#[derive(Default)]
+struct Known {
+    /// From where it has come on, up to here.
+    end: u64,
+    until_ns: u64,
 }
 
 enum Stage {
@@ -69,7 +81,8 @@ enum Stage {
 impl<'a> SendFile<'a> {
     pub(super) fn new(socket: &'a Socket, file: &'a File, range: Range<u64>) -> Self {
         let (at, stage) = (range.start, Stage::Queued(socket.room(Some(0))));
-        Self { socket, file, range, at, stage, buf: Vec::new(), ending: false }
+        let known = Known::default();
+        Self { socket, file, range, at, known, stage, buf: Vec::new(), ending: false }
     }
 
     /// One step. `Some` if it was the last.
@@ -113,7 +126,7 @@ impl<'a> SendFile<'a> {
             return Err(errors::cancelled());
         }
         let want = left.min(STRIDE_BYTES);
-        match send_cached(self.socket, self.file, self.at, want)? {
+        match send_cached((self.socket, self.file), self.at, want, &mut self.known)? {
             Sent::Bytes(0) => return Ok(Some(self.sent())),
             Sent::Bytes(n) => self.at += n,
             Sent::Interrupted => {}
@@ -206,17 +219,26 @@ enum Sent {
     NotCached,
 }
 
-fn send_cached(socket: &Socket, file: &File, at: u64, want: u64) -> io::Result<Sent> {
+fn send_cached(
+    (socket, file): (&Socket, &File),
+    at: u64,
+    want: u64,
+    known: &mut Known,
+) -> io::Result<Sent> {
     let (to, from) = (socket.owned.raw_fd(), file.as_raw_fd());
     socket.owned.with(|state, _| {
         let kernel = state.ring.kernel();
-        let first_page = at / PAGE_BYTES;
-        let pages = (at + want).div_ceil(PAGE_BYTES) - first_page;
-        match kernel.cached(from, at, want) {
-            Ok(cached) if cached >= pages => {}
-            _ => return Ok(Sent::NotCached),
+        let now_ns = kernel.now();
+        if at >= known.end || now_ns >= known.until_ns {
+            let pages = (at + want).div_ceil(PAGE_BYTES) - at / PAGE_BYTES;
+            match kernel.cached(from, at, want) {
+                Ok(cached) if cached >= pages => {}
+                _ => return Ok(Sent::NotCached),
+            }
+            *known = Known { end: at + want, until_ns: now_ns + BELIEVED_NS };
         }
-        match kernel.send_file(to, from, at, want as usize) {
+        let bytes = want.min(known.end - at);
+        match kernel.send_file(to, from, at, bytes as usize) {
             Ok(n) => Ok(Sent::Bytes(n as u64)),
             Err(Errno(libc::EAGAIN)) => Ok(Sent::SocketFull),
             Err(Errno(libc::EINTR)) => Ok(Sent::Interrupted),

@@ -135,6 +135,15 @@ impl Socket {
         self.owned.with(|state, key| state.queue_vec(key, bytes))?
     }
 
+    /// Whether `send_nowait` would take bytes; true where it would say why not.
+    pub(crate) fn has_room(&self) -> bool {
+        let has = self.owned.with(|state, key| {
+            let most = state.send_high_bytes;
+            state.records.stream(key).is_none_or(|stream| stream.send.queued_bytes < most)
+        });
+        has.unwrap_or(true)
+    }
+
     /// Waits until at most `bytes_max` bytes of `send_nowait` are queued.
     pub(crate) fn room(&self, bytes_max: Option<usize>) -> Room {
         Room::new(&self.owned, bytes_max)

@@ -216,6 +216,12 @@ impl UnixStream {
         self.socket.send_nowait(bytes)
     }
 
+    /// Whether [`send_nowait`](Self::send_nowait) has room for a byte. It has, too, where that
+    /// would fail for another reason.
+    pub fn has_room(&self) -> bool {
+        self.socket.has_room()
+    }
+
     /// As [`TcpStream::flush`](super::TcpStream::flush).
     pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.socket.room(Some(0))

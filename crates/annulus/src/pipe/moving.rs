@@ -76,7 +76,7 @@ async fn both_ready(from: &Owned, to: &Owned) -> io::Result<()> {
 pub(crate) async fn move_on(from: &Owned, to: &Owned, bytes: usize) -> io::Result<usize> {
     step().await;
     loop {
-        match from.splice_now(to.raw_fd(), bytes)? {
+        match from.splice_now(to.live_fd()?, bytes)? {
             Now::Done(moved) => return Ok(moved),
             Now::Wait => both_ready(from, to).await?,
         }
@@ -139,7 +139,7 @@ impl Receiver {
         refuse_nothing(bytes)?;
         step().await;
         loop {
-            match self.owned.tee_now(target.owned.raw_fd(), bytes)? {
+            match self.owned.tee_now(target.owned.live_fd()?, bytes)? {
                 Now::Done(doubled) => return Ok(doubled),
                 Now::Wait => both_ready(&self.owned, &target.owned).await?,
             }

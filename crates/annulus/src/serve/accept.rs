@@ -131,6 +131,8 @@ impl<S: Serves> Acceptor<S> {
     /// A connection was accepted for a core.
     async fn admit(&self, core: usize, plain: Plain, peer: Peer) {
         let shared = &self.site.shared;
+        // Another core may have ended by now.
+        let core = if crate::runtime::is_stopping() { self.site.core } else { core };
         let address = match &peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),
             Peer::Unix(_) => None,
@@ -255,8 +257,10 @@ fn is_exhausted(error: &io::Error) -> bool {
 
 /// Whether accepting goes on: it was about one connection.
 fn passes(error: &io::Error) -> bool {
-    const OF_ONE: [i32; 10] = [
+    const OF_ONE: [i32; 12] = [
         libc::ECONNABORTED,
+        libc::ECONNRESET,
+        libc::ENONET,
         libc::EPROTO,
         libc::EPERM,
         libc::ENETDOWN,

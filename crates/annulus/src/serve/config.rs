@@ -206,8 +206,8 @@ impl Config {
     }
 
     /// Connections that a core may have open at once, default 16,000. While it has as many, it does
-    /// take one; further ones wait in the backlog. The kernel may have accepted up to 256 more for
-    /// each listener by then, which wait with the core.
+    /// not take one; further ones wait in the backlog. The kernel may have accepted up to 256 more
+    /// for each listener by then, which wait with the core.
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.connections_max = connections;
         self

@@ -306,10 +306,10 @@ impl Conn {
         self.inner.tell(CLOSED);
         match &self.inner.carrier {
             Carrier::Plain(plain) => drop(plain.socket().shutdown(Shutdown::Both)),
-            // The layer says goodbye when it is dropped, or in `finish`.
-            Carrier::Layered(layered) => {
-                layered.with(|transport| drop(transport.tcp().shutdown(Shutdown::Both)));
-            }
+            Carrier::Layered(layered) => layered.with(|transport| {
+                transport.close();
+                drop(transport.tcp().shutdown(Shutdown::Both));
+            }),
         }
     }
 

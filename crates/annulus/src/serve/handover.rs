@@ -21,7 +21,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -44,9 +44,13 @@ pub(super) struct Predecessor {
 }
 
 impl Predecessor {
+    ///
+    /// That it has ended already is no error: nobody else serves.
     pub(super) fn confirm(self) -> Result<(), Error> {
-        let told = send(&self.socket, READY, SendFlags::NOSIGNAL);
-        told.map(drop).map_err(|error| failed(&self.path)(error.into()))
+        match send(&self.socket, READY, SendFlags::NOSIGNAL) {
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(failed(&self.path)(error.into())),
+        }
     }
 }
 

@@ -135,7 +135,13 @@ impl Builder {
         listeners.extend(inherited.rest().map(|sockets| listen::adopt(sockets, None, &config)));
         privileges::give_up(&config)?;
         let started = launch(config, cpus, listeners, make)?;
-        inherited.confirm()?;
+        if let Err(error) = inherited.confirm() {
+            let (handle, workers) = started;
+            handle.shutdown();
+            // That it cannot take over is what there is to say.
+            let _ = workers.join();
+            return Err(error);
+        }
         Ok(started)
     }
 }
@@ -154,12 +160,12 @@ fn launch<S: Serves>(
     let (runtime, cores) = (config.runtime.clone(), Cores::Ids(cpus.clone()));
     let shared = Shared::new(config, cpus, (bound, kept), ended);
     let seats: Vec<Mutex<Vec<Seat>>> = seats.into_iter().map(Mutex::new).collect();
-    let site = shared.clone();
+    let (site, make) = (shared.clone(), Arc::new(make));
     let launched = runtime.launch(cores, move |core| {
         let (shared, index) = (site.clone(), core.index());
         shared.handles.get_or_init(|| core.peers().to_vec());
         let seats = std::mem::take(&mut *lock(&seats[index]));
-        worker::run(shared, index, make(index), seats)
+        worker::run(shared, index, make.clone(), seats)
     })?;
     shared.handles.get_or_init(|| launched.cores().to_vec());
     let threads = launched.into_threads().into_iter();

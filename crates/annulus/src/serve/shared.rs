@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -124,7 +124,7 @@ impl Shared {
 
     /// Counts a connection of a core; `None` if its peer has too many.
     pub(super) fn permit(self: &Arc<Self>, core: usize, peer: Option<IpAddr>) -> Option<Permit> {
-        let limited = self.config.per_peer_max.zip(peer);
+        let limited = self.config.per_peer_max.zip(peer.map(network_of));
         if let Some((most, peer)) = limited {
             let mut peers = lock(&self.peers);
             let has = peers.entry(peer).or_insert(0);
@@ -135,6 +135,14 @@ impl Shared {
         }
         self.cores[core].open.add(1);
         Some(Permit { shared: self.clone(), core, peer: limited.map(|(_, peer)| peer) })
+    }
+}
+
+/// Who counts as one peer: of IPv6 a network of 64 bits, which is what one gets.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(peer) => Ipv6Addr::from_bits(peer.to_bits() >> 64 << 64).into(),
     }
 }
 

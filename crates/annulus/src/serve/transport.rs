@@ -2,40 +2,60 @@
 //!
 //! Owns: the seam where TLS and the like plug in. Does not own: any such layer, nor sockets.
 //!
-//! Invariant: a layer is locked for the length of one poll and never across an await, so a reader
-//! and a writer of one connection go on side by side.
+//! Invariants: a layer is locked for the length of one poll and never across an await, so a reader
+//! and a writer of one connection go on side by side. Who sends several pieces sends them in one
+//! go.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::shared::lock;
 use crate::buf::Lease;
-use crate::net::{Socket, TcpStream, UnixStream};
+use crate::net::{Polled, Socket, TcpStream, UnixStream};
 
 /// A layer above a TCP connection, for one connection: it turns its bytes into others.
 ///
-/// Reading and writing are polled by two tasks at most, one each, and each with a waker of its own:
-/// what [`TcpStream::polled`] gives keeps the two apart. Nothing of the caller's is borrowed beyond
-/// a poll.
+/// Each wait of a task has `places` of its own in the queues of the connection below, which
+/// [`TcpStream::polled`] gave: any number of tasks wait at a time, and each is woken. Nothing of
+/// the caller's is borrowed beyond a poll.
 pub trait Transport: Send + 'static {
     /// The next bytes; `None` when the peer has said that there are no more. A connection that
     /// merely broke off is an error.
     ///
     /// # Errors
     /// What ended the connection.
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>>;
+    fn poll_recv(
+        &mut self,
+        places: &mut Polled,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>>;
 
     /// Takes as many of the bytes as there is room for, at least one; waits for room if there is
     /// none. They are sent without a further call.
     ///
     /// # Errors
     /// That of an earlier send.
-    fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>])
-    -> Poll<io::Result<usize>>;
+    fn poll_write(
+        &mut self,
+        places: &mut Polled,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Whether [`send_nowait`](Self::send_nowait) has room.
+    fn has_room(&self) -> bool;
+
+    /// Waits until there is room for a byte.
+    ///
+    /// # Errors
+    /// That of an earlier send.
+    fn poll_room(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Takes all of the bytes, without waiting.
     ///
@@ -47,13 +67,18 @@ pub trait Transport: Send + 'static {
     ///
     /// # Errors
     /// That of a send.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_flush(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Says that there will be no more bytes, and ends the sending direction.
+    /// Says that there will be no more bytes, waits until that and all that was taken is with the
+    /// kernel, and ends the sending direction.
     ///
     /// # Errors
     /// That of a send.
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_finish(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says that there will be no more bytes, behind what was taken, without waiting: the
+    /// connection below is closed next. Dropping does the same.
+    fn close(&mut self);
 
     /// The connection below.
     fn tcp(&self) -> &TcpStream;
@@ -103,23 +128,59 @@ pub(super) enum Carrier {
 pub(super) struct Layered {
     transport: Mutex<Box<dyn Transport>>,
     unread: Mutex<Option<Lease>>,
+    /// Of those who send.
+    turns: Turns,
 }
 
 impl Layered {
     pub(super) fn new(transport: Box<dyn Transport>) -> Self {
-        Self { transport: Mutex::new(transport), unread: Mutex::new(None) }
+        Self { transport: Mutex::new(transport), unread: Mutex::default(), turns: Turns::default() }
     }
 
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut dyn Transport) -> T) -> T {
         f(&mut **lock(&self.transport))
     }
 
+    /// For one wait.
+    pub(super) fn places(&self) -> Polled {
+        self.with(|transport| transport.tcp().polled())
+    }
+
     /// What was left, else the next bytes.
-    pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+    pub(super) fn poll_recv(
+        &self,
+        places: &mut Polled,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
         match lock(&self.unread).take() {
             Some(unread) => Poll::Ready(Ok(Some(unread))),
-            None => self.with(|transport| transport.poll_recv(cx)),
+            None => self.with(|transport| transport.poll_recv(places, cx)),
         }
+    }
+
+    /// The turn to send, behind all who asked for it before. It ends when it is dropped.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        let number = {
+            let mut queue = lock(&self.turns.0);
+            queue.next += 1;
+            let number = queue.next;
+            queue.waiting.push_back((number, None));
+            number
+        };
+        let turn = Turn { turns: &self.turns, number };
+        poll_fn(|cx| {
+            let mut queue = lock(&self.turns.0);
+            let first = queue.waiting.front().is_some_and(|(first, _)| *first == number);
+            if first {
+                return Poll::Ready(());
+            }
+            if let Some((_, waker)) = queue.waiting.iter_mut().find(|(who, _)| *who == number) {
+                *waker = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+        turn
     }
 
     pub(super) fn give_back(&self, lease: Lease) {
@@ -128,6 +189,35 @@ impl Layered {
             None => lease,
             Some(behind) => lease.joined(&behind),
         });
+    }
+}
+
+/// Those who send through one layer, in the order in which they began.
+#[derive(Default)]
+struct Turns(Mutex<TurnQueue>);
+
+#[derive(Default)]
+struct TurnQueue {
+    next: u64,
+    /// The first has its turn.
+    waiting: VecDeque<(u64, Option<Waker>)>,
+}
+
+/// A turn, or a place in the queue for one.
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    number: u64,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.turns.0);
+        queue.waiting.retain(|(number, _)| *number != self.number);
+        let next = queue.waiting.front_mut().and_then(|(_, waker)| waker.take());
+        drop(queue);
+        if let Some(next) = next {
+            next.wake();
+        }
     }
 }
 

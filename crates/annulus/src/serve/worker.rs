@@ -73,11 +73,12 @@ impl Drop for Running {
 pub(super) async fn run<S: Serves>(
     shared: Arc<Shared>,
     core: usize,
-    serves: S,
+    make: Arc<impl Fn(usize) -> S>,
     seats: Vec<Seat>,
 ) -> Result<(), Error> {
+    // First: a handler that panics as it is made ends the server as well.
     let _running = Running(shared.clone());
-    let site = Rc::new(Site { shared: shared.clone(), core, serves });
+    let site = Rc::new(Site { shared: shared.clone(), core, serves: make(core) });
     let served = serve(&site, seats).await;
     if served.is_err() {
         // The failure of one core is the end of all.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use annulus::OpExt as _;
-use annulus::buf::AlignedBuf;
+use annulus::buf::{AlignedBuf, DirectPool};
 use annulus::futex::{Futex, wait_any};
 use annulus::mem::{Advice, SharedWords, advise};
 use annulus::op::Cancelled;
@@ -280,4 +280,20 @@ fn a_forked_child_can_be_told_by_words_that_it_inherits() {
     });
     // ORDERING: Relaxed; as above.
     assert_eq!((code, words[0].load(Ordering::Relaxed)), (0, 42));
+}
+
+#[test]
+fn registered_memory_is_not_discarded() {
+    run(async {
+        let pool = DirectPool::new(2, 4096)?;
+        let buf = pool.take().await;
+        if !buf.is_registered() {
+            return Ok(skip("no registered buffers here"));
+        }
+        let error = advise(buf, Advice::Discard).await.expect_err("the ring has the old pages");
+        assert_eq!(error.error().kind(), ErrorKind::InvalidInput, "{error:?}");
+        let (_, buf) = error.into_parts();
+        let ((), _) = advise(buf.expect("it comes back"), Advice::WillNeed).await?;
+        Ok(())
+    });
 }

@@ -22,7 +22,7 @@ use crate::{Job, Sample, wrong};
 /// A connection cannot be made or ends; an answer is wrong or does not come; a ring is refused.
 pub fn run(job: &Job) -> io::Result<Sample> {
     let talk = Echoes::new(job);
-    super::run(job, talk.bytes * talk.depth, talk)
+    super::run(job, talk.bytes * talk.depth, None, talk)
 }
 
 struct Echoes {

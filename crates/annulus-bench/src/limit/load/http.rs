@@ -22,10 +22,11 @@ const BUFFER_BYTES: usize = 1024;
 /// # Errors
 /// A connection cannot be made or ends; a response is wrong or does not come; a ring is refused.
 pub fn run(job: &Job) -> io::Result<Sample> {
-    let bytes = first_response(connect(job)?.into())?;
+    let first = TcpStream::from(connect(job)?);
+    let bytes = first_response(&first)?;
     let silent = Connection { came: 0, asked_at: Instant::now() };
     let connections = vec![silent; job.tasks as usize];
-    super::run(job, BUFFER_BYTES, Http { bytes, connections })
+    super::run(job, BUFFER_BYTES, Some(first.into()), Http { bytes, connections })
 }
 
 struct Http {
@@ -67,7 +68,7 @@ impl Talk for Http {
 }
 
 /// Asks once, by blocking calls, and gives the length of the response.
-fn first_response(mut stream: TcpStream) -> io::Result<usize> {
+fn first_response(mut stream: &TcpStream) -> io::Result<usize> {
     stream.write_all(REQUEST)?;
     let mut response = Vec::new();
     while !response.ends_with(crate::GREETING.as_bytes()) {

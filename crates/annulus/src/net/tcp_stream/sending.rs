@@ -168,6 +168,12 @@ impl TcpStream {
         self.socket.send_nowait(bytes)
     }
 
+    /// Whether [`send_nowait`](Self::send_nowait) has room for a byte. It has, too, where that
+    /// would fail for another reason.
+    pub fn has_room(&self) -> bool {
+        self.socket.has_room()
+    }
+
     /// As [`send_nowait`](Self::send_nowait), of a vector that may be kept: what is large is not
     /// copied, and other memory is left in its place, with bytes of an earlier send in it that are
     /// to be overwritten. For whoever makes bytes for sending only, into the same vector each time.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::super::transport::{Carrier, Layered, Plain};
 use super::{Conn, Ended, Inner, Limit as _, STOPPING};
 use crate::buf::Lease;
-use crate::net::{Held, Parsed, Socket};
+use crate::net::{Held, Parsed, Polled, Socket};
 use crate::time::{Sleep, sleep, timeout};
 
 impl Conn {
@@ -87,7 +87,12 @@ impl Conn {
                 }
                 Source::Plain(Held::new(socket))
             }
-            Carrier::Layered(layered) => Source::Layered(Unread { layered, bytes: None }),
+            Carrier::Layered(layered) => {
+                if !layered.with(|transport| transport.has_room()) {
+                    self.room().await.map_err(|error| failed(&error))?;
+                }
+                Source::Layered(Unread { layered, places: layered.places(), bytes: None })
+            }
         };
         let (most, mut wanted) = (self.message_bytes_max(), 1);
         loop {
@@ -156,8 +161,9 @@ impl Conn {
                 .await?
             }
             Carrier::Layered(layered) => {
+                let mut places = layered.places();
                 poll_fn(|cx| {
-                    let received = layered.poll_recv(cx);
+                    let received = layered.poll_recv(&mut places, cx);
                     inner.unless_stopping(received, &mut grace, cx)
                 })
                 .await?
@@ -214,6 +220,7 @@ enum Source<'a> {
 /// Bytes of a layer; what is left goes back when dropped.
 struct Unread<'a> {
     layered: &'a Layered,
+    places: Polled,
     bytes: Option<Lease>,
 }
 
@@ -255,14 +262,16 @@ impl Source<'_> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         match self {
             Self::Plain(held) => held.poll_fill(cx),
-            Self::Layered(Unread { layered, bytes }) => layered.poll_recv(cx).map_ok(|more| {
-                let Some(more) = more else { return false };
-                *bytes = Some(match bytes.take() {
-                    None => more,
-                    Some(before) => before.joined(&more),
-                });
-                true
-            }),
+            Self::Layered(Unread { layered, places, bytes }) => {
+                layered.poll_recv(places, cx).map_ok(|more| {
+                    let Some(more) = more else { return false };
+                    *bytes = Some(match bytes.take() {
+                        None => more,
+                        Some(before) => before.joined(&more),
+                    });
+                    true
+                })
+            }
         }
     }
 

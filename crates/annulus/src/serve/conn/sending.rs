@@ -163,7 +163,14 @@ impl Conn {
                     socket.room(Some(low_bytes.min(most / 2))).await
                 }
                 Carrier::Layered(layered) => {
-                    poll_fn(|cx| layered.with(|transport| transport.poll_flush(cx))).await
+                    let mut places = layered.places();
+                    poll_fn(|cx| {
+                        layered.with(|transport| match low_bytes {
+                            0 => transport.poll_flush(&mut places, cx),
+                            _ => transport.poll_room(&mut places, cx),
+                        })
+                    })
+                    .await
                 }
             }
         };
@@ -193,7 +200,8 @@ impl Conn {
         let finished = match &self.inner.carrier {
             Carrier::Plain(plain) => plain.socket().shutdown(Shutdown::Write),
             Carrier::Layered(layered) => {
-                poll_fn(|cx| layered.with(|transport| transport.poll_finish(cx))).await
+                let mut places = layered.places();
+                poll_fn(|cx| layered.with(|transport| transport.poll_finish(&mut places, cx))).await
             }
         };
         finished.map_err(|error| self.inner.because(error))
@@ -243,9 +251,12 @@ impl Conn {
         bound: Option<Duration>,
     ) -> io::Result<()> {
         let taking = async {
+            let _turn = layered.turn().await;
+            let mut places = layered.places();
             while !bytes.is_empty() {
                 let taken = poll_fn(|cx| {
-                    layered.with(|transport| transport.poll_write(cx, &[IoSlice::new(bytes)]))
+                    let piece = [IoSlice::new(bytes)];
+                    layered.with(|transport| transport.poll_write(&mut places, cx, &piece))
                 });
                 match taken.await? {
                     0 => return Err(io::ErrorKind::WriteZero.into()),

@@ -300,3 +300,29 @@ fn a_request_outlives_the_directories_that_it_names() {
         Ok(())
     });
 }
+
+#[test]
+fn a_directory_whose_runtime_has_ended_names_nothing() {
+    let (scratch, root) = tree();
+    let home = Runtime::new().unwrap();
+    let dir = home.block_on(async { Dir::open(&root).await.unwrap() });
+    let other = home.block_on(async { Dir::open(scratch.path()).await.unwrap() });
+    drop(home);
+    // The numbers are free now; whoever has them next is no concern of these handles.
+    let _taken = [scratch.path(), scratch.path()].map(|path| std::fs::File::open(path).unwrap());
+    run(async {
+        dir.remove_dir_all("outside").await.expect_err("its runtime has ended");
+        dir.remove_dir_all("sub").await.expect_err("its runtime has ended");
+        dir.rename("page", &other, "page").await.expect_err("their runtime has ended");
+        let live = Dir::open(&root).await?;
+        live.rename("page", &other, "page").await.expect_err("the other's runtime has ended");
+        Ok(())
+    });
+    run_on(nameless(), async {
+        dir.create_dir("made").await.expect_err("its runtime has ended");
+        dir.remove_file("page").await.expect_err("its runtime has ended");
+        Ok(())
+    });
+    assert!(scratch.path().join("outside/secret").exists() && root.join("sub/leaf").exists());
+    assert!(root.join("page").exists() && !scratch.path().join("made").exists());
+}

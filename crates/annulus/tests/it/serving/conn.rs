@@ -310,10 +310,7 @@ fn unix_sockets_are_served_and_know_their_peer() {
 /// A layer for tests: a greeting for a handshake, and every byte xor-ed.
 struct Xor;
 
-struct Xored {
-    stream: TcpStream,
-    polled: Polled,
-}
+struct Xored(TcpStream);
 
 impl Layer for Xor {
     fn wrap(&self, stream: TcpStream) -> Wrapping {
@@ -323,8 +320,7 @@ impl Layer for Xor {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             stream.write_all("ok").await?;
-            let polled = stream.polled();
-            Ok(Box::new(Xored { stream, polled }) as Box<dyn Transport>)
+            Ok(Box::new(Xored(stream)) as Box<dyn Transport>)
         })
     }
 }
@@ -334,33 +330,48 @@ fn xored(bytes: &[u8]) -> Vec<u8> {
 }
 
 impl Transport for Xored {
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        self.polled.poll_recv(cx).map_ok(|lease| lease.map(|lease| Lease::from(xored(&lease))))
+    fn poll_recv(
+        &mut self,
+        places: &mut Polled,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Lease>>> {
+        places.poll_recv(cx).map_ok(|lease| lease.map(|lease| Lease::from(xored(&lease))))
     }
 
     fn poll_write(
         &mut self,
+        places: &mut Polled,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-        self.polled.poll_write(cx, &[IoSlice::new(&xored(first))])
+        places.poll_write(cx, &[IoSlice::new(&xored(first))])
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.has_room()
+    }
+
+    fn poll_room(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        places.poll_room(cx)
     }
 
     fn send_nowait(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.send_nowait(&xored(bytes))
+        self.0.send_nowait(&xored(bytes))
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.polled.poll_flush(cx)
+    fn poll_flush(&mut self, places: &mut Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        places.poll_flush(cx)
     }
 
-    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    fn poll_finish(&mut self, _places: &mut Polled, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.shutdown(Shutdown::Write))
     }
+
+    fn close(&mut self) {}
 
     fn tcp(&self) -> &TcpStream {
-        &self.stream
+        &self.0
     }
 
     fn info(&self) -> Option<Arc<dyn Any + Send + Sync>> {
