@@ -65,8 +65,8 @@ struct Served {
 /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
 /// let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes())?;
 /// let acceptor = TlsAcceptor::builder().identity(identity).build()?;
-/// let (handle, workers) =
-///     Server::builder(Config::new()).bind_with(([127, 0, 0, 1], 0).into(), acceptor).launch::<Hello>()?;
+/// let server = Server::builder(Config::new()).bind_with(([127, 0, 0, 1], 0).into(), acceptor);
+/// let (handle, workers) = server.launch::<Hello>()?;
 /// handle.shutdown();
 /// # drop(workers);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
