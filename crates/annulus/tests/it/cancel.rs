@@ -262,6 +262,8 @@ impl Points {
         F: Future<Output = io::Result<()>> + 'static,
     {
         let _own = own_process();
+        // It has descriptors of its own, which a child would inherit and close at some time.
+        crate::processes::reaper_ends();
         let code = crate::hazards::fork::in_child(|| self.run_here(scenario));
         assert_eq!(code, 0, "it failed in the child; what it said is above");
     }

@@ -25,6 +25,22 @@ fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at * 13 + (at >> 8)) as u8).collect()
 }
 
+/// Waits until the thread is gone that reaps the children of tests before; not for ever.
+pub fn reaper_ends() {
+    let is_reaper = |task: std::fs::DirEntry| {
+        let name = std::fs::read_to_string(task.path().join("comm"));
+        name.is_ok_and(|name| name.trim_end() == "annulus-reaper")
+    };
+    let over = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while std::time::Instant::now() < over {
+        let mut tasks = std::fs::read_dir("/proc/self/task").expect("procfs is mounted");
+        if !tasks.any(|task| task.is_ok_and(is_reaper)) {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn statuses_are_those_of_std() {
     run(async {

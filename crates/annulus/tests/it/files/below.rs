@@ -307,7 +307,7 @@ fn a_directory_whose_runtime_has_ended_names_nothing() {
     let home = Runtime::new().unwrap();
     let dir = home.block_on(async { Dir::open(&root).await.unwrap() });
     let other = home.block_on(async { Dir::open(scratch.path()).await.unwrap() });
-    drop(home);
+    assert_eq!(home.shutdown().descriptors, 0);
     // The numbers are free now; whoever has them next is no concern of these handles.
     let _taken = [scratch.path(), scratch.path()].map(|path| std::fs::File::open(path).unwrap());
     run(async {
