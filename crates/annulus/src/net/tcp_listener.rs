@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use annulus_ring::{Kernel as _, SocketAddress};
 
@@ -139,11 +139,15 @@ impl TcpListener {
     /// # Kernel
     /// `ASYNC_CANCEL` of the accept, 5.5; inline.
     pub async fn into_std(self) -> Result<std::net::TcpListener, BufError<Self>> {
-        let detached = super::accept::detach(self.owned).await;
-        let fd = detached.map_err(|error| error.map_buf(|owned| Self { owned }))?;
-        let listener = std::net::TcpListener::from(fd);
+        let listener = std::net::TcpListener::from(self.into_fd().await?);
         listener.set_nonblocking(false).map_err(BufError::without_buf)?;
         Ok(listener)
+    }
+
+    /// As [`into_std`](Self::into_std), in the mode that it has: others may share the open file.
+    pub(crate) async fn into_fd(self) -> Result<OwnedFd, BufError<Self>> {
+        let detached = super::accept::detach(self.owned).await;
+        detached.map_err(|error| error.map_buf(|owned| Self { owned }))
     }
 
     /// Waits for the next connection. Gives it with the address of its peer.

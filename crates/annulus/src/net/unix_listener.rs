@@ -178,11 +178,15 @@ impl UnixListener {
     /// # Cancel safety
     /// As [`TcpListener::into_std`](super::TcpListener::into_std).
     pub async fn into_std(self) -> Result<std::os::unix::net::UnixListener, BufError<Self>> {
-        let detached = self.bound.detach().await;
-        let fd = detached.map_err(|error| error.map_buf(|bound| Self { bound }))?;
-        let listener = std::os::unix::net::UnixListener::from(fd);
+        let listener = std::os::unix::net::UnixListener::from(self.into_fd().await?);
         listener.set_nonblocking(false).map_err(BufError::without_buf)?;
         Ok(listener)
+    }
+
+    /// As [`into_std`](Self::into_std), in the mode that it has: others may share the open file.
+    pub(crate) async fn into_fd(self) -> Result<OwnedFd, BufError<Self>> {
+        let detached = self.bound.detach().await;
+        detached.map_err(|error| error.map_buf(|bound| Self { bound }))
     }
 
     /// Waits for the next connection. Gives it with the address of its peer, which rarely has a

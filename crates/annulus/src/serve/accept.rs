@@ -218,8 +218,9 @@ impl Listener {
         let mut queue = Vec::new();
         match self {
             Self::Tcp(listener) => {
-                let listener = listener.into_std().await;
+                let listener = listener.into_fd().await;
                 let listener = listener.map_err(|error| error.into_buf().map(Self::Tcp))?;
+                let listener = std::net::TcpListener::from(listener);
                 while let Ok((stream, peer)) = at_once(&listener, |it| it.accept()) {
                     if let Ok(stream) = TcpStream::from_std(stream) {
                         queue.push((Plain::Tcp(stream), Peer::Ip(peer)));
@@ -227,8 +228,9 @@ impl Listener {
                 }
             }
             Self::Unix(listener) => {
-                let listener = listener.into_std().await;
+                let listener = listener.into_fd().await;
                 let listener = listener.map_err(|error| error.into_buf().map(Self::Unix))?;
+                let listener = std::os::unix::net::UnixListener::from(listener);
                 while let Ok((stream, peer)) = at_once(&listener, |it| it.accept()) {
                     if let Ok(stream) = UnixStream::from_std(stream) {
                         queue.push((Plain::Unix(stream), Peer::Unix(peer)));
@@ -241,7 +243,8 @@ impl Listener {
 }
 
 /// Calls accept(2) in a way that does not wait. The listener may be shared with cores that do not
-/// care, and with a successor that may.
+/// care, and with a successor that may; nobody here makes it wait again, or another core that is
+/// about to accept would.
 fn at_once<L: std::os::fd::AsFd, T>(
     listener: &L,
     accept: impl Fn(&L) -> io::Result<T>,
