@@ -50,7 +50,10 @@ fn names_ended_anywhere_are_done_or_not() {
         let is_file = |name: &&str| {
             std::fs::symlink_metadata(dir.join(name)).is_ok_and(|there| there.is_file())
         };
-        let files = names.iter().filter(|name| is_file(name)).count();
+        let look = || names.iter().filter(|name| is_file(name)).count();
+        // The call that was ended may still be under way, and then a name that moves is met twice
+        // or not at all. It is one call, and it moves once: the second look finds the file.
+        let files = Some(look()).filter(|files| (1..=2).contains(files)).unwrap_or_else(look);
         assert!((1..=2).contains(&files), "{cut:?}: {files}");
         assert!(!ended || files == 2, "{cut:?}: {files}");
         Ok(())

@@ -157,7 +157,7 @@ fn other_address(server: SocketAddr) -> Option<TcpStream> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).ok()?;
     let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
     bind(&socket, &own).ok()?;
-    connect(&socket, &server).ok()?;
+    rustix::io::retry_on_intr(|| connect(&socket, &server)).ok()?;
     let client = TcpStream::from(socket);
     client.set_read_timeout(Some(BOUND)).ok()?;
     Some(client)
