@@ -11,7 +11,7 @@ use annulus_ring::op::Target;
 use super::file_op::{ReadAt, WriteAt};
 use super::key::Handle;
 use super::op::Operation;
-use super::vectored_op::{ReadVectoredAt, WriteVectoredAt, too_many};
+use super::vectored_op::{ReadVectoredAt, WriteVectoredAt};
 use super::{Core, errors};
 use crate::buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut, receive_len};
 
@@ -63,7 +63,7 @@ impl<V: IoVecBuf> Placed for WriteVectoredAt<V> {
     }
 
     fn obstacle(&self) -> Option<io::Error> {
-        too_many(self.bufs.part_count())
+        self.obstacle_anywhere()
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) struct SetPathXattr {
     pub(crate) path: CString,
     pub(crate) name: CString,
     pub(crate) value: Vec<u8>,
-    pub(crate) flags: u32,
+    pub(crate) flags: i32,
 }
 
 // SAFETY: strings and value are on the heap and owned by this operation.
@@ -97,7 +97,7 @@ unsafe impl Operation for SetPathXattr {
             name: self.name.as_ptr(),
             value: self.value.as_ptr(),
             len: self.value.len() as u32,
-            flags: self.flags as i32,
+            flags: self.flags,
         };
         set.encode(sqe);
     }
@@ -122,7 +122,7 @@ impl Aside for SetPathXattr {
     }
 
     fn call(self) -> Self::Output {
-        let flags = XattrFlags::from_bits_retain(self.flags);
+        let flags = XattrFlags::from_bits_retain(self.flags as u32);
         match rustix::fs::setxattr(&*self.path, &*self.name, &self.value, flags) {
             Ok(()) => Ok(()),
             Err(errno) => Err(Failed::of(self, errno.into())),

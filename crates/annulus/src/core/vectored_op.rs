@@ -35,10 +35,13 @@ impl Pieces {
         }
     }
 
-    /// The initialised bytes of `bufs` behind the first `skipped`.
+    /// The initialised bytes of `bufs` behind the first `skipped`, as many as one request takes.
     pub(super) fn gather<V: IoVecBuf>(&mut self, bufs: &V, mut skipped: usize) {
         self.0.clear();
         for index in 0..bufs.part_count() {
+            if self.0.len() == PIECES_MAX {
+                return;
+            }
             let (address, len) = bufs.part(index);
             let skip = skipped.min(len);
             skipped -= skip;
@@ -127,12 +130,29 @@ pub(crate) struct WriteVectoredAt<V> {
     handle: Handle,
     pub(super) bufs: V,
     pub(super) offset: u64,
+    /// Of a whole that is written by several requests: how much of it was.
+    written: Option<usize>,
     pieces: Pieces,
 }
 
 impl<V> WriteVectoredAt<V> {
     pub(crate) fn new(handle: Handle, bufs: V, offset: u64) -> Self {
-        Self { handle, bufs, offset, pieces: Pieces::default() }
+        Self { handle, bufs, offset, written: None, pieces: Pieces::default() }
+    }
+
+    /// What is behind the first `written` bytes, or as much of it as one request takes.
+    pub(crate) fn behind(handle: Handle, bufs: V, written: usize) -> Self {
+        Self { written: Some(written), ..Self::new(handle, bufs, 0) }
+    }
+}
+
+impl<V: IoVecBuf> WriteVectoredAt<V> {
+    /// Why it cannot start, wherever that would be.
+    pub(super) fn obstacle_anywhere(&self) -> Option<io::Error> {
+        match self.written {
+            None => too_many(self.bufs.part_count()),
+            Some(_) => None,
+        }
     }
 }
 
@@ -147,11 +167,11 @@ unsafe impl<V: IoVecBuf> Operation for WriteVectoredAt<V> {
     }
 
     fn refusal(&self) -> Option<io::Error> {
-        too_many(self.bufs.part_count()).or_else(|| no_such_offset(self.offset))
+        self.obstacle_anywhere().or_else(|| no_such_offset(self.offset))
     }
 
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        self.pieces.gather(&self.bufs, 0);
+        self.pieces.gather(&self.bufs, self.written.unwrap_or(0));
         let (iovecs, count) = self.pieces.list();
         op::Writev { target, iovecs, count, offset: self.offset, flags: 0 }.encode(sqe);
     }

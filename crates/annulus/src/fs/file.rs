@@ -22,7 +22,7 @@ use annulus_ring::abi::FsyncFlags;
 
 use super::cursor::Cursor;
 use super::metadata::MASK;
-use super::whole::{Place, ReadExactAt, WriteAllAt};
+use super::whole::{Place, ReadExactAt, WriteAllAt, WriteAllVectoredAt};
 use super::{Metadata, OpenOptions};
 use crate::buf::{BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::core::file_op::{CloseFd, ReadAt, Sync, WriteAt};
@@ -267,6 +267,24 @@ impl File {
         offset: u64,
     ) -> impl Linkable<Output = BufResult<usize, V>> + use<'_, V> {
         Op::new(WriteVectoredAt::new(self.owned.handle(), bufs, offset))
+    }
+
+    /// Writes all bytes of several buffers, however many, one after the other at `offset`.
+    ///
+    /// # Errors
+    /// As [`write_all_at`](Self::write_all_at).
+    ///
+    /// # Cancel safety
+    /// As [`write_all_at`](Self::write_all_at).
+    ///
+    /// # Kernel
+    /// `WRITEV`, 5.1, for 1024 buffers at once, as often as it takes; as `WRITE`.
+    pub fn write_all_vectored_at<V: IoVecBuf>(
+        &self,
+        bufs: V,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
+        WriteAllVectoredAt::new(self.owned.handle(), bufs, Place::Offset(offset))
     }
 
     /// Flushes data and metadata to the device.

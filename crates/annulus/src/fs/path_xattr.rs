@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::buffer::spare_capacity;
 
+use super::SetXattr;
 use super::aside::aside;
 use super::named::at;
 use super::names::c_name;
@@ -31,10 +32,10 @@ const LAST_BYTES: usize = 64 * 1024;
 /// ```no_run
 /// # #[annulus::main]
 /// # async fn main() -> std::io::Result<()> {
-/// use annulus::fs;
+/// use annulus::fs::{self, SetXattr};
 ///
 /// let path = "page";
-/// fs::set_xattr(path, "user.origin", "https://example.org/").await?;
+/// fs::set_xattr(path, "user.origin", "https://example.org/", SetXattr::Always).await?;
 /// let origin = fs::xattr(path, "user.origin").await?.expect("it was just set");
 /// assert_eq!(origin, b"https://example.org/");
 /// assert_eq!(fs::list_xattrs(path).await?, ["user.origin"]);
@@ -76,11 +77,11 @@ where
     }
 }
 
-/// Sets an extended attribute, whether or not the file has one of this name. Symbolic links are
-/// followed.
+/// Sets an extended attribute. Symbolic links are followed.
 ///
 /// # Errors
-/// Those of setxattr(2), with the path: `NotFound`, `PermissionDenied`, `StorageFull`;
+/// Those of setxattr(2), with the path: `NotFound`, `PermissionDenied`, `StorageFull`, what
+/// [`SetXattr`] says;
 /// `Unsupported` if the file system has no attributes, or none of this namespace; E2BIG for more
 /// than 64 KiB.
 ///
@@ -94,6 +95,7 @@ pub fn set_xattr<P, N, V>(
     path: P,
     name: N,
     value: V,
+    how: SetXattr,
 ) -> impl OpExt<Output = io::Result<()>> + use<P, N, V>
 where
     P: AsRef<Path>,
@@ -103,7 +105,7 @@ where
     let strings = strings(SET, path.as_ref(), name.as_ref());
     let value = value.into();
     let description = match strings {
-        Ok((path, name)) => Ok(SetPathXattr { path, name, value, flags: 0 }),
+        Ok((path, name)) => Ok(SetPathXattr { path, name, value, flags: how.flags() }),
         Err(error) => Err(Err(error)),
     };
     Request::new(description, telling)

@@ -1,8 +1,11 @@
 //! Reads and writes that go on until a whole buffer is moved.
 //!
-//! Owns: the two futures, each of one request after the other, at an offset or at a cursor.
+//! Owns: the three futures, each of one request after the other, at an offset or at a cursor.
 //! Invariants: whatever ends them, the buffer comes back as the user gave it; a cursor moves when
 //! the result is given, and by what was moved, so dropping them leaves it.
+//!
+//! They are alike but for their buffers, and yet not one type with a trait for these: the compiler
+//! cannot see through the types of such a trait that a future which holds one is `Send`.
 
 use std::future::Future;
 use std::io;
@@ -10,13 +13,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::cursor::{Cursor, Direction};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, Slice};
+use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, Slice};
 use crate::core::cursor_op::{Here, ONWARD, Placed};
 use crate::core::end::End;
 use crate::core::errors;
 use crate::core::file_op::{ReadAt, WriteAt};
 use crate::core::key::Handle;
 use crate::core::op::Op;
+use crate::core::vectored_op::WriteVectoredAt;
 
 /// Where it begins.
 pub(super) enum Place<'a> {
@@ -55,9 +59,9 @@ impl Progress<'_> {
     }
 
     /// The error with the whole buffer; one that was cancelled says how much was done.
-    fn failed<B>(&self, failed: BufError<Slice<B>>) -> BufError<B> {
+    fn failed<L, B>(&self, failed: BufError<L>, given_back: fn(L) -> B) -> BufError<B> {
         let cancelled = failed.error().raw_os_error() == Some(libc::ECANCELED);
-        let mut failed = failed.map_buf(Slice::into_inner);
+        let mut failed = failed.map_buf(given_back);
         if cancelled && self.done > 0 {
             *failed.error_mut() = errors::cut_short(self.done);
         }
@@ -76,6 +80,13 @@ pub(super) struct ReadExactAt<'a, B: IoBufMut> {
 pub(super) struct WriteAllAt<'a, B: IoBuf> {
     progress: Progress<'a>,
     stage: Stage<Op<Here<WriteAt<Slice<B>>>>, B>,
+}
+
+/// The future of [`File::write_all_vectored_at`](super::File::write_all_vectored_at), and of the
+/// same at a cursor: each request writes as many of the buffers as the kernel takes at once.
+pub(super) struct WriteAllVectoredAt<'a, V: IoVecBuf> {
+    progress: Progress<'a>,
+    stage: Stage<Op<Here<WriteVectoredAt<V>>>, V>,
 }
 
 enum Stage<O, B> {
@@ -146,17 +157,47 @@ impl<'a, B: IoBuf> WriteAllAt<'a, B> {
     fn go_on(&mut self, n: usize, buf: B) -> Result<(), BufError<B>> {
         self.progress.done += n;
         if n == 0 {
-            let error = io::Error::new(io::ErrorKind::WriteZero, "the file took no more bytes");
-            return Err(BufError::new(error, buf));
+            return Err(BufError::new(takes_no_more(), buf));
         }
         self.stage = Self::next(&self.progress, buf);
         Ok(())
     }
 }
 
-/// The same for both directions: awaits one request after the other.
+impl<'a, V: IoVecBuf> WriteAllVectoredAt<'a, V> {
+    pub(super) fn new(handle: Handle, bufs: V, place: Place<'a>) -> Self {
+        let direction = Direction::Write;
+        let progress = Progress { handle, place, direction, done: 0, ending: false };
+        let stage = Self::next(&progress, bufs);
+        Self { progress, stage }
+    }
+
+    fn next(progress: &Progress<'_>, bufs: V) -> Stage<Op<Here<WriteVectoredAt<V>>>, V> {
+        if progress.done >= bufs.total_len() {
+            return Stage::Whole(bufs);
+        }
+        let rest = WriteVectoredAt::behind(progress.handle, bufs, progress.done);
+        Stage::Running(progress.next(rest))
+    }
+
+    /// As [`WriteAllAt::go_on`].
+    fn go_on(&mut self, n: usize, bufs: V) -> Result<(), BufError<V>> {
+        self.progress.done += n;
+        if n == 0 {
+            return Err(BufError::new(takes_no_more(), bufs));
+        }
+        self.stage = Self::next(&self.progress, bufs);
+        Ok(())
+    }
+}
+
+fn takes_no_more() -> io::Error {
+    io::Error::new(io::ErrorKind::WriteZero, "the file took no more bytes")
+}
+
+/// The same for each: awaits one request after the other, which gives the buffer back in its way.
 macro_rules! whole {
-    ($($future:ident: $buf:ident),*) => {$(
+    ($($future:ident: $buf:ident, $given_back:expr;)*) => {$(
         impl<B: $buf> Unpin for $future<'_, B> {}
 
         impl<B: $buf> $future<'_, B> {
@@ -168,9 +209,11 @@ macro_rules! whole {
                     let moved = ready!(Pin::new(op).poll(cx));
                     self.stage = Stage::Done;
                     match moved {
-                        Err(failed) => return Poll::Ready(Err(self.progress.failed(failed))),
-                        Ok((n, slice)) => {
-                            if let Err(ended) = self.go_on(n, slice.into_inner()) {
+                        Err(failed) => {
+                            return Poll::Ready(Err(self.progress.failed(failed, $given_back)));
+                        }
+                        Ok((n, lent)) => {
+                            if let Err(ended) = self.go_on(n, $given_back(lent)) {
                                 return Poll::Ready(Err(ended));
                             }
                             if self.progress.ending {
@@ -192,8 +235,8 @@ macro_rules! whole {
                 let ended = op.ask_to_end()?;
                 self.stage = Stage::Done;
                 Some(match ended {
-                    Err(failed) => Err(self.progress.failed(failed)),
-                    Ok((_, slice)) => Ok(((), slice.into_inner())),
+                    Err(failed) => Err(self.progress.failed(failed, $given_back)),
+                    Ok((_, lent)) => Ok(((), $given_back(lent))),
                 })
             }
         }
@@ -218,4 +261,8 @@ macro_rules! whole {
     )*};
 }
 
-whole!(ReadExactAt: IoBufMut, WriteAllAt: IoBuf);
+whole! {
+    ReadExactAt: IoBufMut, Slice::into_inner;
+    WriteAllAt: IoBuf, Slice::into_inner;
+    WriteAllVectoredAt: IoVecBuf, std::convert::identity;
+}

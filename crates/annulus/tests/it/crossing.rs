@@ -219,7 +219,7 @@ fn futures_that_can_be_asked_to_end_cross_threads() {
         is_both(File::open("/"));
         is_both(annulus::fs::metadata("/"));
         is_both(annulus::fs::rename("/x", "/y").timeout(Duration::from_secs(1)));
-        is_both(annulus::fs::set_xattr("/x", "user.x", "y"));
+        is_both(annulus::fs::set_xattr("/x", "user.x", "y", annulus::fs::SetXattr::Always));
         is_send(annulus::fs::remove_dir_all("/x"));
         is_send(annulus::fs::read_dir("/x"));
         is_send(annulus::fs::copy("/x", "/y"));

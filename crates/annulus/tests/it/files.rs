@@ -21,6 +21,7 @@ mod names;
 mod options;
 mod oracle;
 mod past_the_cache;
+mod pieces;
 mod polled_devices;
 mod random;
 mod replace;

@@ -13,7 +13,7 @@ use crate::core::file_op::{ReadAt, WriteAt};
 use crate::core::op::Op;
 use crate::core::vectored_op::{ReadVectoredAt, WriteVectoredAt};
 use crate::fs::cursor::{Direction, Moved};
-use crate::fs::whole::{Place, ReadExactAt, WriteAllAt};
+use crate::fs::whole::{Place, ReadExactAt, WriteAllAt, WriteAllVectoredAt};
 use crate::io::{AsyncRead, AsyncWrite};
 use crate::op::OpExt;
 
@@ -261,6 +261,24 @@ impl File {
         Moved::new((&self.owned, &mut self.cursor), Direction::Write, write)
     }
 
+    /// Writes all bytes of several buffers, however many, one after the other at the position.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Kernel
+    /// `WRITEV`, 5.1, for 1024 buffers at once, as often as it takes; as `WRITE`.
+    pub fn write_all_vectored<V: IoVecBuf>(
+        &mut self,
+        bufs: V,
+    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
+        let (handle, offset) = (self.handle(), self.cursor.place(&self.owned, Direction::Write));
+        WriteAllVectoredAt::new(handle, bufs, Place::Cursor(&mut self.cursor, offset))
+    }
+
     /// Moves the position, and gives where it is then: beyond the end if that is wanted.
     ///
     /// # Errors
@@ -332,5 +350,11 @@ impl AsyncWrite for File {
 
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
         Self::write_all(self, buf)
+    }
+    fn write_all_vectored<V: IoVecBuf>(
+        &mut self,
+        bufs: V,
+    ) -> impl Future<Output = BufResult<(), V>> {
+        Self::write_all_vectored(self, bufs)
     }
 }

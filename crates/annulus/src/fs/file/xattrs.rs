@@ -25,7 +25,7 @@ pub enum SetXattr {
 }
 
 impl SetXattr {
-    fn flags(self) -> i32 {
+    pub(in crate::fs) fn flags(self) -> i32 {
         match self {
             Self::Always => 0,
             Self::Create => libc::XATTR_CREATE,

@@ -92,27 +92,37 @@ fn writes_at_the_position_ended_anywhere_are_not_in_two_places() {
 
 #[test]
 fn pieces_at_the_position_ended_anywhere_leave_the_file_usable() {
-    Points::of(&["fs::file::at_cursor::read_vectored", "fs::file::at_cursor::write_vectored"])
-        .real_only("READV and WRITEV")
-        .run(|cut| async move {
-            let leaked: *mut File = scratch(&cut, "pieces").await?;
-            // SAFETY: leaked just now, and not used otherwise before the future is gone.
-            let file = unsafe { &mut *leaked };
-            let pieces = async move {
-                let (n, _) = file.write_vectored((vec![8; 100], "tail")).await?;
-                file.rewind()?;
-                let (m, _) = file.read_vectored((vec![0; 50], vec![0; 54])).await?;
-                io::Result::Ok((n, m))
-            };
-            if let Some(moved) = cut.end(pieces).await.transpose()? {
-                assert_eq!(moved, (104, 104));
-            }
-            // SAFETY: leaked above; the future that borrowed it is gone, or is never polled again.
-            let file = unsafe { unleak(leaked) };
-            let ((), buf) = file.read_exact_at(vec![0; 200], 104).await?;
-            assert_eq!(buf, [7; 200], "{cut:?}");
-            Ok(())
-        });
+    Points::of(&[
+        "fs::file::at_cursor::read_vectored",
+        "fs::file::at_cursor::write_vectored",
+        "fs::file::at_cursor::write_all_vectored",
+        "fs::file::write_all_vectored_at",
+    ])
+    .real_only("READV and WRITEV")
+    .run(|cut| async move {
+        let leaked: *mut File = scratch(&cut, "pieces").await?;
+        // SAFETY: leaked just now, and not used otherwise before the future is gone.
+        let file = unsafe { &mut *leaked };
+        let pieces = async move {
+            let (n, _) = file.write_vectored((vec![8; 100], "tail")).await?;
+            file.rewind()?;
+            let (m, _) = file.read_vectored((vec![0; 50], vec![0; 54])).await?;
+            file.rewind()?;
+            // Three requests.
+            file.write_all_vectored(vec!["x"; 3000]).await?;
+            file.write_all_vectored_at(vec!["x"; 3000], 0).await?;
+            io::Result::Ok((n, m))
+        };
+        if let Some(moved) = cut.end(pieces).await.transpose()? {
+            assert_eq!(moved, (104, 104));
+        }
+        // SAFETY: leaked above; the future that borrowed it is gone, or is never polled again.
+        let mut file = unsafe { unleak(leaked) };
+        assert!(file.stream_position()? <= 3000, "{cut:?}");
+        let ((), buf) = file.read_exact_at(vec![0; 200], 3000).await?;
+        assert_eq!(buf, [7; 200], "{cut:?}");
+        Ok(())
+    });
 }
 
 #[test]

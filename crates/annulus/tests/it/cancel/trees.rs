@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use annulus::fs::{self, Dir};
+use annulus::fs::{self, Dir, SetXattr};
 use futures_util::StreamExt as _;
 
 use super::{Cut, Points};
@@ -106,13 +106,13 @@ fn attributes_ended_anywhere_are_whole_or_absent() {
     .real_only("GETXATTR and its like")
     .run(|cut| async move {
         let path = cut.file("seed", b"seed");
-        match fs::set_xattr(&path, "user.there", "x").await {
+        match fs::set_xattr(&path, "user.there", "x", SetXattr::Always).await {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
             set => set?,
         }
         let work = path.clone();
         let attributes = async move {
-            fs::set_xattr(&work, "user.long", vec![5; 600]).await?;
+            fs::set_xattr(&work, "user.long", vec![5; 600], SetXattr::Always).await?;
             assert_eq!(fs::xattr(&work, "user.long").await?, Some(vec![5; 600]));
             assert!(fs::list_xattrs(&work).await?.len() >= 2);
             fs::remove_xattr(&work, "user.there").await

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use annulus::OpExt as _;
-use annulus::fs::{self, PathError};
+use annulus::fs::{self, PathError, SetXattr};
 use annulus::runtime::{Builder, Runtime};
 use annulus_ring::Mask;
 use annulus_ring::abi::Opcode;
@@ -105,16 +105,21 @@ fn attributes_are_set_read_listed_and_removed_by_ring_and_by_call() {
     let path = scratch.file("file", b"text");
     for builder in [Runtime::builder(), nameless()] {
         run_on(builder, async {
-            match fs::set_xattr(&path, "user.one", "first").await {
+            match fs::set_xattr(&path, "user.one", "first", SetXattr::Always).await {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     skip("no extended attributes here");
                     return Ok(());
                 }
                 set => set?,
             }
-            fs::set_xattr(&path, "user.one", "second").await?;
+            fs::set_xattr(&path, "user.one", "second", SetXattr::Always).await?;
+            let created = fs::set_xattr(&path, "user.one", "third", SetXattr::Create).await;
+            fails(created, ErrorKind::AlreadyExists, &path);
+            let replaced = fs::set_xattr(&path, "user.none", "", SetXattr::Replace).await;
+            let error = replaced.expect_err("it is not there");
+            assert_eq!(number(&error), Some(libc::ENODATA), "{error}");
             let long = vec![b'x'; 1000];
-            fs::set_xattr(&path, "user.long", long.clone()).await?;
+            fs::set_xattr(&path, "user.long", long.clone(), SetXattr::Always).await?;
             assert_eq!(fs::xattr(&path, "user.one").await?.as_deref(), Some(&b"second"[..]));
             assert_eq!(fs::xattr(&path, "user.long").await?, Some(long));
             assert_eq!(fs::xattr(&path, "user.none").await?, None);
@@ -128,8 +133,12 @@ fn attributes_are_set_read_listed_and_removed_by_ring_and_by_call() {
             assert_eq!(number(&error), Some(libc::ENODATA));
             let none = scratch.path().join("none");
             fails(fs::xattr(&none, "user.one").await, ErrorKind::NotFound, &none);
-            fails(fs::set_xattr(&path, "a\0b", "").await, ErrorKind::InvalidInput, &path);
-            let error = fs::set_xattr(&path, "user.huge", vec![0; 1 << 17]).await;
+            fails(
+                fs::set_xattr(&path, "a\0b", "", SetXattr::Always).await,
+                ErrorKind::InvalidInput,
+                &path,
+            );
+            let error = fs::set_xattr(&path, "user.huge", vec![0; 1 << 17], SetXattr::Always).await;
             let error = error.expect_err("it is too large");
             assert_eq!(number(&error), Some(libc::E2BIG), "{error}");
             Ok(())

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use annulus::fs::{self, File, PathError};
+use annulus::fs::{self, File, PathError, SetXattr};
 
 use crate::harness::{Scratch, run, share_process, skip};
 
@@ -150,7 +150,7 @@ fn a_mount_for_reading_only_says_so_at_every_change() {
             refused(fs::symlink("x", path.join("new")).await);
             refused(fs::set_permissions(&file, Permissions::from_mode(0o600)).await);
             refused(fs::set_times(&file, None, Some(std::time::UNIX_EPOCH)).await);
-            refused(fs::set_xattr(&file, "user.x", "y").await);
+            refused(fs::set_xattr(&file, "user.x", "y", SetXattr::Always).await);
             refused(fs::copy(&file, path.join("new")).await);
             assert_eq!(fs::copy(&file, &outside).await?, 4, "reading is allowed");
             Ok(())
