@@ -332,6 +332,23 @@ pub unsafe trait Kernel {
         Err(Errno(libc::ENOSYS))
     }
 
+    /// preadv2(2) with `RWF_NOWAIT`: the bytes of a file from `offset` on, as far as they are in
+    /// the page cache. Not for files past it (`O_DIRECT`): that would wait. Returns how many bytes
+    /// from the first one on are initialised then; 0 is the end of the file.
+    ///
+    /// # Errors
+    /// As preadv2(2): EAGAIN if it would have to wait, EOPNOTSUPP if the file has no such reads;
+    /// ENOSYS where there is no such call, which is the default.
+    fn read_cached(
+        &mut self,
+        file: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        offset: u64,
+    ) -> Result<usize, Errno> {
+        let _ = (file, room, offset);
+        Err(Errno(libc::ENOSYS))
+    }
+
     /// cachestat(2): how many pages of the range are in the page cache.
     ///
     /// # Errors
@@ -563,6 +580,15 @@ unsafe impl Kernel for AnyKernel {
 
     fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         forward!(self.write(fd, bytes, flags))
+    }
+
+    fn read_cached(
+        &mut self,
+        file: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        offset: u64,
+    ) -> Result<usize, Errno> {
+        forward!(self.read_cached(file, room, offset))
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

@@ -424,6 +424,20 @@ unsafe impl Kernel for Real {
         usize::try_from(read).map_err(|_| Errno::last())
     }
 
+    fn read_cached(
+        &mut self,
+        file: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        offset: u64,
+    ) -> Result<usize, Errno> {
+        let piece = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+        // The kernel takes the offset in two halves, of which a 64-bit one ignores the second.
+        let (list, offset, flags) = (&raw const piece, offset as c_long, libc::RWF_NOWAIT);
+        // SAFETY: one piece, which is writable for the length of the call.
+        let read = unsafe { libc::syscall(libc::SYS_preadv2, file, list, 1, offset, 0, flags) };
+        usize::try_from(read).map_err(|_| Errno::last())
+    }
+
     fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         let (start, len) = (bytes.as_ptr(), bytes.len());
         let written = if flags == 0 {

@@ -98,11 +98,17 @@ impl Future for YieldNow {
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    if with_entered(|local| local.coop.get()) == Some(0) {
+    if !has_budget() {
         step_back(cx.waker());
         return Poll::Pending;
     }
     Poll::Ready(())
+}
+
+/// Whether this poll has budget left, for a future that has another way when it has none.
+#[inline]
+pub fn has_budget() -> bool {
+    with_entered(|local| local.coop.get()) != Some(0)
 }
 
 /// A leaf future is ready: takes one from the budget of this poll.

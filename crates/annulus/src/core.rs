@@ -16,6 +16,7 @@ pub(crate) mod arena;
 pub(crate) mod bell;
 pub(crate) mod block_op;
 pub(crate) mod blocks;
+pub(crate) mod cached;
 pub(crate) mod chain;
 pub(crate) mod chunk;
 pub(crate) mod clock;
@@ -210,6 +211,8 @@ pub(crate) struct State {
     pub(crate) again: Again,
     pub(crate) closes: u32,
     pub(crate) stopping: bool,
+    /// Reads of files ask the page cache before the ring.
+    pub(crate) reads_cached: bool,
     pub(crate) stop: Stop,
     /// How long a dropped socket may take to send its queued bytes.
     pub(crate) close_flush_ns: u64,

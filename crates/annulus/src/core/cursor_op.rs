@@ -8,6 +8,7 @@ use std::io;
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 
+use super::cached::Wanted;
 use super::file_op::{ReadAt, WriteAt};
 use super::key::Handle;
 use super::op::Operation;
@@ -99,6 +100,11 @@ unsafe impl<D: Placed> Operation for Here<D> {
 
     fn refusal(&self) -> Option<io::Error> {
         if self.anywhere { self.inner.obstacle() } else { self.inner.refusal() }
+    }
+
+    fn wanted(&mut self) -> Option<Wanted> {
+        // What has no position is no file.
+        self.inner.wanted().filter(|wanted| wanted.offset != ONWARD)
     }
 
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {

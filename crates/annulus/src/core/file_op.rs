@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use annulus_ring::abi::{FsyncFlags, Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
+use super::cached::Wanted;
 use super::key::Handle;
 use super::op::{Late, Operation};
 use super::{Core, errors};
@@ -37,6 +38,12 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
             Err(_) => Some(errors::no_capacity()),
             Ok(_) => no_such_offset(self.offset),
         }
+    }
+
+    #[inline]
+    fn wanted(&mut self) -> Option<Wanted> {
+        let (len, offset) = (receive_room(&self.buf), self.offset);
+        Some(Wanted { start: self.buf.bytes_mut_ptr(), len, offset })
     }
 
     #[inline]

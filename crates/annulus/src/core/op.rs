@@ -26,6 +26,7 @@ use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 use annulus_task::CoreId;
 
+use super::cached::Wanted;
 use super::key::{Handle, Key};
 use super::table::{Found, Lane, Slot, Taken, Ticket, Vtable, locate};
 use super::{Core, current_id, errors, with_any, with_core};
@@ -61,6 +62,14 @@ pub(crate) unsafe trait Operation: Sized + 'static {
 
     /// Why it cannot even start: a zero capacity, for instance.
     fn refusal(&self) -> Option<io::Error> {
+        None
+    }
+
+    /// What it asks of a file, if it is a read of nothing else than a file's bytes, which the page
+    /// cache may answer. The room is writable, of memory that the operation owns, and stays so
+    /// until the operation is moved or used.
+    #[inline]
+    fn wanted(&mut self) -> Option<Wanted> {
         None
     }
 
@@ -155,6 +164,9 @@ impl<D: Operation> Op<D> {
             return self.refused(error);
         }
         let handle = description.handle();
+        if let Some(output) = self.answer_from_cache() {
+            return Poll::Ready(output);
+        }
         let stage = &mut self.stage;
         let started = match handle {
             Some(handle) => with_core(handle.core, |core| begin(core, Some(handle), stage, cx)),

@@ -11,6 +11,7 @@ use std::os::fd::RawFd;
 
 use annulus_ring::op::Target;
 
+use super::cached::Luck;
 use super::datagrams::Datagrams;
 use super::key::{Key, NONE, next_generation};
 use super::listener::Listener;
@@ -42,6 +43,8 @@ pub(crate) struct Record {
     pub(crate) in_flight: u32,
     /// The handle is gone; the descriptor closes when nothing is in flight.
     pub(crate) closing: bool,
+    /// Whether reads are tried without the ring.
+    pub(crate) luck: Luck,
     pub(crate) kind: Kind,
 }
 
@@ -90,6 +93,7 @@ impl Records {
                 target,
                 in_flight: 0,
                 closing: false,
+                luck: Luck::Unknown,
                 kind,
             });
             return Key { index, generation: 0 };
@@ -100,7 +104,15 @@ impl Records {
             self.free = next;
         }
         let generation = record.generation;
-        *record = Record { generation, fd, target, in_flight: 0, closing: false, kind };
+        *record = Record {
+            generation,
+            fd,
+            target,
+            in_flight: 0,
+            closing: false,
+            luck: Luck::Unknown,
+            kind,
+        };
         Key { index, generation }
     }
 

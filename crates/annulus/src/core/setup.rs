@@ -61,6 +61,7 @@ pub(crate) struct Config {
     /// Bytes and number of the buffers of each further group.
     pub(crate) receive_pools: Vec<(u32, u16)>,
     pub(crate) budget: u32,
+    pub(crate) reads_cached: bool,
     pub(crate) spin_ns: u64,
     pub(crate) keep_tick: bool,
     pub(crate) iowait: bool,
@@ -95,6 +96,7 @@ impl Default for Config {
             buffers_incremental: true,
             receive_pools: Vec::new(),
             budget: 256,
+            reads_cached: true,
             spin_ns: 0,
             keep_tick: false,
             iowait: false,
@@ -162,6 +164,8 @@ impl Core {
             again: Again::default(),
             closes: 0,
             stopping: false,
+            // Who pays a kernel thread to take requests wants no calls.
+            reads_cached: config.reads_cached && config.sqpoll_idle.is_none(),
             stop: Stop::new(),
             close_flush_ns: config.close_flush_ns,
             send_high_bytes: config.send_high_bytes,

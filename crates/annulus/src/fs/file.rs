@@ -154,7 +154,9 @@ impl File {
     /// changed.
     ///
     /// # Kernel
-    /// `READ`, 5.6; inline from the page cache, else asynchronous or punted, by file system.
+    /// What is in the page cache comes by a call that does not wait
+    /// ([`reads_cached`](crate::runtime::Builder::reads_cached)), and the future is ready when it
+    /// is first polled; the rest by `READ`, 5.6, asynchronous or punted, by file system.
     pub fn read_at<B: IoBufMut>(
         &self,
         buf: B,

@@ -166,6 +166,24 @@ impl Builder {
         self
     }
 
+    /// Whether a read of a file asks the page cache first, by a system call that does not wait, and
+    /// goes through the ring only if the cache does not have all of it; the default is yes.
+    ///
+    /// The call costs less than a request that is answered at once, since there is nothing but the
+    /// call: no entry, no completion, no turn of the core. A file whose reads are not in the cache
+    /// is asked ever more rarely, down to one read in 65. A file that was opened with `O_DIRECT` is
+    /// never asked, nor is any with [`sqpoll`](Self::sqpoll). With `false` every read is a request
+    /// of the ring, as it is wherever requests are chained, have
+    /// [`RwOptions`](crate::fs::RwOptions) or several buffers.
+    ///
+    /// # Kernel
+    /// preadv2(2) with `RWF_NOWAIT`, 4.14.
+    #[doc(alias = "RWF_NOWAIT")]
+    pub fn reads_cached(mut self, first: bool) -> Self {
+        self.config.reads_cached = first;
+        self
+    }
+
     /// Reports what keeps the core from its I/O for longer than `threshold`: a poll of a task (with
     /// its [name](crate::task::spawn_named)), of the future of `block_on`, or all polls of a turn
     /// together. Off by default; when on, the clock is read once a turn and once a poll.

@@ -77,6 +77,9 @@ pub struct Metrics {
     pub starvations: u64,
     /// Receives that went through the heap because all provided buffers were out.
     pub heap_receives: u64,
+    /// Reads of files that the page cache answered, without a request
+    /// ([`Builder::reads_cached`](super::Builder::reads_cached)).
+    pub reads_cached: u64,
     /// Queued sends of dropped sockets that were given up when their time was over.
     pub sends_given_up: u64,
     /// Sends that were given to the kernel to be sent without copying.
@@ -173,6 +176,7 @@ impl Metrics {
             &mut self.leases,
             &mut self.starvations,
             &mut self.heap_receives,
+            &mut self.reads_cached,
             &mut self.sends_given_up,
             &mut self.zero_copy_sends,
             &mut self.zero_copy_copies,
@@ -229,6 +233,7 @@ impl Metrics {
             cell("sends given up", self.sends_given_up),
             cell("zero copy", self.zero_copy_sends),
             cell("copied", self.zero_copy_copies),
+            cell("cached reads", self.reads_cached),
         ];
         let buffers = vec![
             cell("total", self.buffers),
@@ -272,7 +277,7 @@ fn cell(what: &'static str, value: impl Into<u64>) -> Cell {
 }
 
 /// How many fields of [`Metrics`] are counters.
-const COUNTERS: usize = 27;
+const COUNTERS: usize = 28;
 
 struct Cell {
     what: &'static str,

@@ -371,7 +371,7 @@ where
     }
 }
 
-/// A runtime that is made and ended quickly.
+/// A runtime that is made and ended quickly, and whose reads are all requests.
 pub fn small() -> Builder {
     Runtime::builder()
         .entries(32)
@@ -379,6 +379,7 @@ pub fn small() -> Builder {
         .buffer_count(16)
         .buffers_published(4)
         .buffer_bytes(4096)
+        .reads_cached(false)
 }
 
 /// The core serves others as if nothing had happened.

@@ -21,7 +21,7 @@ use annulus_ring::op::{Splice, Target};
 use futures_util::poll;
 
 use crate::cancel::{at_rest, until, yield_to_kernel};
-use crate::harness::{Scratch, pair, run};
+use crate::harness::{Scratch, pair, run, run_on};
 
 /// The buffer of an operation that was cancelled, and not for another reason.
 fn cancelled<T: std::fmt::Debug, B>(ended: Result<T, BufError<B>>) -> B {
@@ -114,7 +114,7 @@ fn a_result_that_is_there_already_wins() {
 fn every_operation_of_a_file_gives_result_or_buffer_in_flight() {
     let scratch = Scratch::new();
     let path = scratch.file("file", &[7; 100]);
-    run(async {
+    run_on(runtime::Runtime::builder().reads_cached(false), async {
         let file = OpenOptions::new().read(true).write(true).open(&path).await?;
         for _ in 0..50 {
             let mut reading = file.read_at(vec![0; 60], 0);

@@ -5,6 +5,7 @@ mod ahead;
 mod attributes;
 mod below;
 mod beneath;
+mod cached;
 mod commit;
 mod contents;
 mod copies;

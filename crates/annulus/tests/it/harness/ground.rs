@@ -124,7 +124,7 @@ fn under_world(world: &World, profile: Profile, builder: Builder) -> Builder {
     })
 }
 
-/// A runtime so small that everything runs out in it.
+/// A runtime so small that everything runs out in it, and whose reads are all requests.
 pub fn tiny() -> Builder {
     Runtime::builder()
         .entries(16)
@@ -133,6 +133,7 @@ pub fn tiny() -> Builder {
         .buffer_bytes(256)
         .buffer_count(16)
         .buffers_published(2)
+        .reads_cached(false)
 }
 
 /// Runs a body on a ground and checks that nothing of it is left.

@@ -74,7 +74,7 @@ fn a_lock_of_a_process_that_ended_amid_its_requests_comes_free() {
     let path = directory.path().join("lock");
     std::fs::write(&path, vec![1; 1 << 20]).unwrap();
     let code = in_child(|| {
-        let runtime = Runtime::new().unwrap();
+        let runtime = Runtime::builder().reads_cached(false).build().unwrap();
         runtime.block_on(async {
             let file = annulus::fs::File::open(&path).await.unwrap();
             assert!(lock(&file), "nobody has it");
@@ -105,7 +105,7 @@ fn a_lock_is_free_once_the_runtime_that_held_it_has_ended() {
     let path = directory.path().join("lock");
     std::fs::write(&path, vec![1; 1 << 20]).unwrap();
     for _ in 0..20 {
-        let runtime = Runtime::new().unwrap();
+        let runtime = Runtime::builder().reads_cached(false).build().unwrap();
         let file = runtime.block_on(async {
             let file = annulus::fs::File::open(&path).await.unwrap();
             assert!(lock(&file), "the runtime before has left nothing");

@@ -1,0 +1,145 @@
+//! Reads of files that the page cache answers, by a call that does not wait.
+//!
+//! A read of cached bytes through the ring costs the call that enters it, the entry, a slot and the
+//! completion; preadv2(2) with `RWF_NOWAIT` costs the call. So a read asks that call first, and
+//! goes through the ring where it would have to wait, or is answered in part, or fails: the ring
+//! then does the whole read, and tells the error.
+//!
+//! Owns: when the call is worth its price, for each file: [`Luck`]. Does not own: the memory, which
+//! is the operation's. Invariants: user code (the methods of a buffer) runs while nothing of the
+//! core is borrowed; a file past the page cache (`O_DIRECT`) is never asked, since that would wait
+//! for the device.
+
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+
+use annulus_ring::abi::Errno;
+use annulus_ring::{AnyKernel, Kernel};
+use annulus_task::coop;
+
+use super::op::{Op, Operation};
+use super::with_core;
+
+/// What a read asks for: the room that its buffer has, and where in the file.
+pub(crate) struct Wanted {
+    pub(crate) start: *mut u8,
+    pub(crate) len: u32,
+    pub(crate) offset: u64,
+}
+
+/// The most reads in a row that are not tried after one that would have waited.
+const PAUSE_MAX: u8 = 64;
+
+/// What became of the last tries on a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Luck {
+    /// Nobody has looked at the file yet.
+    #[default]
+    Unknown,
+    /// The file has no such reads, or they would wait.
+    Never,
+    /// The next `left` reads are not tried; `pause` is how many they were to be.
+    Tried { pause: u8, left: u8 },
+}
+
+impl Luck {
+    /// Whether the next read is tried.
+    fn is_with(&mut self, kernel: &mut AnyKernel, fd: RawFd) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Tried { left: 0, .. } => true,
+            Self::Tried { left, .. } => {
+                *left -= 1;
+                false
+            }
+            Self::Unknown => {
+                let flags = kernel.status_flags(fd);
+                let is_cached = flags.is_ok_and(|flags| flags & libc::O_DIRECT == 0);
+                *self = if is_cached { Self::Tried { pause: 0, left: 0 } } else { Self::Never };
+                is_cached
+            }
+        }
+    }
+
+    /// What the call said of a read that it did not answer.
+    fn note(&mut self, errno: Errno) {
+        let Self::Tried { pause, .. } = *self else { return };
+        *self = match errno.0 {
+            libc::EAGAIN => {
+                let pause = (2 * pause).clamp(1, PAUSE_MAX);
+                Self::Tried { pause, left: pause }
+            }
+            // The file's own trouble, which the ring tells.
+            libc::EIO | libc::EINTR | libc::EFAULT | libc::EISDIR => return,
+            _ => Self::Never,
+        };
+    }
+}
+
+/// Fills the room from the page cache, up to its end or the end of the file.
+fn fill(
+    kernel: &mut AnyKernel,
+    fd: RawFd,
+    room: &mut [MaybeUninit<u8>],
+    offset: u64,
+) -> Result<usize, Errno> {
+    let mut done = 0;
+    // A call that gives less has come to the end of the file or of what is cached; the next one
+    // knows.
+    while done < room.len() {
+        match kernel.read_cached(fd, &mut room[done..], offset.saturating_add(done as u64))? {
+            0 => break,
+            n => done += n,
+        }
+    }
+    Ok(done)
+}
+
+impl<D: Operation> Op<D> {
+    /// The output of a read whose bytes are all in the page cache; `None` leaves it to the ring.
+    #[inline]
+    pub(super) fn answer_from_cache(&mut self) -> Option<D::Output> {
+        let description = self.idle()?;
+        let handle = description.handle()?;
+        let wanted = description.wanted()?;
+        if !coop::has_budget() {
+            return None;
+        }
+        let read = |core: &super::Core| {
+            let mut borrowed = core.state.borrow_mut();
+            let state = &mut *borrowed;
+            if state.stopping || !state.reads_cached {
+                return None;
+            }
+            let (record, kernel) = (state.records.get(handle.key)?, state.ring.kernel());
+            if !record.luck.is_with(kernel, record.fd) {
+                return None;
+            }
+            let (start, len) = (wanted.start.cast::<MaybeUninit<u8>>(), wanted.len as usize);
+            // SAFETY: so many bytes are writable there, of a buffer that the operation owns and
+            // nobody else refers to (the contract of `Operation::wanted`).
+            let room = unsafe { std::slice::from_raw_parts_mut(start, len) };
+            match fill(kernel, record.fd, room, wanted.offset) {
+                Ok(done) => {
+                    record.luck = Luck::Tried { pause: 0, left: 0 };
+                    state.counters.reads_cached.add(1);
+                    Some(done)
+                }
+                Err(errno) => {
+                    record.luck.note(errno);
+                    None
+                }
+            }
+        };
+        // Elsewhere than on its core, the ring's way says so.
+        with_core(handle.core, |core| {
+            let done = read(core)?;
+            coop::made_progress();
+            Some(self.take_idle()?.complete(core, done as i32, 0))
+        })
+        .ok()?
+    }
+}
+
+#[cfg(test)]
+mod tests;
