@@ -1,9 +1,10 @@
 //! Reads of files that the page cache answers, by a call that does not wait.
 //!
 //! A read of cached bytes through the ring costs the call that enters it, the entry, a slot and the
-//! completion; preadv2(2) with `RWF_NOWAIT` costs the call. So a read asks that call first, and
-//! goes through the ring where it would have to wait, or is answered in part, or fails: the ring
-//! then does the whole read, and tells the error.
+//! completion; preadv2(2) with `RWF_NOWAIT` costs the call. So a read asks that call first, if
+//! nothing else of the core is about to enter the ring with it, and goes through the ring where it
+//! would have to wait, or is answered in part, or fails: the ring then does the whole read, and
+//! tells the error.
 //!
 //! Owns: when the call is worth its price, for each file: [`Luck`]. Does not own: the memory, which
 //! is the operation's. Invariants: user code (the methods of a buffer) runs while nothing of the
@@ -109,6 +110,10 @@ impl<D: Operation> Op<D> {
             let mut borrowed = core.state.borrow_mut();
             let state = &mut *borrowed;
             if state.stopping || !state.reads_cached {
+                return None;
+            }
+            // Who shares the call that enters the ring pays less than a call of his own.
+            if core.executor.has_ready() || state.ring.sq_pending() > 0 {
                 return None;
             }
             let (record, kernel) = (state.records.get(handle.key)?, state.ring.kernel());

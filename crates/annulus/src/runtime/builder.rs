@@ -170,11 +170,13 @@ impl Builder {
     /// goes through the ring only if the cache does not have all of it; the default is yes.
     ///
     /// The call costs less than a request that is answered at once, since there is nothing but the
-    /// call: no entry, no completion, no turn of the core. A file whose reads are not in the cache
-    /// is asked ever more rarely, down to one read in 65. A file that was opened with `O_DIRECT` is
-    /// never asked, nor is any with [`sqpoll`](Self::sqpoll). With `false` every read is a request
-    /// of the ring, as it is wherever requests are chained, have
-    /// [`RwOptions`](crate::fs::RwOptions) or several buffers.
+    /// call: no entry, no completion, no turn of the core. Where other tasks are ready, or requests
+    /// wait to be submitted, reads go with them through the ring: many that share one call cost
+    /// less than a call for each. A file whose reads are not in the cache is asked ever more
+    /// rarely, down to one read in 65. A file that was opened with `O_DIRECT` is never asked, nor
+    /// is any with [`sqpoll`](Self::sqpoll). With `false` every read is a request of the ring, as
+    /// it is wherever requests are chained, have [`RwOptions`](crate::fs::RwOptions) or several
+    /// buffers.
     ///
     /// # Kernel
     /// preadv2(2) with `RWF_NOWAIT`, 4.14.
