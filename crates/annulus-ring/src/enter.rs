@@ -61,7 +61,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// EINTR, and as [`submit`](Self::submit). If only some entries are consumed there is no wait.
     #[doc(alias = "io_uring_submit_and_wait")]
     #[doc(alias = "io_uring_submit_and_wait_timeout")]
-    #[inline]
+    #[inline(always)]
     pub fn submit_and_wait(&mut self, want: u32, timeout_ns: Option<u64>) -> Result<u32, Errno> {
         match timeout_ns {
             None => self.wait_with(want, self.wait_flags, (core::ptr::null(), 0)),
@@ -131,7 +131,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         .map(drop)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait_with(
         &mut self,
         want: u32,
@@ -164,17 +164,22 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     }
 
     /// One call, after which the head says what was consumed.
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
         // SAFETY: every published entry was pushed through an unsafe method, whose caller answers
         // for its memory; `arg` points to a value on the stack of the caller of this function, as
         // `flags` say, or is null.
-        let result = unsafe { self.kernel.enter(call) };
-        let consumed = self.sq.refresh_head();
-        match result {
-            Ok(_) => Ok(consumed),
-            Err(errno) => entered_with(errno, consumed),
+        match unsafe { self.kernel.enter(call) } {
+            Ok(_) => Ok(self.sq.refresh_head()),
+            Err(errno) => self.entered_with(errno),
         }
+    }
+
+    /// That the time is over is no error.
+    #[cold]
+    fn entered_with(&mut self, errno: Errno) -> Result<u32, Errno> {
+        let consumed = self.sq.refresh_head();
+        if errno.0 == libc::ETIME { Ok(consumed) } else { Err(errno) }
     }
 
     /// Whether an enter has more to do than to submit: task work to run, or completions to flush.
@@ -237,9 +242,3 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
 
 /// A wait by poll(2) looks again after so long: task work that is deferred wakes no poll.
 const LOOK_AGAIN_NS: u64 = 10_000_000;
-
-/// That the time is over is no error.
-#[cold]
-fn entered_with(errno: Errno, consumed: u32) -> Result<u32, Errno> {
-    if errno.0 == libc::ETIME { Ok(consumed) } else { Err(errno) }
-}

@@ -134,7 +134,7 @@ impl Executor {
     ///
     /// # Panics
     /// If called from inside a task of this executor.
-    #[inline]
+    #[inline(always)]
     pub fn run(&self, budget: u32) -> u32 {
         let running = Running::new(&self.local);
         assert!(!running.nested, "an executor was run from inside one of its own tasks");

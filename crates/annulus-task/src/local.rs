@@ -232,14 +232,23 @@ impl Local {
     #[inline]
     pub(crate) fn ready_or_root(&self, own: Own) {
         if own.cell().is_some() {
-            if !own.is_queued() {
-                // A task that wakes itself wants to be polled again, not to keep the core.
-                let itself = self.polling.get() == Some(own);
-                if itself { &self.yielded } else { &self.ready }.push(own);
+            if own.is_queued() {
+                return;
+            }
+            if self.polling.get() == Some(own) {
+                self.ready_again(own);
+            } else {
+                self.ready.push(own);
             }
         } else if own.index() == ROOT {
             self.root_woken.set(true);
         }
+    }
+
+    /// A task that wakes itself wants to be polled again, not to keep the core.
+    #[cold]
+    fn ready_again(&self, own: Own) {
+        self.yielded.push(own);
     }
 
     /// Moves what other threads woke to the run queue. True if there was anything.
@@ -263,16 +272,16 @@ impl Local {
 
     /// Polls ready tasks until none is left or `budget` were polled; returns how many. What yields
     /// is not ready before the next run.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run(&self, budget: u32, watch: &mut impl Watch) -> u32 {
         self.ready.append(&self.yielded);
-        let mut polled = 0;
+        let mut left = budget;
         let tally = &*self.tally;
         let round = tally.begin_round() as u32;
         // One place for all of them: see `polled_by`.
         let mut waker = waker::of_nobody();
         self.poll_waker.set(&raw const *waker);
-        while polled != budget {
+        while left > 0 {
             let Some(own) = self.ready.pop() else { break };
             let Some(cell) = own.cell() else {
                 self.pass(own);
@@ -281,7 +290,7 @@ impl Local {
             // SAFETY: a header has a cell exactly while the task is alive.
             let cell = unsafe { CellRef::new(cell) };
             let task = cell.head().id;
-            polled += 1;
+            left -= 1;
             watch.before(cell);
             cell.head().round.set(round);
             tally.polling(task, cell.head().vtable);
@@ -294,6 +303,7 @@ impl Local {
             }
             watch.after(self, task);
         }
+        let polled = budget - left;
         tally.set_current(None);
         tally.add_polls(polled);
         self.polling.set(None);
