@@ -181,6 +181,9 @@ pub(crate) struct State {
     /// The ring of requests whose device is polled.
     pub(crate) devices: Devices,
     pub(crate) after: Vec<After>,
+    /// The next turn may have more to do than to run tasks and to go to the ring: set by whatever
+    /// it is, and again by each turn that has left some of it.
+    pub(crate) has_chores: bool,
     /// What any thread may read.
     pub(crate) counters: Arc<Board>,
     /// When rounds were.

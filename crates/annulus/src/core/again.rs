@@ -89,6 +89,7 @@ impl State {
     pub(crate) fn cancel_again_later(&mut self, victim: u64) {
         let now_ns = self.ring.kernel().now();
         self.again.note(victim, now_ns);
+        self.has_chores = true;
     }
 
     /// A cancel needs not be repeated, or was just now.

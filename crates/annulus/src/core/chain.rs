@@ -61,6 +61,7 @@ impl State {
     /// Notes which step follows which.
     pub(crate) fn link(&mut self, step: Key, next: Key) {
         self.has_unsent_chain = true;
+        self.has_chores = true;
         let slot = self.table.at(step.index);
         slot.next = next.index;
         slot.flags = next.generation;

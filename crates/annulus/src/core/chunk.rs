@@ -199,6 +199,7 @@ impl State {
         if tail == NONE {
             send.head = slot_key.index;
             self.dirty.push(key);
+            self.has_chores = true;
         } else {
             self.table.at(tail).next = slot_key.index;
         }

@@ -86,6 +86,7 @@ impl State {
         let now_ns = self.now_ns();
         self.clock.paused_ns = Some(now_ns);
         self.clock.cqes = self.counters.cqes.read();
+        self.has_chores = true;
         true
     }
 

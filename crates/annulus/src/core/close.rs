@@ -34,6 +34,7 @@ impl State {
                     let deadline = self.clock.now_ns(self.ring.kernel()).saturating_add(flush_ns);
                     let timer = self.wheel.insert(deadline, Due::Flush(key).token());
                     stream.send.flush = Some(timer);
+                    self.has_chores = true;
                     self.note_timers();
                 }
                 self.pause_recv(key);

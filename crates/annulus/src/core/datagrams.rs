@@ -254,6 +254,8 @@ impl State {
     /// A completion of a multishot receive of messages.
     pub(crate) fn on_message(&mut self, key: Key, cqe: Cqe) {
         let lease = self.messages.leased(cqe, &self.counters);
+        // Its buffer is to be replaced.
+        self.has_chores = true;
         let Some(record) = self.records.get(key) else {
             self.counters.stale_cqes.add(1);
             return;

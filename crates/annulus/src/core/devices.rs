@@ -55,6 +55,7 @@ impl State {
     pub(crate) fn queue_polled(&mut self, key: Key) {
         self.devices.in_flight += 1;
         self.devices.queued.push_back(key);
+        self.has_chores = true;
     }
 
     /// Submits what is queued, looks at the devices once, and settles what is done.

@@ -56,6 +56,7 @@ impl State {
         fill(&mut sqe);
         sqe.user_data = user_data;
         self.unsent.push_back(sqe);
+        self.has_chores = true;
         self.flush_unsent();
     }
 
@@ -192,7 +193,7 @@ impl State {
     }
 
     /// Gives a completion to whom it belongs.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn dispatch(&mut self, cqe: Cqe) {
         match self.table.in_flight(cqe.user_data) {
             Some(slot) if !cqe.more() => {
@@ -311,7 +312,7 @@ impl State {
         if orphan {
             slot.abandon();
             let key = slot.key();
-            self.after.push(After::Reclaim(key));
+            self.put_off(After::Reclaim(key));
         }
         self.wake_waiter(waiter);
         if let Some(record) = record.filter(|_| lane != Lane::Released) {
@@ -379,7 +380,13 @@ impl State {
 
     #[cold]
     fn wake_later(&mut self, waker: Waker) {
-        self.after.push(After::Wake(waker));
+        self.put_off(After::Wake(waker));
+    }
+
+    /// Notes what is to be done when nothing is borrowed.
+    fn put_off(&mut self, errand: After) {
+        self.after.push(errand);
+        self.has_chores = true;
     }
 
     /// Wakes every future of a queue: they may wait for different things.
@@ -398,7 +405,7 @@ impl State {
         let slot = self.table.at(key.index);
         if !slot.is_abandoned() {
             slot.abandon();
-            self.after.push(After::Reclaim(key));
+            self.put_off(After::Reclaim(key));
         }
     }
 

@@ -247,6 +247,7 @@ impl State {
         if rest {
             let deadline = self.now_ns() + EXHAUSTED_PAUSE_NS;
             self.wheel.insert(deadline, Due::AcceptRest(key).token());
+            self.has_chores = true;
             self.note_timers();
         }
         if crowded {

@@ -133,6 +133,7 @@ impl State {
         };
         datagrams.arm = Arm::Starved;
         self.messages.starved.push_back(key);
+        self.has_chores = true;
         self.note_starved();
         self.counters.starvations.add(1);
         if let Some(pool) = self.messages.group() {

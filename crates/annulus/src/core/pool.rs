@@ -158,15 +158,22 @@ impl Pool {
         self.with_local(|local| local.leases) - remote
     }
 
+    /// Whether the kernel has fewer buffers than it is to have.
+    #[inline]
+    pub(crate) fn is_short(&self) -> bool {
+        self.published < self.target
+    }
+
     /// Gives the kernel buffers up to the target. True if it has at least one afterwards.
     #[inline]
     pub(crate) fn replenish(&mut self) -> bool {
-        if self.published < self.target {
+        if self.is_short() {
             self.publish_free();
         }
         self.published > 0
     }
 
+    #[inline(never)]
     fn publish_free(&mut self) {
         let missing = self.target - self.published;
         if self.with_local(|local| local.free.len() < usize::from(missing)) {

@@ -118,6 +118,7 @@ impl State {
         stream.recv.arm = Arm::Starved;
         let group = stream.recv.group;
         self.starved.push_back(key);
+        self.has_chores = true;
         self.note_starved();
         self.counters.starvations.add(1);
         if let Some(pool) = self.pools.get(group) {

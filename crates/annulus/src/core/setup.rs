@@ -153,6 +153,7 @@ impl Core {
             dirty: Vec::new(),
             spare_chunks: Vec::new(),
             spare_large: Vec::new(),
+            has_chores: false,
             unsent: VecDeque::new(),
             has_unsent_chain: false,
             due: Vec::new(),

@@ -334,10 +334,13 @@ impl State {
             (Some(bid), Some(pool)) if cqe.res > 0 => {
                 self.counters.leases.add(1);
                 joined_max = JOINED_BYTES.min(pool.buffer_bytes() as usize);
-                pool.lease(bid, cqe.res as u32, more_of_buffer)
+                let lease = pool.lease(bid, cqe.res as u32, more_of_buffer);
+                self.has_chores |= pool.is_short();
+                lease
             }
             (Some(bid), Some(pool)) => {
                 pool.discard(bid, more_of_buffer);
+                self.has_chores = true;
                 None
             }
             _ => None,
@@ -355,6 +358,7 @@ impl State {
         if recv.loses_end && !ended && !nonempty && !recv.in_doubt {
             recv.in_doubt = true;
             self.doubts.add(key);
+            self.has_chores = true;
         }
         if ended {
             recv.arm = Arm::Idle;

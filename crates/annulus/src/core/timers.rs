@@ -125,6 +125,7 @@ impl State {
     pub(crate) fn start_sleep(&mut self, deadline_ns: u64, who: Waiter) -> Key {
         let key = self.sleeps.take();
         let timer = self.wheel.insert(deadline_ns, Due::Sleep(key).token());
+        self.has_chores = true;
         if let Some(sleep) = self.sleeps.get(key) {
             sleep.deadline_ns = deadline_ns;
             sleep.timer = Some(timer);

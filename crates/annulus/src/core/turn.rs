@@ -4,9 +4,13 @@
 //!   drain inbox -> run ready tasks (within a budget) -> one enter -> reap -> expire timers
 //! ```
 //!
-//! Owns: the order of these steps and when a core sleeps. Invariants: one `io_uring_enter` a turn,
-//! which submits, runs task work and waits; the clock is read only if a timer is armed; an idle
-//! core makes no system call.
+//! Owns: the order of these steps and when a core sleeps. What most turns have nothing of (lists
+//! that are not empty, timers, buffers to be replaced, a clock that stands still) are *chores*, for
+//! which a turn asks once.
+//!
+//! Invariants: whoever gives a core a chore says so (`State::has_chores`) in the same borrow; one
+//! `io_uring_enter` a turn, which submits, runs task work and waits; the clock is read only if a
+//! timer is armed; an idle core makes no system call.
 
 use std::cell::RefMut;
 use std::future::Future;
@@ -18,6 +22,7 @@ use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
 
 use super::metrics::Board;
+use super::pool::Pool;
 use super::{Core, State};
 use crate::runtime::StalledBy;
 
@@ -44,7 +49,6 @@ impl Core {
 
     /// What comes before the tasks: jobs and wakes from elsewhere. True if the root is to be
     /// polled.
-    #[inline(always)]
     fn begin(&self) -> bool {
         if let Some(watch) = &self.stall {
             watch.begin(self);
@@ -58,16 +62,31 @@ impl Core {
     /// Most of a core's life.
     #[inline(never)]
     fn turns_until_root_wakes(&self) {
+        if self.stall.is_some() || self.spin_ns > 0 {
+            return self.watched_turns();
+        }
+        loop {
+            self.executor.run(self.budget);
+            self.turn_round();
+            self.executor.drain_inbox();
+            if self.executor.take_root_wake() {
+                return;
+            }
+        }
+    }
+
+    /// The same where stalls are looked for, or completions before the core sleeps.
+    #[inline(never)]
+    fn watched_turns(&self) {
         loop {
             self.run_tasks();
-            self.turn_round(None);
+            self.turn_with_chores(None);
             if self.begin() {
                 return;
             }
         }
     }
 
-    #[inline(always)]
     fn run_tasks(&self) {
         match &self.stall {
             None => self.executor.run(self.budget),
@@ -92,20 +111,53 @@ impl Core {
     /// keep the core awake. `bound_ns` limits the wait.
     pub(crate) fn turn_without_tasks(&self, bound_ns: Option<u64>) {
         let _woken = self.executor.take_root_wake();
-        self.turn_round(bound_ns);
+        self.turn_with_chores(bound_ns);
     }
 
     /// Submits what tasks asked for, waits if there is nothing else to do, and hands out what the
-    /// kernel has completed and what the clock has brought.
+    /// kernel has completed.
     #[inline(always)]
-    fn turn_round(&self, bound_ns: Option<u64>) {
+    fn turn_round(&self) {
         self.assert_own();
         let mut state = self.state.borrow_mut();
-        if self.executor.has_work() && state.is_quiet() && !state.has_chores() {
+        if state.has_chores {
+            drop(state);
+            return self.turn_with_chores(None);
+        }
+        debug_assert!(!state.lists_anything(), "a chore was listed that no turn knows of");
+        let entered = match self.executor.fall_asleep() {
+            Some(_asleep) => state.wait_for_any(),
             // Tasks, and the root, only wake each other.
+            None if state.is_quiet() => return,
+            None => state.submit(),
+        };
+        if let Err(errno) = entered {
+            check_enter(errno);
+        }
+        state.reap();
+        if state.has_chores {
+            drop(state);
+            self.run_after();
+        }
+    }
+
+    /// The same with all that there may be besides: what waits in lists, timers, a clock that a
+    /// test has stopped, a wait that is bounded or begins by spinning.
+    #[inline(never)]
+    fn turn_with_chores(&self, bound_ns: Option<u64>) {
+        self.assert_own();
+        let mut state = self.state.borrow_mut();
+        let listed = state.has_listed();
+        if !listed
+            && self.executor.has_work()
+            && state.is_quiet()
+            && state.wheel.len() == 0
+            && state.doubts.is_empty()
+        {
+            state.has_chores = state.lists_anything();
             return;
         }
-        if state.has_chores() {
+        if listed {
             state = self.work_off(state);
         }
         state.replenish();
@@ -119,15 +171,12 @@ impl Core {
         if state.wheel.len() > 0 {
             state.expire();
         }
-        let errands = !state.after.is_empty();
+        state.has_chores = state.lists_anything();
         drop(state);
-        if errands {
-            self.run_after();
-        }
+        self.run_after();
     }
 
     /// Does what waits in the lists of the state, as far as it can be done now.
-    #[inline(never)]
     fn work_off<'a>(&'a self, state: RefMut<'a, State>) -> RefMut<'a, State> {
         drop(state);
         self.run_after();
@@ -138,7 +187,6 @@ impl Core {
 
     /// The turn's one call of the kernel; it sleeps until a completion, a wake from elsewhere, or
     /// the next timer, if nothing is left to do.
-    #[inline(always)]
     fn enter_ring(&self, state: &mut State, bound_ns: Option<u64>) -> Result<(), Errno> {
         if !state.doubts.is_empty() {
             // Does not wait, and runs what the kernel has pending: the next turn looks again.
@@ -187,9 +235,19 @@ impl Drop for Driven {
 }
 
 impl State {
-    /// Whether anything waits in a list. They are mostly empty, so this is one question for all.
-    #[inline]
-    fn has_chores(&self) -> bool {
+    /// Whether there is more to look after than tasks and the ring: what `has_chores` remembers, so
+    /// that a turn asks one question for all.
+    fn lists_anything(&self) -> bool {
+        self.has_listed()
+            || self.wheel.len() > 0
+            || !self.doubts.is_empty()
+            || self.has_unsent_chain
+            || self.clock.is_paused()
+            || self.pools.iter().chain(self.messages.look()).any(Pool::is_short)
+    }
+
+    /// Whether anything waits in a list that is worked off before the kernel is called.
+    fn has_listed(&self) -> bool {
         let listed = self.after.len()
             | self.dirty.len()
             | self.starved.len()
@@ -220,7 +278,6 @@ impl State {
     }
 
     /// Gives the kernel the buffers that have come back.
-    #[inline]
     fn replenish(&mut self) {
         self.pools.replenish();
         if let Some(pool) = self.messages.group() {
@@ -228,17 +285,20 @@ impl State {
         }
     }
 
-    /// Whether nothing has come, nothing is to be sent or looked at, and no timer may be due.
+    /// Whether nothing has come and nothing is to be submitted.
     #[inline]
     fn is_quiet(&self) -> bool {
-        !self.ring.wants_enter()
-            && self.ring.cq_ready() == 0
-            && self.wheel.len() == 0
-            && self.doubts.is_empty()
+        !self.ring.wants_enter() && self.ring.cq_ready() == 0
+    }
+
+    /// Submits and waits for the first completion, in a turn without chores.
+    #[inline(always)]
+    fn wait_for_any(&mut self) -> Result<(), Errno> {
+        if self.bell_armed { self.submit_and_wait(1, None) } else { self.wait(None) }
     }
 
     /// Submits and waits; not if requests wait for room.
-    #[inline(always)]
+    #[inline(never)]
     fn wait(&mut self, bound_ns: Option<u64>) -> Result<(), Errno> {
         if self.devices.len() > 0 {
             // Nobody would wake the core for these.
@@ -255,12 +315,19 @@ impl State {
             return Ok(());
         }
         self.arm_bell();
+        let want = u32::from(self.unsent.is_empty());
+        let entered = self.submit_and_wait(want, timeout_ns);
+        self.submitted();
+        entered
+    }
+
+    /// One call that submits and waits. The kernel does not wait if completions are ready, or have
+    /// overflowed.
+    #[inline(always)]
+    fn submit_and_wait(&mut self, want: u32, timeout_ns: Option<u64>) -> Result<(), Errno> {
         self.counters.note_overflow(self.ring.overflowed());
         self.note_wait();
-        // The kernel does not wait if completions are ready, or have overflowed.
-        let want = u32::from(self.unsent.is_empty());
         let consumed = self.ring.submit_and_wait(want, timeout_ns)?;
-        self.submitted();
         if consumed == 0 {
             self.lighten();
         }
