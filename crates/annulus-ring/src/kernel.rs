@@ -111,8 +111,15 @@ pub unsafe trait Kernel {
     /// Whether the peer of a socket has ended its direction, or is gone (poll(2) for `POLLRDHUP`,
     /// which does not wait). A kernel that never loses that event may say no, which is the default.
     fn is_hung_up(&mut self, fd: RawFd) -> bool {
-        let _ = fd;
-        false
+        self.hung_up(&mut [libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 }]) > 0
+    }
+
+    /// The same of many sockets in one call: sets `revents` of those that have hung up, asked for
+    /// by `events`, and says how many they are. A negative descriptor is passed over. If they cannot
+    /// be asked, all of them have.
+    fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {
+        let _ = sockets;
+        0
     }
 
     /// Sleeps while `word` has the value `expected` (FUTEX_WAIT of futex(2), private to the
@@ -451,8 +458,8 @@ unsafe impl Kernel for AnyKernel {
         forward!(self.poll_ring(timeout_ns))
     }
 
-    fn is_hung_up(&mut self, fd: RawFd) -> bool {
-        forward!(self.is_hung_up(fd))
+    fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {
+        forward!(self.hung_up(sockets))
     }
 
     fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {

@@ -222,13 +222,23 @@ unsafe impl Kernel for Real {
         }
     }
 
-    fn is_hung_up(&mut self, fd: RawFd) -> bool {
-        let mut entry = libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 };
+    fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {
         let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let (entry, now, no_mask) = (&raw mut entry, &raw const now, core::ptr::null::<c_void>());
+        let (now, no_mask) = (&raw const now, core::ptr::null::<c_void>());
+        let (entries, count) = (sockets.as_mut_ptr(), sockets.len());
         // Not the C library's poll, which is a place to cancel a thread and takes a lock for that.
-        // SAFETY: one valid entry, no wait, and no signal mask.
-        unsafe { libc::syscall(libc::SYS_ppoll, entry, 1_usize, now, no_mask, 0_usize) > 0 }
+        // SAFETY: so many valid entries, no wait, and no signal mask.
+        let found =
+            unsafe { libc::syscall(libc::SYS_ppoll, entries, count, now, no_mask, 0_usize) };
+        // A signal interrupts it when it has looked at all of them and has found nothing.
+        match check(found as i32) {
+            Ok(found) => found as usize,
+            Err(Errno(libc::EINTR)) => 0,
+            Err(_) => {
+                sockets.iter_mut().for_each(|socket| socket.revents = libc::POLLHUP);
+                count
+            }
+        }
     }
 
     fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {

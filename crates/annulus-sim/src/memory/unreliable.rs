@@ -54,8 +54,8 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.inner.unregister_ring();
     }
 
-    fn is_hung_up(&mut self, fd: RawFd) -> bool {
-        self.inner.is_hung_up(fd)
+    fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {
+        self.inner.hung_up(sockets)
     }
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {

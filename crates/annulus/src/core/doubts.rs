@@ -9,10 +9,12 @@
 //!
 //! Owns: which streams are in doubt, and when they are looked at. Does not own: the receive (the
 //! stream). A look costs a system call, and a busy stream is soon in doubt again, so looks wait
-//! until the core has nothing better to do.
+//! until the core has nothing better to do, and are one call for all.
 //!
 //! Invariant: no core waits for the ring while a stream is in doubt, and no stream is for longer
 //! than [`TURNS_MAX`] turns.
+
+use std::os::fd::RawFd;
 
 use annulus_ring::Kernel as _;
 
@@ -27,6 +29,8 @@ const TURNS_MAX: u32 = 64;
 #[derive(Default)]
 pub(crate) struct Doubts {
     streams: Vec<Key>,
+    /// Their descriptors, while they are looked at.
+    looks: Vec<libc::pollfd>,
     /// Since the first of them came.
     turns: u32,
 }
@@ -45,34 +49,36 @@ impl Doubts {
 
 impl State {
     /// Looks at the streams in doubt, unless the core is `busy`, or about to be.
-    #[cold]
     pub(crate) fn resolve_doubts(&mut self, busy: bool) {
         self.doubts.turns += 1;
-        let busy = busy || self.ring.task_work_pending() || self.ring.cq_ready() > 0;
+        let busy = busy || self.ring.wants_enter() || self.ring.cq_ready() > 0;
         if busy && self.doubts.turns < TURNS_MAX {
             return;
         }
-        self.doubts.turns = 0;
-        let mut streams = std::mem::take(&mut self.doubts.streams);
-        for key in streams.drain(..) {
-            self.resolve_doubt(key);
+        let mut doubts = std::mem::take(&mut self.doubts);
+        for &key in &doubts.streams {
+            let fd = self.end_doubt(key).unwrap_or(-1);
+            doubts.looks.push(libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 });
         }
-        self.doubts.streams = streams;
+        if self.ring.kernel().hung_up(&mut doubts.looks) > 0 {
+            let looked = doubts.streams.iter().zip(&doubts.looks);
+            for (&key, _) in looked.filter(|(_, look)| look.revents != 0) {
+                self.pause_recv(key);
+            }
+        }
+        doubts.streams.clear();
+        doubts.looks.clear();
+        doubts.turns = 0;
+        self.doubts = doubts;
     }
 
-    fn resolve_doubt(&mut self, key: Key) {
-        let Some(record) = self.records.get(key) else {
-            return;
-        };
+    /// A stream is being looked at. Gives what to look at, if there is anything to be seen: what is
+    /// not armed sees the end when it is.
+    fn end_doubt(&mut self, key: Key) -> Option<RawFd> {
+        let record = self.records.get(key)?;
         let (fd, closing) = (record.fd, record.closing);
-        let Some(stream) = self.records.stream(key) else {
-            return;
-        };
-        stream.recv.in_doubt = false;
-        // What is not armed sees the end when it is.
-        let may_wait = stream.recv.arm == Arm::Armed && !closing;
-        if may_wait && self.ring.kernel().is_hung_up(fd) {
-            self.pause_recv(key);
-        }
+        let recv = &mut self.records.stream(key)?.recv;
+        recv.in_doubt = false;
+        (recv.arm == Arm::Armed && !closing).then_some(fd)
     }
 }
