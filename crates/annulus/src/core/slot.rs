@@ -180,6 +180,12 @@ impl Slot {
         key_of(self.name)
     }
 
+    /// Whether it is not free, and has this key.
+    #[inline]
+    pub(crate) fn is_live(&self, key: Key) -> bool {
+        self.key() == key && self.name & PHASE_MASK != FREE
+    }
+
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
         match self.name & PHASE_MASK {

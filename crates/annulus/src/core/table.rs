@@ -191,7 +191,7 @@ impl Table {
         let place = self.find(key.index)?;
         // SAFETY: the place is of this table, which is borrowed for as long as the slot is.
         let slot = unsafe { slot_of(place) };
-        (slot.key() == key && slot.phase() != Phase::Free).then_some(slot)
+        slot.is_live(key).then_some(slot)
     }
 
     /// A slot by index, for lists that hold only live ones.

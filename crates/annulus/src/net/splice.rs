@@ -30,9 +30,8 @@ use crate::core::stream::Found;
 
 /// Room that a pipe is asked to have; also what one call moves at most.
 const PIPE_BYTES: usize = 1024 * 1024;
-/// Moves of less than so many bytes cost more than leases do. (A pipe of 1 MiB holds 256 pieces of
-/// packets: if these are small, that is less than this.)
-const SMALL_BYTES: usize = 32 * 1024;
+/// Moves of less than so many bytes cost as much as leases do.
+const SMALL_BYTES: usize = 2048;
 /// So many small moves in a row end the splicing.
 const SMALL_MOVES_MAX: u32 = 8;
 
