@@ -408,6 +408,24 @@ macro_rules! forward {
     };
 }
 
+/// As [`Kernel::enter`], of another kernel than the real one. The call is put together only here,
+/// so that it stays in registers on the way to that one.
+///
+/// # Safety
+/// * As for [`Kernel::enter`].
+#[cold]
+#[inline(never)]
+unsafe fn enter_other(
+    kernel: &mut dyn Kernel,
+    to_submit: u32,
+    min_complete: u32,
+    flags: EnterFlags,
+    (arg, arg_bytes): (*const c_void, usize),
+) -> Result<u32, Errno> {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { kernel.enter(Enter { to_submit, min_complete, flags, arg, arg_bytes }) }
+}
+
 // SAFETY: every call goes to a kernel that keeps the contract itself.
 unsafe impl Kernel for AnyKernel {
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
@@ -420,11 +438,10 @@ unsafe impl Kernel for AnyKernel {
             // SAFETY: the caller's promise is passed on.
             Self::Real(kernel) => unsafe { kernel.enter(call) },
             Self::Dyn(kernel) => {
-                // Put together here, so that it stays in registers on the way to the real one.
                 let Enter { to_submit, min_complete, flags, arg, arg_bytes } = call;
-                let call = Enter { to_submit, min_complete, flags, arg, arg_bytes };
+                let arg = (arg, arg_bytes);
                 // SAFETY: the caller's promise is passed on.
-                unsafe { kernel.enter(call) }
+                unsafe { enter_other(&mut **kernel, to_submit, min_complete, flags, arg) }
             }
         }
     }

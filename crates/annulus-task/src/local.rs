@@ -359,7 +359,7 @@ impl Local {
     }
 
     /// The task is done: its header is free, its names are stale, and who joins it is woken.
-    #[inline]
+    #[inline(always)]
     fn finish(&self, own: Own, cell: CellRef) {
         own.set_cell(None);
         own.retire();
