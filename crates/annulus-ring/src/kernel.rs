@@ -115,8 +115,8 @@ pub unsafe trait Kernel {
     }
 
     /// The same of many sockets in one call: sets `revents` of those that have hung up, asked for
-    /// by `events`, and says how many they are. A negative descriptor is passed over. If they cannot
-    /// be asked, all of them have.
+    /// by `events`, and says how many they are. A negative descriptor is passed over. If they
+    /// cannot be asked, all of them have.
     fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {
         let _ = sockets;
         0

@@ -9,6 +9,7 @@ mod files;
 mod fork;
 mod groups;
 mod hazards;
+mod hung_up;
 mod ladder;
 mod ops;
 mod promises;

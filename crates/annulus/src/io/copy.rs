@@ -27,8 +27,9 @@ const PATIENCE: u32 = 8;
 /// pool is sent from there. Between two TCP streams, what comes in large pieces goes through a pipe
 /// instead, from socket to socket in the kernel: a third of the CPU time for pieces of 64 KiB over
 /// loopback. Nothing else may read from the one or send on the other meanwhile. From a
-/// [pipe](crate::pipe) to another, pieces of some KiB are moved, too, for 0.6 of the CPU time; small
-/// ones are read and written. From a pipe to a socket everything is: there moving gains and loses.
+/// [pipe](crate::pipe) to another, pieces of some KiB are moved, too, for 0.6 of the CPU time;
+/// small ones are read and written. From a pipe to a socket everything is: there moving gains and
+/// loses.
 ///
 /// # Errors
 /// Those of reading and of writing.
