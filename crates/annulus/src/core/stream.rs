@@ -328,19 +328,16 @@ impl State {
         let super::record::Kind::Stream(stream) = &mut record.kind else {
             return;
         };
-        let more_of_buffer = cqe.flags.contains(CqeFlags::BUF_MORE);
-        let mut joined_max = 0;
+        let (more_of_buffer, mut joined_max) = (cqe.flags.contains(CqeFlags::BUF_MORE), 0);
+        self.has_chores |= !more_of_buffer;
         let lease = match (cqe.buffer_id(), self.pools.get(stream.recv.armed_group)) {
             (Some(bid), Some(pool)) if cqe.res > 0 => {
                 self.counters.leases.add(1);
                 joined_max = JOINED_BYTES.min(pool.buffer_bytes() as usize);
-                let lease = pool.lease(bid, cqe.res as u32, more_of_buffer);
-                self.has_chores |= pool.is_short();
-                lease
+                pool.lease(bid, cqe.res as u32, more_of_buffer)
             }
             (Some(bid), Some(pool)) => {
                 pool.discard(bid, more_of_buffer);
-                self.has_chores = true;
                 None
             }
             _ => None,
@@ -354,8 +351,8 @@ impl State {
             return;
         }
         let recv = &mut stream.recv;
-        let nonempty = cqe.flags.contains(CqeFlags::SOCK_NONEMPTY);
-        if recv.loses_end && !ended && !nonempty && !recv.in_doubt {
+        let told = ended || cqe.flags.contains(CqeFlags::SOCK_NONEMPTY);
+        if recv.loses_end && !told && !recv.in_doubt {
             recv.in_doubt = true;
             self.doubts.add(key);
             self.has_chores = true;
