@@ -16,7 +16,7 @@ pub(crate) mod arena;
 pub(crate) mod bell;
 pub(crate) mod block_op;
 pub(crate) mod blocks;
-pub(crate) mod cached;
+pub(crate) mod cached_read;
 pub(crate) mod chain;
 pub(crate) mod chunk;
 pub(crate) mod clock;

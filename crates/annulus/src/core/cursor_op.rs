@@ -8,7 +8,7 @@ use std::io;
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 
-use super::cached::Wanted;
+use super::cached_read::Wanted;
 use super::file_op::{ReadAt, WriteAt};
 use super::key::Handle;
 use super::op::Operation;

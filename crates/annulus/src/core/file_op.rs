@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 use annulus_ring::abi::{FsyncFlags, Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
-use super::cached::Wanted;
+use super::cached_read::Wanted;
 use super::key::Handle;
 use super::op::{Late, Operation};
 use super::{Core, errors};

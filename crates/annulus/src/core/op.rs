@@ -26,7 +26,7 @@ use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 use annulus_task::CoreId;
 
-use super::cached::Wanted;
+use super::cached_read::Wanted;
 use super::key::{Handle, Key};
 use super::table::{Found, Lane, Slot, Taken, Ticket, Vtable, locate};
 use super::{Core, current_id, errors, with_any, with_core};

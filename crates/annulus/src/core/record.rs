@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 
 use annulus_ring::op::Target;
 
-use super::cached::Luck;
+use super::cached_read::Luck;
 use super::datagrams::Datagrams;
 use super::key::{Key, NONE, next_generation};
 use super::listener::Listener;

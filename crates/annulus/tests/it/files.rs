@@ -5,7 +5,7 @@ mod ahead;
 mod attributes;
 mod below;
 mod beneath;
-mod cached;
+mod cached_reads;
 mod commit;
 mod contents;
 mod copies;
