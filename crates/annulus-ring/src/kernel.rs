@@ -311,7 +311,7 @@ pub unsafe trait Kernel {
         Err(Errno(libc::ENOSYS))
     }
 
-    /// preadv2(2) at the file's position, with these `RWF_*` flags; read(2) without any. For what
+    /// preadv2(2) at an offset or at the file's position, with these `RWF_*` flags. For what
     /// does not block: a nonblocking descriptor, or `RWF_NOWAIT`. Returns how many bytes from the
     /// first one on are initialised then.
     ///
@@ -322,9 +322,10 @@ pub unsafe trait Kernel {
         &mut self,
         fd: RawFd,
         room: &mut [MaybeUninit<u8>],
+        offset: Option<u64>,
         flags: i32,
     ) -> Result<usize, Errno> {
-        let _ = (fd, room, flags);
+        let _ = (fd, room, offset, flags);
         Err(Errno(libc::ENOSYS))
     }
 
@@ -339,20 +340,13 @@ pub unsafe trait Kernel {
         Err(Errno(libc::ENOSYS))
     }
 
-    /// preadv2(2) with `RWF_NOWAIT`: the bytes of a file from `offset` on, as far as they are in
-    /// the page cache. Not for files past it (`O_DIRECT`): that would wait. Returns how many bytes
-    /// from the first one on are initialised then; 0 is the end of the file.
+    /// send(2) with these `MSG_*` flags, without waiting and without a signal.
     ///
     /// # Errors
-    /// As preadv2(2): EAGAIN if it would have to wait, EOPNOTSUPP if the file has no such reads;
-    /// ENOSYS where there is no such call, which is the default.
-    fn read_cached(
-        &mut self,
-        file: RawFd,
-        room: &mut [MaybeUninit<u8>],
-        offset: u64,
-    ) -> Result<usize, Errno> {
-        let _ = (file, room, offset);
+    /// As send(2): EAGAIN when there is no room; ENOSYS where there is no such call, which is the
+    /// default.
+    fn send(&mut self, socket: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        let _ = (socket, bytes, flags);
         Err(Errno(libc::ENOSYS))
     }
 
@@ -597,22 +591,18 @@ unsafe impl Kernel for AnyKernel {
         &mut self,
         fd: RawFd,
         room: &mut [MaybeUninit<u8>],
+        offset: Option<u64>,
         flags: i32,
     ) -> Result<usize, Errno> {
-        forward!(self.read(fd, room, flags))
+        forward!(self.read(fd, room, offset, flags))
     }
 
     fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         forward!(self.write(fd, bytes, flags))
     }
 
-    fn read_cached(
-        &mut self,
-        file: RawFd,
-        room: &mut [MaybeUninit<u8>],
-        offset: u64,
-    ) -> Result<usize, Errno> {
-        forward!(self.read_cached(file, room, offset))
+    fn send(&mut self, socket: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        forward!(self.send(socket, bytes, flags))
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

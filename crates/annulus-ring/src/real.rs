@@ -419,32 +419,22 @@ unsafe impl Kernel for Real {
         &mut self,
         fd: RawFd,
         room: &mut [MaybeUninit<u8>],
+        offset: Option<u64>,
         flags: i32,
     ) -> Result<usize, Errno> {
         let (start, len) = (room.as_mut_ptr(), room.len());
-        let read = if flags == 0 {
+        let read = if flags == 0 && offset.is_none() {
             // SAFETY: the room is writable for the length of the call.
             unsafe { libc::read(fd, start.cast(), len) as c_long }
         } else {
             let piece = libc::iovec { iov_base: start.cast(), iov_len: len };
-            let (list, here) = (&raw const piece, -1 as c_long);
+            // The largest number means the position. Where a long has 64 bits, the lower half is
+            // all of it.
+            let at = offset.unwrap_or(u64::MAX);
+            let (list, low, high) = (&raw const piece, at as c_long, (at >> 32) as c_long);
             // SAFETY: one piece, which is writable for the length of the call.
-            unsafe { libc::syscall(libc::SYS_preadv2, fd, list, 1, here, here, flags) }
+            unsafe { libc::syscall(libc::SYS_preadv2, fd, list, 1, low, high, flags) }
         };
-        usize::try_from(read).map_err(|_| Errno::last())
-    }
-
-    fn read_cached(
-        &mut self,
-        file: RawFd,
-        room: &mut [MaybeUninit<u8>],
-        offset: u64,
-    ) -> Result<usize, Errno> {
-        let piece = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-        // The kernel takes the offset in two halves, of which a 64-bit one ignores the second.
-        let (list, offset, flags) = (&raw const piece, offset as c_long, libc::RWF_NOWAIT);
-        // SAFETY: one piece, which is writable for the length of the call.
-        let read = unsafe { libc::syscall(libc::SYS_preadv2, file, list, 1, offset, 0, flags) };
         usize::try_from(read).map_err(|_| Errno::last())
     }
 
@@ -460,6 +450,14 @@ unsafe impl Kernel for Real {
             unsafe { libc::syscall(libc::SYS_pwritev2, fd, list, 1, here, here, flags) }
         };
         usize::try_from(written).map_err(|_| Errno::last())
+    }
+
+    fn send(&mut self, socket: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        let (start, len) = (bytes.as_ptr(), bytes.len());
+        let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: the bytes are readable for the length of the call.
+        let sent = unsafe { libc::send(socket, start.cast(), len, flags) };
+        usize::try_from(sent).map_err(|_| Errno::last())
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

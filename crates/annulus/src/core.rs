@@ -16,6 +16,7 @@ pub(crate) mod arena;
 pub(crate) mod bell;
 pub(crate) mod block_op;
 pub(crate) mod blocks;
+pub(crate) mod cached;
 pub(crate) mod cached_read;
 pub(crate) mod chain;
 pub(crate) mod chunk;
@@ -103,6 +104,7 @@ use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 use again::Again;
 use arena::Arenas;
 use bell::Bell;
+use cached::Cached;
 use clock::Clock;
 use devices::Devices;
 use doubts::Doubts;
@@ -217,6 +219,8 @@ pub(crate) struct State {
     /// Reads of files ask the page cache before the ring.
     pub(crate) reads_cached: bool,
     pub(crate) stop: Stop,
+    /// What of files was in the page cache a moment ago.
+    pub(crate) cached: Cached,
     /// How long a dropped socket may take to send its queued bytes.
     pub(crate) close_flush_ns: u64,
     /// Bytes queued by `send_nowait` above which a socket takes no more.

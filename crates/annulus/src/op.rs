@@ -64,7 +64,7 @@ pub(crate) use shaped::Shaped;
 /// | has it | |
 /// |---|---|
 /// | files | opening ([`fs::File`](crate::fs::File), [`OpenOptions`](crate::fs::OpenOptions), [`Dir`](crate::fs::Dir)), every read, write and sync of one request or one buffer, `set_len`, `allocate` and its like, `advise`, `set_xattr`, [`fs::metadata`](crate::fs::metadata()), [`fs::read_once`](crate::fs::read_once), [`copy_block`](crate::fs::File::copy_block), [`write_synced_at`](crate::fs::File::write_synced_at), [`fs::rename`](crate::fs::rename) and what else the ring does with names |
-/// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `write_all_zc`, `write_all_vectored_zc`, `flush`, `send_file` |
+/// | sockets | `connect`, `accept`, `recv`, `peek`, `read`, `read_exact`, `read_vectored`, `write`, `write_all`, `write_vectored`, `write_all_vectored`, `write_all_zc`, `write_all_vectored_zc`, `flush`, `send_file`, `send_file_after` |
 /// | sockets of datagrams | `connect` of a socket, every receive, peek and send |
 /// | pipes, standard streams | opening a FIFO, `read`, `write`, `write_all` |
 /// | memory | [`Futex::wait`](crate::futex::Futex::wait), [`wait_any`](crate::futex::wait_any), [`advise`](crate::mem::advise) |

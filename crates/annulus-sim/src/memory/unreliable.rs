@@ -181,15 +181,21 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         &mut self,
         fd: RawFd,
         room: &mut [MaybeUninit<u8>],
+        offset: Option<u64>,
         flags: i32,
     ) -> Result<usize, Errno> {
         self.interrupt()?;
-        self.inner.read(fd, room, flags)
+        self.inner.read(fd, room, offset, flags)
     }
 
     fn write(&mut self, fd: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         self.interrupt()?;
         self.inner.write(fd, bytes, flags)
+    }
+
+    fn send(&mut self, socket: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
+        self.interrupt()?;
+        self.inner.send(socket, bytes, flags)
     }
 
     fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {

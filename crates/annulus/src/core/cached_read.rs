@@ -88,7 +88,8 @@ fn fill(
     // A call that gives less has come to the end of the file or of what is cached; the next one
     // knows.
     while done < room.len() {
-        match kernel.read_cached(fd, &mut room[done..], offset.saturating_add(done as u64))? {
+        let at = offset.saturating_add(done as u64);
+        match kernel.read(fd, &mut room[done..], Some(at), libc::RWF_NOWAIT)? {
             0 => break,
             n => done += n,
         }

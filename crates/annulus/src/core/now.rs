@@ -1,4 +1,5 @@
-//! Bytes moved by calls that do not wait: on pipes, and on standard streams that are pipes.
+//! Bytes moved by calls that do not wait: on pipes, and on standard streams that are pipes; of
+//! files that are in memory; to sockets.
 //!
 //! Owns: the calls, with the memory that they touch. Does not own: waiting until one of them would
 //! succeed (a poll of the ring, `Ready`). A pipe's data is in memory or it is not, so a call that
@@ -16,7 +17,7 @@ use annulus_ring::abi::Errno;
 use annulus_ring::{AnyKernel, Kernel as _};
 
 use super::{Owned, adopted_fd, errors};
-use crate::buf::{IoBufMut, receive_room};
+use crate::buf::{IoBuf, IoBufMut, receive_room};
 
 /// What a call that does not wait came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,12 +58,42 @@ impl Owned {
         // SAFETY: so many bytes are writable there and belong to the buffer, which is exclusively
         // borrowed (the contract of `IoBufMut`).
         let room = unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len) };
-        let read = self.now(|kernel, fd| kernel.read(fd, room, flags))?;
+        let read = self.now(|kernel, fd| kernel.read(fd, room, None, flags))?;
         if let Now::Done(bytes) = read {
             // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
             unsafe { buf.set_bytes_len(bytes) };
         }
         Ok(read)
+    }
+
+    /// Reads at an offset what is in memory, from the buffer's first byte on. A kernel or a file
+    /// system that cannot tell what that is has nothing there.
+    pub(crate) fn read_at_now<B: IoBufMut>(&self, buf: &mut B, offset: u64) -> io::Result<Now> {
+        let (start, len) = (buf.bytes_mut_ptr(), receive_room(buf) as usize);
+        // SAFETY: so many bytes are writable there and belong to the buffer, which is exclusively
+        // borrowed (the contract of `IoBufMut`).
+        let room = unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len) };
+        let read =
+            self.now(|kernel, fd| match kernel.read(fd, room, Some(offset), libc::RWF_NOWAIT) {
+                Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Err(Errno(libc::EAGAIN)),
+                read => read,
+            })?;
+        if let Now::Done(bytes) = read {
+            // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
+            unsafe { buf.set_bytes_len(bytes) };
+        }
+        Ok(read)
+    }
+
+    /// Sends what a socket has room for of a buffer's bytes, from `sent` on. `flags` are `MSG_*`.
+    pub(crate) fn send_now<B: IoBuf>(&self, buf: &B, sent: usize, flags: i32) -> io::Result<Now> {
+        let (start, len) = (buf.bytes_ptr(), buf.bytes_len());
+        debug_assert!(sent < len, "nothing is left to send");
+        // SAFETY: so many initialised bytes are there, and the buffer is borrowed (the contract of
+        // `IoBuf`).
+        let bytes = unsafe { std::slice::from_raw_parts(start, len) };
+        let bytes = bytes.get(sent..).unwrap_or_default();
+        self.now(|kernel, fd| kernel.send(fd, bytes, flags))
     }
 
     /// As [`Owned::read_now`], into memory that is lent for the call.
@@ -71,7 +102,7 @@ impl Owned {
         // SAFETY: so many bytes are writable there, and exclusively borrowed. The kernel writes
         // nothing but initialised bytes.
         let room = unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len) };
-        self.now(|kernel, fd| kernel.read(fd, room, flags))
+        self.now(|kernel, fd| kernel.read(fd, room, None, flags))
     }
 
     /// Writes what there is room for. `flags` are `RWF_*`.

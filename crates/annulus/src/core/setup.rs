@@ -17,6 +17,7 @@ use annulus_task::{Executor, OnPanic};
 use super::again::Again;
 use super::arena::Arenas;
 use super::bell::Bell;
+use super::cached::Cached;
 use super::clock::Clock;
 use super::devices::Devices;
 use super::doubts::Doubts;
@@ -168,6 +169,7 @@ impl Core {
             // Who pays a kernel thread to take requests wants no calls.
             reads_cached: config.reads_cached && config.sqpoll_idle.is_none(),
             stop: Stop::new(),
+            cached: Cached::default(),
             close_flush_ns: config.close_flush_ns,
             send_high_bytes: config.send_high_bytes,
             zero_copy_from: config.zero_copy_from,

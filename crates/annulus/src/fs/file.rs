@@ -6,6 +6,7 @@
 mod at_cursor;
 mod attributes;
 mod locks;
+mod now;
 mod space;
 mod xattrs;
 

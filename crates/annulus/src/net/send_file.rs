@@ -3,16 +3,19 @@
 //! Owns: the choice, and how far it has come. sendfile(2) moves pages of the page cache without
 //! copying them, but reads from the device, blocking, where they are missing; so it is used for
 //! what cachestat(2) said a moment ago is cached, and the ring reads the rest. The socket is
-//! nonblocking, so a full one gives EAGAIN and is awaited by the ring.
+//! nonblocking, so a full one gives EAGAIN and is awaited by the ring. Bytes that go before the
+//! file (the head of an answer) are sent with `MSG_MORE`, so that they share a segment with its
+//! beginning. Does not own: what is believed to be cached (`core::cached`).
 //!
 //! ```text
-//!   Queued --what was accepted before is sent--> Look --cached--> Look
-//!                                                | ^--socket full--> Full --room--> Look
-//!                                                +---not cached---> Reading --> Sending --> Look
+//!   Queued --what was accepted before is sent--> Go --head, cached--> Go
+//!                                                | ^--socket full--> Full --room--> Go
+//!                                                +---a kernel without send(2)--> Heading --> Go
+//!                                                +---not cached--> Reading --> Sending --> Go
 //! ```
 //!
-//! Invariants: what was sent is a prefix of the range; asked to end, it begins nothing new, and
-//! its error says how long that prefix is.
+//! Invariants: what was sent is a prefix of head and range; asked to end, it begins nothing new,
+//! and its error says how long that prefix is.
 
 use std::future::Future;
 use std::io;
@@ -27,62 +30,98 @@ use annulus_task::coop;
 
 use super::room::Room;
 use super::stream::Socket;
-use crate::buf::BufResult;
+use crate::buf::{BufError, BufResult, IoBuf};
 use crate::core::end::End;
 use crate::core::errors;
 use crate::core::file_op::ReadAt;
+use crate::core::now::Now;
 use crate::core::op::Op;
 use crate::core::send_op::SendFrom;
 use crate::core::socket_op::Ready;
 use crate::fs::File;
+use crate::op::Cancelled;
 
-/// How much is looked up and sent at once.
-const STRIDE_BYTES: u64 = 1024 * 1024;
-/// How much is read at once where the file is not cached.
+/// How much is sent by one call, so that a core does not do nothing else for long.
+const CALL_BYTES: u64 = 1024 * 1024;
+/// How much is looked up at once: at first, and at most, if everything was cached so far.
+const LOOK_BYTES: u64 = 1024 * 1024;
+const LOOK_BYTES_MAX: u64 = 16 * LOOK_BYTES;
+/// How much is looked up, and read, at once where not everything is cached.
 const READ_BYTES: u64 = 256 * 1024;
 const PAGE_BYTES: u64 = 4096;
-/// How long what was looked up is believed. A stride goes out in pieces, as the socket has room; a
-/// look at each costs more than a tenth of a large file.
-const BELIEVED_NS: u64 = 10_000_000;
 
 /// The future of [`TcpStream::send_file`](super::TcpStream::send_file).
-pub(super) struct SendFile<'a> {
+pub(super) struct SendFile<'a>(SendFileAfter<'a, &'static [u8]>);
+
+impl<'a> SendFile<'a> {
+    pub(super) fn new(socket: &'a Socket, file: &'a File, range: Range<u64>) -> Self {
+        Self(SendFileAfter::new(socket, &[], (file, range)))
+    }
+}
+
+impl Future for SendFile<'_> {
+    type Output = io::Result<u64>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(alone)
+    }
+}
+
+impl End for SendFile<'_> {
+    fn ask_to_end(&mut self) -> Option<Self::Output> {
+        self.0.ask_to_end().map(alone)
+    }
+}
+
+fn alone<B>(sent: BufResult<u64, B>) -> io::Result<u64> {
+    Ok(sent?.0)
+}
+
+/// The future of [`TcpStream::send_file_after`](super::TcpStream::send_file_after).
+pub(super) struct SendFileAfter<'a, B: IoBuf> {
     socket: &'a Socket,
     file: &'a File,
     range: Range<u64>,
     /// How far it has come.
     at: u64,
-    known: Known,
-    stage: Stage,
+    /// What goes before the file. The ring may have it.
+    head: Option<B>,
+    /// How much of that was sent.
+    head_sent: usize,
+    /// How much is looked up next.
+    look_bytes: u64,
+    stage: Stage<B>,
     /// What is read goes through it.
     buf: Vec<u8>,
     /// It was asked to end.
     ending: bool,
 }
 
-/// What of the file is cached, as was seen last.
-#[derive(Default)]
-struct Known {
-    /// From where it has come on, up to here.
-    end: u64,
-    until_ns: u64,
-}
-
-enum Stage {
+enum Stage<B: IoBuf> {
     /// Behind what was accepted before.
     Queued(Room),
-    Look,
+    Go,
     Full(Op<Ready>),
+    Heading(Op<SendFrom<B>>),
     Reading(Op<ReadAt<Vec<u8>>>),
     Sending(Op<SendFrom<Vec<u8>>>),
     Done,
 }
 
-impl<'a> SendFile<'a> {
-    pub(super) fn new(socket: &'a Socket, file: &'a File, range: Range<u64>) -> Self {
-        let (at, stage) = (range.start, Stage::Queued(socket.room(Some(0))));
-        let known = Known::default();
-        Self { socket, file, range, at, known, stage, buf: Vec::new(), ending: false }
+impl<'a, B: IoBuf> SendFileAfter<'a, B> {
+    pub(super) fn new(socket: &'a Socket, head: B, (file, range): (&'a File, Range<u64>)) -> Self {
+        Self {
+            socket,
+            file,
+            at: range.start,
+            range,
+            head: Some(head),
+            head_sent: 0,
+            look_bytes: LOOK_BYTES,
+            stage: Stage::Queued(socket.room(Some(0))),
+            buf: Vec::new(),
+            ending: false,
+        }
     }
 
     /// One step. `Some` if it was the last.
@@ -90,16 +129,21 @@ impl<'a> SendFile<'a> {
         match &mut self.stage {
             Stage::Queued(room) => {
                 ready!(Pin::new(room).poll(cx))?;
-                self.stage = Stage::Look;
+                self.stage = Stage::Go;
             }
-            Stage::Look => {
+            Stage::Go => {
                 ready!(coop::poll_proceed(cx));
                 coop::made_progress();
-                return Poll::Ready(self.look());
+                return Poll::Ready(self.go());
             }
             Stage::Full(ready) => {
                 ready!(Pin::new(ready).poll(cx))?;
-                self.stage = Stage::Look;
+                self.stage = Stage::Go;
+            }
+            Stage::Heading(send) => {
+                let sent = ready!(Pin::new(send).poll(cx));
+                self.stage = Stage::Go;
+                return Poll::Ready(self.headed(sent).map(|()| None));
             }
             Stage::Reading(read) => {
                 let read = ready!(Pin::new(read).poll(cx));
@@ -109,39 +153,121 @@ impl<'a> SendFile<'a> {
                 let (n, buf) = ready!(Pin::new(send).poll(cx))?;
                 self.at += n as u64;
                 self.buf = buf;
-                self.stage = Stage::Look;
+                self.stage = Stage::Go;
             }
             Stage::Done => panic!("a send of a file was polled after it had completed"),
         }
         Poll::Ready(Ok(None))
     }
 
-    /// Sends the next stride, or begins what has to come before that.
-    fn look(&mut self) -> io::Result<Option<u64>> {
+    /// Sends the next piece, or begins what has to come before that.
+    fn go(&mut self) -> io::Result<Option<u64>> {
         let left = self.range.end.saturating_sub(self.at);
-        if left == 0 {
+        let head_left = self.head.as_ref().is_some_and(|head| self.head_sent < head.bytes_len());
+        if left == 0 && !head_left {
             return Ok(Some(self.sent()));
         }
         if self.ending {
             return Err(errors::cancelled());
         }
-        let want = left.min(STRIDE_BYTES);
-        match send_cached((self.socket, self.file), self.at, want, &mut self.known)? {
-            Sent::Bytes(0) => return Ok(Some(self.sent())),
-            Sent::Bytes(n) => self.at += n,
-            Sent::Interrupted => {}
+        let sent = if head_left { self.send_head(left) } else { self.send_cached(left) };
+        match sent? {
+            Sent::End => return Ok(Some(self.sent())),
+            Sent::Some | Sent::Interrupted => {}
             Sent::SocketFull => {
                 let (handle, events) = (self.socket.owned.handle(), libc::POLLOUT as u32);
                 self.stage = Stage::Full(Op::new(Ready { handle, events }));
             }
             Sent::NotCached => {
-                let want = want.min(READ_BYTES) as usize;
+                let want = left.min(READ_BYTES) as usize;
                 let buf = exactly(std::mem::take(&mut self.buf), want);
                 let (handle, offset) = (self.file.handle(), self.at);
                 self.stage = Stage::Reading(Op::new(ReadAt { handle, buf, offset }));
             }
         }
         Ok(None)
+    }
+
+    /// What goes before the file, or the rest of it. With bytes of the file behind it, it waits for
+    /// these in the kernel.
+    fn send_head(&mut self, left: u64) -> io::Result<Sent> {
+        let Some(head) = self.head.take() else {
+            return Ok(Sent::Interrupted);
+        };
+        let flags = if left > 0 { libc::MSG_MORE } else { 0 };
+        match self.socket.owned.send_now(&head, self.head_sent, flags) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+                let (handle, sent) = (self.socket.owned.handle(), self.head_sent);
+                let send = SendFrom { handle, buf: head, sent, all: true };
+                self.stage = Stage::Heading(Op::new(send));
+                return Ok(Sent::Some);
+            }
+            sent => {
+                self.head = Some(head);
+                match sent? {
+                    Now::Done(bytes) => self.head_sent += bytes,
+                    Now::Wait => return Ok(Sent::SocketFull),
+                }
+            }
+        }
+        Ok(Sent::Some)
+    }
+
+    /// The ring has sent what goes before the file, or has not.
+    fn headed(&mut self, sent: BufResult<usize, B>) -> io::Result<()> {
+        match sent {
+            Ok((bytes, head)) => {
+                self.head_sent = bytes;
+                self.head = Some(head);
+                Ok(())
+            }
+            Err(error) => {
+                let (error, head) = error.into_parts();
+                let before = Cancelled::of(&error).map_or(0, Cancelled::bytes_done);
+                self.head_sent = self.head_sent.max(before);
+                self.head = head;
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends what is cached of the next bytes, after a look if nothing is known of them.
+    fn send_cached(&mut self, left: u64) -> io::Result<Sent> {
+        let (to, from) = (self.socket.owned.raw_fd(), self.file.as_raw_fd());
+        let (file, at, look_bytes) = (self.file.handle(), self.at, &mut self.look_bytes);
+        let sent = self.socket.owned.with(|state, _| {
+            let kernel = state.ring.kernel();
+            let now_ns = kernel.now();
+            let mut end = state.cached.end(file, at, now_ns);
+            while end.is_none() {
+                let want = left.min(*look_bytes);
+                let pages = (at + want).div_ceil(PAGE_BYTES) - at / PAGE_BYTES;
+                if kernel.cached(from, at, want).is_ok_and(|cached| cached >= pages) {
+                    *look_bytes = (*look_bytes * 4).min(LOOK_BYTES_MAX);
+                    state.cached.note(file, at..at + want, now_ns);
+                    end = Some(at + want);
+                } else if want > READ_BYTES {
+                    *look_bytes = READ_BYTES;
+                } else {
+                    *look_bytes = READ_BYTES;
+                    return Ok(None);
+                }
+            }
+            let known = end.map_or(0, |end| end - at);
+            kernel.send_file(to, from, at, left.min(known).min(CALL_BYTES) as usize).map(Some)
+        })?;
+        match sent {
+            Ok(Some(0)) => Ok(Sent::End),
+            Ok(Some(bytes)) => {
+                self.at += bytes as u64;
+                Ok(Sent::Some)
+            }
+            // Not every file has pages to send (procfs): the ring can read those.
+            Ok(None) | Err(Errno(libc::EINVAL)) => Ok(Sent::NotCached),
+            Err(Errno(libc::EAGAIN)) => Ok(Sent::SocketFull),
+            Err(Errno(libc::EINTR)) => Ok(Sent::Interrupted),
+            Err(errno) => Err(io::Error::from(errno)),
+        }
     }
 
     /// What was not cached is read: it is sent next.
@@ -160,23 +286,31 @@ impl<'a> SendFile<'a> {
     }
 
     fn sent(&self) -> u64 {
-        self.at - self.range.start
+        self.head_sent as u64 + (self.at - self.range.start)
     }
 
     /// The end. An error of the kernel for a request that was asked to end, and that of an end
     /// between two requests, become one that says how much was sent.
-    fn ended(&mut self, ended: io::Result<u64>) -> io::Result<u64> {
+    fn ended(&mut self, ended: io::Result<u64>) -> BufResult<u64, B> {
         self.stage = Stage::Done;
         let sent = usize::try_from(self.sent()).unwrap_or(usize::MAX);
-        ended.map_err(|error| match error.raw_os_error() {
+        let head = self.head.take();
+        let ended = ended.map_err(|error| match error.raw_os_error() {
             Some(libc::ECANCELED | libc::EINTR) if self.ending => errors::cut_short(sent),
             _ => error,
-        })
+        });
+        match (ended, head) {
+            (Ok(sent), Some(head)) => Ok((sent, head)),
+            (Ok(_), None) => Err(BufError::without_buf(errors::handle_gone())),
+            (Err(error), head) => Err(BufError::with(error, head)),
+        }
     }
 }
 
-impl Future for SendFile<'_> {
-    type Output = io::Result<u64>;
+impl<B: IoBuf> Unpin for SendFileAfter<'_, B> {}
+
+impl<B: IoBuf> Future for SendFileAfter<'_, B> {
+    type Output = BufResult<u64, B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -189,12 +323,20 @@ impl Future for SendFile<'_> {
     }
 }
 
-impl End for SendFile<'_> {
+impl<B: IoBuf> End for SendFileAfter<'_, B> {
     fn ask_to_end(&mut self) -> Option<Self::Output> {
         self.ending = true;
         let at_once = match &mut self.stage {
-            Stage::Queued(_) | Stage::Look => true,
+            Stage::Queued(_) | Stage::Go => true,
             Stage::Full(ready) => ready.ask_to_end().is_some(),
+            Stage::Heading(send) => match send.ask_to_end() {
+                None => false,
+                Some(sent) => {
+                    // That it was cancelled is what is said anyway.
+                    let _ = self.headed(sent);
+                    true
+                }
+            },
             Stage::Reading(read) => read.ask_to_end().is_some(),
             Stage::Sending(send) => send.ask_to_end().is_some(),
             Stage::Done => false,
@@ -211,40 +353,13 @@ fn exactly(mut room: Vec<u8>, bytes: usize) -> Vec<u8> {
     room
 }
 
+/// What an attempt came to.
 enum Sent {
-    Bytes(u64),
+    Some,
+    /// The file ends here.
+    End,
     /// By a signal, before anything was sent.
     Interrupted,
     SocketFull,
     NotCached,
-}
-
-fn send_cached(
-    (socket, file): (&Socket, &File),
-    at: u64,
-    want: u64,
-    known: &mut Known,
-) -> io::Result<Sent> {
-    let (to, from) = (socket.owned.raw_fd(), file.as_raw_fd());
-    socket.owned.with(|state, _| {
-        let kernel = state.ring.kernel();
-        let now_ns = kernel.now();
-        if at >= known.end || now_ns >= known.until_ns {
-            let pages = (at + want).div_ceil(PAGE_BYTES) - at / PAGE_BYTES;
-            match kernel.cached(from, at, want) {
-                Ok(cached) if cached >= pages => {}
-                _ => return Ok(Sent::NotCached),
-            }
-            *known = Known { end: at + want, until_ns: now_ns + BELIEVED_NS };
-        }
-        let bytes = want.min(known.end - at);
-        match kernel.send_file(to, from, at, bytes as usize) {
-            Ok(n) => Ok(Sent::Bytes(n as u64)),
-            Err(Errno(libc::EAGAIN)) => Ok(Sent::SocketFull),
-            Err(Errno(libc::EINTR)) => Ok(Sent::Interrupted),
-            // Not every file has pages to send (procfs): the ring can read those.
-            Err(Errno(libc::EINVAL)) => Ok(Sent::NotCached),
-            Err(errno) => Err(io::Error::from(errno)),
-        }
-    })?
 }

@@ -166,6 +166,7 @@ fn futures_cross_threads() {
         annulus::time::timeout(Duration::from_secs(1), stream.flush()).await??;
         file.sync_all().await?;
         stream.send_file(file, 0..8).await?;
+        stream.send_file_after("text", file, 0..8).await?;
         listener.accept().await?;
         annulus::time::interval(Duration::from_secs(1)).tick().await;
         Ok(())
@@ -383,8 +384,10 @@ fn every_operation_on_a_foreign_core_is_the_error_that_names_both() {
         note(&said, "info", client.info());
         note(&said, "shutdown", client.shutdown(Shutdown::Write));
         note(&said, "send_file", client.send_file(&file, 0..4).await);
+        note(&said, "send_file_after", client.send_file_after("text", &file, 0..4).await);
         note(&said, "accept", listener.accept().await);
         note(&said, "read_at", file.read_at(vec![0; 4], 0).await);
+        note(&said, "try_read_at", file.try_read_at(vec![0; 4], 0));
         note(&said, "read_exact_at", file.read_exact_at(vec![0; 4], 0).await);
         note(&said, "write_at", file.write_at("text", 0).await);
         note(&said, "sync_all", file.sync_all().await);

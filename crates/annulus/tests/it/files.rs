@@ -19,6 +19,7 @@ mod linked;
 mod locks;
 mod mounts;
 mod names;
+mod now;
 mod options;
 mod oracle;
 mod past_the_cache;

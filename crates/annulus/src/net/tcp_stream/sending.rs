@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::TcpStream;
 use crate::buf::{BufResult, IoBuf, IoVecBuf};
 use crate::fs::File;
-use crate::net::send_file::SendFile;
+use crate::net::send_file::{SendFile, SendFileAfter};
 use crate::op::OpExt;
 
 impl TcpStream {
@@ -217,5 +217,52 @@ impl TcpStream {
         range: Range<u64>,
     ) -> impl OpExt<Output = io::Result<u64>> + use<'a> {
         SendFile::new(&self.socket, file, range)
+    }
+
+    /// Sends all bytes of `head` and then a range of a file: an answer's head and its body, for
+    /// instance. Gives how many bytes were sent, those of `head` and those of the file, which are
+    /// fewer if the file ends before the range does.
+    ///
+    /// The two share a segment where they meet; two sends, one after the other, wake the peer
+    /// twice. Nothing else may be sent on this socket meanwhile.
+    ///
+    /// # Errors
+    /// Those of reading the file and of sending, with `head`.
+    ///
+    /// # Cancel safety
+    /// As [`send_file`](Self::send_file).
+    /// [`Cancelled::bytes_done`](crate::op::Cancelled::bytes_done) counts the bytes of `head` as
+    /// well.
+    ///
+    /// # Kernel
+    /// send(2) with `MSG_MORE`, which copies into the socket what it has room for, at once; then as
+    /// [`send_file`](Self::send_file).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{fs::File, net::{TcpListener, TcpStream}};
+    /// # let dir = tempfile::tempdir()?;
+    /// # std::fs::write(dir.path().join("page"), "hello")?;
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let page = File::open(dir.path().join("page")).await?;
+    /// let (sent, _head) = stream.send_file_after("length 5: ", &page, 0..5).await?;
+    /// assert_eq!(sent, 15);
+    /// let (_, received) = client.read_exact(vec![0; 15]).await?;
+    /// assert_eq!(received, b"length 5: hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sendfile")]
+    #[doc(alias = "MSG_MORE")]
+    pub fn send_file_after<'a, B: IoBuf>(
+        &'a self,
+        head: B,
+        file: &'a File,
+        range: Range<u64>,
+    ) -> impl OpExt<Output = BufResult<u64, B>> + use<'a, B> {
+        SendFileAfter::new(&self.socket, head, (file, range))
     }
 }

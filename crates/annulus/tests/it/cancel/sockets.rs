@@ -277,6 +277,27 @@ fn send_file_ended_anywhere_has_sent_a_part_in_order() {
 }
 
 #[test]
+fn a_head_and_a_file_ended_anywhere_have_sent_a_part_in_order() {
+    Points::of(&["net::tcp_stream::sending::send_file_after"]).run(|cut| async move {
+        let page = large(&cut);
+        let file = File::open(cut.file("page", &page)).await?;
+        let file: &'static File = Box::leak(Box::new(file));
+        let (range, whole) = (10..page.len() as u64, [b"head".as_slice(), &page[10..]].concat());
+        let sent = sending(&cut, |client| async move {
+            let (sent, head) =
+                client.send_file_after(b"head".to_vec(), file, range.clone()).await?;
+            assert_eq!((sent, &head[..]), (4 + range.end - range.start, b"head".as_slice()));
+            Ok(())
+        })
+        .await?;
+        assert!(whole.starts_with(&sent), "{cut:?}");
+        // SAFETY: leaked above; the future that borrowed it is gone, or is never polled again.
+        drop(unsafe { Box::from_raw(std::ptr::from_ref(file).cast_mut()) });
+        Ok(())
+    });
+}
+
+#[test]
 fn pieces_ended_anywhere_are_sent_all_or_not_at_all() {
     Points::of(&[
         "net::tcp_stream::sending::write_all_vectored",

@@ -73,6 +73,93 @@ fn a_file_that_is_cut_short_on_its_way_says_how_much_was_sent() {
 }
 
 #[test]
+fn a_head_that_is_cut_short_counts_and_comes_back() {
+    let scratch = Scratch::new();
+    let all = contents(LARGE);
+    let path = scratch.file("large", &all);
+    // A head that no socket has room for, and one that is with the file's first bytes.
+    for head in [LARGE, 10] {
+        run(async {
+            let file = File::open(&path).await?;
+            let (client, server) = pair().await?;
+            let whole = [vec![9; head], all[5..].to_vec()].concat();
+            let mut sending = client.send_file_after(vec![9; head], &file, 5..LARGE as u64);
+            assert!(poll!(&mut sending).is_pending());
+            turns(3).await;
+            let error = sending.cancel().await.expect_err("nobody reads");
+            let sent = Cancelled::of(error.error()).expect("it was cancelled").bytes_done();
+            assert!(sent > 10 && error.into_buf() == Some(vec![9; head]));
+            // The rest goes by another call, as if it had not been cut.
+            let reader = annulus::spawn(async move { received(&server).await });
+            let (left, from) = (head.saturating_sub(sent), sent.saturating_sub(head) as u64);
+            let rest = client.send_file_after(vec![9; left], &file, 5 + from..LARGE as u64).await?;
+            assert_eq!(rest.0, (whole.len() - sent) as u64);
+            client.shutdown(Shutdown::Write)?;
+            let got = reader.await.expect("the reader does not panic")?;
+            assert!(got == whole, "{} bytes of {}", got.len(), whole.len());
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn a_head_goes_before_any_range_of_a_file() {
+    let scratch = Scratch::new();
+    let all = contents(3_000_000);
+    let path = scratch.file("file", &all);
+    run(async {
+        let file = File::open(&path).await?;
+        let procfs = File::open("/proc/self/comm").await?;
+        let (client, server) = pair().await?;
+        let reader = annulus::spawn(async move { received(&server).await });
+        let mut expected = Vec::new();
+        let len = all.len() as u64;
+        // Whole, a part, none, past the end; without a head, and after bytes that wait.
+        for (head, range) in [
+            ("whole", 0..len),
+            ("part", 4095..4097),
+            ("none", 7..7),
+            ("past", len - 3..len + 1000),
+            ("beyond", len..len + 5),
+            ("", 5..70_000),
+            ("", 5..5),
+        ] {
+            client.send_nowait(b"before")?;
+            let (sent, back) = client.send_file_after(head, &file, range.clone()).await?;
+            let part = &all[range.start.min(len) as usize..range.end.min(len) as usize];
+            assert_eq!((sent, back), ((head.len() + part.len()) as u64, head), "{range:?}");
+            expected.extend_from_slice(b"before");
+            expected.extend_from_slice(head.as_bytes());
+            expected.extend_from_slice(part);
+        }
+        let name = std::fs::read("/proc/self/comm")?;
+        client.send_file_after("comm", &procfs, 0..name.len() as u64).await?;
+        expected.extend_from_slice(b"comm");
+        expected.extend_from_slice(&name);
+        client.shutdown(Shutdown::Write)?;
+        let got = reader.await.expect("the reader does not panic")?;
+        assert!(got == expected, "{} bytes of {}", got.len(), expected.len());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_head_for_a_peer_that_is_gone_is_an_error() {
+    let scratch = Scratch::new();
+    let path = scratch.file("file", &contents(100));
+    run(async {
+        let (client, server) = pair().await?;
+        let file = File::open(&path).await?;
+        client.shutdown(Shutdown::Write)?;
+        let error = client.send_file_after("head", &file, 0..100).await.expect_err("it was ended");
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        assert_eq!(error.into_buf(), Some("head"));
+        assert!(received(&server).await?.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
 fn a_file_behind_other_bytes_can_be_taken_back_whole() {
     let scratch = Scratch::new();
     let path = scratch.file("file", &contents(100));
