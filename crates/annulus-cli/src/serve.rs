@@ -34,7 +34,9 @@ mod launch;
 mod stop;
 
 mod live;
+mod open_files;
 mod secure;
+mod site;
 mod tls;
 mod wire;
 
@@ -47,6 +49,7 @@ mod target;
 
 mod answer;
 mod conditional;
+mod described;
 mod entity;
 mod media;
 mod range;

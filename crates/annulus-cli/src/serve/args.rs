@@ -5,6 +5,10 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
+
+use super::open_files;
+
 /// Serves the files beneath a directory over HTTP/1.1, or over HTTPS with HTTP/2.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -36,6 +40,16 @@ pub struct Args {
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds())]
     pub idle_timeout: u64,
 
+    /// How many files stay open for the next request, over all cores; at most a quarter of the
+    /// descriptors that this process may have. 0 opens each file anew
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub open_files: u32,
+
+    /// How long a file stays open. Meanwhile it is noticed at once that it was written, replaced or
+    /// removed; that a directory or a link on its path leads elsewhere, only afterwards
+    #[arg(long, value_name = "SECS", default_value_t = 1, value_parser = seconds())]
+    pub open_files_valid: u64,
+
     /// Speak HTTPS with this certificate and what leads from it to its authority, in PEM; several
     /// times for several hosts, the first for clients that name none of them. Read again at SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -65,6 +79,17 @@ impl Args {
     pub fn cores(&self) -> usize {
         let usable = || std::thread::available_parallelism().map_or(1, NonZero::get);
         self.cores.map_or_else(usable, usize::from)
+    }
+
+    /// How many files one core keeps open.
+    pub fn open_files(&self) -> usize {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        open_files::share(self.open_files as usize, self.cores(), descriptors)
+    }
+
+    /// [`Self::open_files_valid`] as a duration.
+    pub fn open_files_valid(&self) -> Duration {
+        Duration::from_secs(self.open_files_valid)
     }
 
     /// [`Self::header_timeout`] as a duration.

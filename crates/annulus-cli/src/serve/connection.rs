@@ -154,8 +154,9 @@ impl<S: Site, W: Wire<S::File>> Connection<'_, S, W> {
                     if let Some((file, part)) = reply.body {
                         // The lease goes back: a slow client may keep this waiting for long.
                         self.input.park();
-                        self.flush().await?;
-                        self.wire.send_body(&file, part).await?;
+                        let out = std::mem::take(&mut self.out);
+                        let sent = self.wire.send_with_file(out, &file, part).await?;
+                        self.server.give_back(sent);
                     }
                     if !self.go_on(next).await? {
                         return Ok(());

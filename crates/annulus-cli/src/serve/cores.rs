@@ -24,9 +24,11 @@ use super::args::Args;
 use super::clock::Clock;
 use super::connection::{self, Server};
 use super::launch;
-use super::live::{Beneath, Link};
+use super::live::Link;
 use super::log::{self, Log};
+use super::open_files::OpenFiles;
 use super::secure;
+use super::site::Beneath;
 use super::stop::Gate;
 use super::tls::{self, Tls};
 use crate::listen;
@@ -147,7 +149,8 @@ impl Core {
         let options = ListenOptions::new().reuse_port(self.shared_address);
         let listener = TcpListener::bind_with(self.address, options)
             .map_err(|error| listen::cannot_listen(self.address, &error))?;
-        Ok((listener, Beneath::open(&self.root).await?))
+        let kept = OpenFiles::new(self.args.open_files(), self.args.open_files_valid());
+        Ok((listener, Beneath::open(&self.root, kept).await?))
     }
 
     /// Takes connections until it is to stop, and then waits for the last to end.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::answer::{self, Wanted};
+use super::answer;
 use super::entity::{Facts, Kind};
 use super::head::{Head, Method};
 use super::listing;
@@ -85,8 +85,8 @@ impl<S: Site> Exchange<'_, S> {
         facts: &Facts,
     ) -> io::Result<Reply<S::File>> {
         let before = self.out.len();
-        let wanted = Wanted { path, facts, now: self.now };
-        let answer = answer::file(self.out, self.head, &wanted, self.stamp);
+        let described = self.site.described(&file, (path, facts), self.now);
+        let answer = answer::file(self.out, self.head, (&described, self.now), self.stamp);
         let bytes = answer.body.end - answer.body.start;
         let mut reply = Reply { status: answer.status, content: answer.content, body: None };
         if bytes > SMALL_BODY {

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
-use annulus::fs::File;
 use annulus::net::TcpStream;
 use annulus::time::{Instant, sleep_until};
 use annulus_http::{CoreExecutor, CoreTimer, Io};
@@ -33,10 +32,11 @@ use hyper::service::service_fn;
 use super::connection::Server;
 use super::exchange::{Exchange, Reply};
 use super::head::{self, FIELD_LIMIT, Fields, HEAD_LIMIT, Head, Method, Value};
-use super::live::{Beneath, read_step};
+use super::live::read_step;
 use super::log::Line;
 use super::page::Stamp;
 use super::response::Persistence;
+use super::site::{Beneath, Opened};
 use super::stop::Pass;
 
 /// The most requests of one connection that are answered at once.
@@ -224,20 +224,20 @@ fn read_back(answer: &[u8]) -> io::Result<(Response<FileBody>, usize)> {
     Ok((response, len))
 }
 
-type Reading = Pin<Box<dyn Future<Output = io::Result<(u64, Vec<u8>, File)>>>>;
+type Reading = Pin<Box<dyn Future<Output = io::Result<(u64, Vec<u8>, Rc<Opened>)>>>>;
 
 /// What follows a head: bytes that are there, then a part of a file.
 #[derive(Default)]
 struct FileBody {
     first: Bytes,
-    rest: Option<File>,
+    rest: Option<Rc<Opened>>,
     part: Range<u64>,
     reading: Option<Reading>,
     answering: Option<Answering>,
 }
 
 impl FileBody {
-    fn new(first: Bytes, rest: Option<(File, Range<u64>)>, answering: Answering) -> Self {
+    fn new(first: Bytes, rest: Option<(Rc<Opened>, Range<u64>)>, answering: Answering) -> Self {
         let (file, part) = match rest {
             Some((file, part)) => (Some(file), part),
             None => (None, 0..0),

@@ -1,4 +1,4 @@
-//! The runtime's side: [`Wire`] over a TCP stream, [`Site`] over a directory.
+//! The runtime's side of a connection: [`Wire`] over a TCP stream.
 //!
 //! Owns how bytes travel and how long that may take. Knows nothing of HTTP.
 
@@ -6,22 +6,21 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Shutdown;
 use std::ops::Range;
-use std::os::fd::AsFd;
-use std::path::Path;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use annulus::buf::{IoBufMut, Lease};
-use annulus::fs::{Dir, File, OpenOptions};
+use annulus::fs::File;
 use annulus::net::TcpStream;
+use annulus::op::{Cancelled, OpExt as _};
 use annulus::time::{sleep_until, timeout};
 
 use super::args::Body;
-use super::entity::{Facts, Kind};
-use super::listing::{self, Entry};
+use super::site::Opened;
 use super::stop::Pass;
-use super::wire::{Received, Site, Wait, Wire};
+use super::wire::{Received, Wait, Wire};
 
 /// How much of a large file is sent before the client's pace is judged anew.
 const STEP_BYTES: u64 = 256 * 1024;
@@ -88,17 +87,32 @@ impl Link {
         Ok(())
     }
 
-    async fn splice(&self, file: &File, part: Range<u64>) -> io::Result<()> {
-        let mut at = part.start;
-        while at < part.end {
-            let next = at..at + step(&(at..part.end));
-            let sent = self.in_time(self.stream.send_file(file, next)).await?;
-            if sent == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+    /// Sends bytes and a part of a file, for as long as the client takes some of it now and then.
+    async fn splice(
+        &self,
+        mut bytes: Vec<u8>,
+        file: &File,
+        mut part: Range<u64>,
+    ) -> io::Result<Vec<u8>> {
+        loop {
+            let whole = bytes.len() as u64 + (part.end - part.start);
+            let sending = self.stream.send_file_after(bytes, file, part.clone());
+            match sending.timeout(self.stall).await {
+                Ok((sent, bytes)) if sent == whole => return Ok(bytes),
+                Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(failed) => {
+                    let (error, back) = failed.into_parts();
+                    let sent = Cancelled::of(&error).map_or(0, Cancelled::bytes_done);
+                    let Some(back) = back.filter(|_| sent > 0) else {
+                        return Err(error);
+                    };
+                    bytes = back;
+                    let of_bytes = sent.min(bytes.len());
+                    bytes.drain(..of_bytes);
+                    part.start += (sent - of_bytes) as u64;
+                }
             }
-            at += sent;
         }
-        Ok(())
     }
 }
 
@@ -124,7 +138,7 @@ pub(super) async fn read_step(
     Ok((n as u64, buf))
 }
 
-impl Wire<File> for Link {
+impl Wire<Rc<Opened>> for Link {
     type Lease = Lease;
 
     async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
@@ -136,10 +150,19 @@ impl Wire<File> for Link {
         Ok(bytes)
     }
 
-    async fn send_body(&self, file: &File, part: Range<u64>) -> io::Result<()> {
+    async fn send_with_file(
+        &self,
+        bytes: Vec<u8>,
+        file: &Rc<Opened>,
+        part: Range<u64>,
+    ) -> io::Result<Vec<u8>> {
         match self.body {
-            Body::Sendfile => self.splice(file, part).await,
-            Body::Read => self.read_and_send(file, part).await,
+            Body::Sendfile => self.splice(bytes, file, part).await,
+            Body::Read => {
+                let bytes = self.send(bytes).await?;
+                self.read_and_send(file, part).await?;
+                Ok(bytes)
+            }
         }
     }
 
@@ -149,65 +172,5 @@ impl Wire<File> for Link {
 
     fn stopping(&self) -> bool {
         self.pass.is_closing()
-    }
-}
-
-/// The directory that is served.
-pub struct Beneath {
-    root: Dir,
-    options: OpenOptions,
-}
-
-impl Beneath {
-    /// Opens the root.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub async fn open(root: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        // A pipe must not be waited for, nor a terminal become ours; for files neither flag
-        // matters.
-        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        Ok(Self { root: Dir::open(root).await?, options })
-    }
-}
-
-impl Site for Beneath {
-    type File = File;
-
-    async fn open(&self, path: &Path) -> io::Result<(File, Facts)> {
-        let file = self.root.open_beneath(path, &self.options).await?;
-        let metadata = file.metadata()?;
-        let kind = match () {
-            () if metadata.is_file() => Kind::File,
-            () if metadata.is_dir() => Kind::Directory,
-            () => Kind::Other,
-        };
-        let (modified, inode) = (metadata.modified(), metadata.ino());
-        Ok((file, Facts { kind, len: metadata.len(), modified, inode }))
-    }
-
-    async fn append(
-        &self,
-        file: &File,
-        part: Range<u64>,
-        mut buf: Vec<u8>,
-    ) -> (io::Result<()>, Vec<u8>) {
-        let before = buf.len();
-        let bytes = (part.end - part.start) as usize;
-        buf.reserve(bytes);
-        match file.read_exact_at(buf.slice_mut(before..before + bytes), part.start).await {
-            Ok(((), slice)) => (Ok(()), slice.into_inner()),
-            Err(error) => {
-                let (error, slice) = error.into_parts();
-                let mut buf = slice.map(|slice| slice.into_inner()).unwrap_or_default();
-                buf.truncate(before);
-                (Err(error), buf)
-            }
-        }
-    }
-
-    async fn entries(&self, directory: &File) -> io::Result<Vec<Entry>> {
-        listing::read_aside(directory.as_fd().try_clone_to_owned()?).await
     }
 }

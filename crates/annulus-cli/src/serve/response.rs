@@ -107,6 +107,11 @@ impl<'o> Writer<'o> {
         }
     }
 
+    /// Fields alone, for a head whose beginning is written elsewhere.
+    pub fn resume(out: &'o mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
     /// A field; neither part may hold a line's end.
     pub fn field(self, name: &str, value: &[u8]) -> Self {
         debug_assert!(
@@ -133,6 +138,12 @@ impl<'o> Writer<'o> {
         decimal(self.out, bytes);
         self.out.extend_from_slice(b"\r\n");
         self
+    }
+
+    /// Fields that were written before, the empty line at their end.
+    pub fn end_with(self, fields: &[u8]) {
+        debug_assert!(fields.ends_with(b"\r\n\r\n"), "a head without its empty line");
+        self.out.extend_from_slice(fields);
     }
 
     /// The empty line.

@@ -12,13 +12,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annulus::buf::Lease;
-use annulus::fs::File;
 use annulus::net::TcpStream;
 use annulus_tls::TlsStream;
 
 use super::connection::{self, Server};
 use super::http2;
-use super::live::{Beneath, Link, in_time, read_step, receive, step};
+use super::live::{Link, in_time, read_step, receive, step};
+use super::site::{Beneath, Opened};
 use super::stop::Pass;
 use super::tls::Tls;
 use super::wire::{Received, Wait, Wire};
@@ -59,7 +59,7 @@ pub async fn converse(server: Rc<Server<Beneath>>, link: Link, (tls, client): (T
     }
 }
 
-impl Wire<File> for SecureLink {
+impl Wire<Rc<Opened>> for SecureLink {
     type Lease = Lease;
 
     async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
@@ -71,7 +71,13 @@ impl Wire<File> for SecureLink {
         Ok(bytes)
     }
 
-    async fn send_body(&self, file: &File, part: Range<u64>) -> io::Result<()> {
+    async fn send_with_file(
+        &self,
+        bytes: Vec<u8>,
+        file: &Rc<Opened>,
+        part: Range<u64>,
+    ) -> io::Result<Vec<u8>> {
+        let bytes = self.send(bytes).await?;
         let mut at = part.start;
         let mut buf = Vec::with_capacity(step(&part) as usize);
         while at < part.end {
@@ -79,7 +85,7 @@ impl Wire<File> for SecureLink {
             ((), buf) = in_time(self.stall, self.stream.write_all(read)).await?;
             at += n;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     async fn finish(&self) -> io::Result<()> {

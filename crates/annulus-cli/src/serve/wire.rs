@@ -7,9 +7,12 @@
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
+use std::rc::Rc;
+use std::time::SystemTime;
 
 use annulus::time::Instant;
 
+use super::described::Described;
 use super::entity::Facts;
 use super::listing::Entry;
 
@@ -24,9 +27,14 @@ pub trait Wire<File> {
     /// Sends all of `bytes`, and returns the buffer for its next use.
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>>;
 
-    /// Sends a part of a file. A file that ends before the part does is an error: its length was
-    /// promised.
-    async fn send_body(&self, file: &File, part: Range<u64>) -> io::Result<()>;
+    /// Sends all of `bytes` and then a part of a file, and returns the buffer for its next use. A
+    /// file that ends before the part does is an error: its length was promised.
+    async fn send_with_file(
+        &self,
+        bytes: Vec<u8>,
+        file: &File,
+        part: Range<u64>,
+    ) -> io::Result<Vec<u8>>;
 
     /// Tells the client that nothing more will be sent. What it sends can still be received.
     async fn finish(&self) -> io::Result<()>;
@@ -65,6 +73,15 @@ pub trait Site {
     /// Opens what is at `path` beneath the root. What is not beneath it is not found, whatever
     /// symbolic links say; a pipe is opened without waiting for its other end.
     async fn open(&self, path: &Path) -> io::Result<(Self::File, Facts)>;
+
+    /// What is said of an open file, by its name and the facts about it, at `now`; the same as
+    /// before while it is the same.
+    fn described(
+        &self,
+        file: &Self::File,
+        named: (&Path, &Facts),
+        now: SystemTime,
+    ) -> Rc<Described>;
 
     /// Reads a part of a file to the end of `buf`. On an error the buffer comes back as it was, or
     /// empty if it was lost; a file that ends before the part does is an error.

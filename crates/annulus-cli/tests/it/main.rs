@@ -10,4 +10,5 @@ mod load;
 mod program;
 mod sandbox;
 mod serve;
+mod serve_files;
 mod serve_tls;

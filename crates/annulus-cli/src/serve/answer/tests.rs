@@ -1,9 +1,11 @@
 //! Tests of the choice of an answer.
 
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::serve::entity::Kind;
+use crate::serve::clock;
+use crate::serve::entity::{Facts, Kind};
 use crate::serve::head;
 use crate::serve::response::Persistence;
 
@@ -17,9 +19,9 @@ fn answer(method: &str, lines: &str, len: u64) -> (Answer, String) {
     let now = modified + Duration::from_secs(100);
     let stamp =
         Stamp { date: clock::format(now), persistence: Persistence::Implied, method: head.method };
-    let wanted = Wanted { path: Path::new("a.txt"), facts: &facts, now };
+    let described = Described::new(Path::new("a.txt"), &facts, now);
     let mut out = Vec::new();
-    let answer = file(&mut out, &head, &wanted, &stamp);
+    let answer = file(&mut out, &head, (&described, now), &stamp);
     (answer, String::from_utf8(out).unwrap())
 }
 

@@ -6,10 +6,13 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::rc::Rc;
+use std::time::SystemTime;
 use std::{fs, io};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use crate::serve::described::Described;
 use crate::serve::entity::{Facts, Kind};
 use crate::serve::listing::{self, Entry};
 use crate::serve::wire::{Received, Site, Wait, Wire};
@@ -64,14 +67,20 @@ impl Wire<fs::File> for Memory {
         Ok(bytes)
     }
 
-    async fn send_body(&self, file: &fs::File, part: Range<u64>) -> io::Result<()> {
+    async fn send_with_file(
+        &self,
+        head: Vec<u8>,
+        file: &fs::File,
+        part: Range<u64>,
+    ) -> io::Result<Vec<u8>> {
+        let head = self.send(head).await?;
         let leases = std::rc::Rc::strong_count(&self.leases) - 1;
         let most = &self.most_leases_while_sending_files;
         most.set(most.get().max(leases));
         let mut bytes = vec![0; (part.end - part.start) as usize];
         file.read_exact_at(&mut bytes, part.start)?;
         self.sent.borrow_mut().extend_from_slice(&bytes);
-        Ok(())
+        Ok(head)
     }
 
     async fn finish(&self) -> io::Result<()> {
@@ -107,6 +116,15 @@ impl Site for Disk {
         };
         let (len, inode) = (metadata.len() + self.overstated, metadata.ino());
         Ok((file, Facts { kind, len, modified: metadata.modified()?, inode }))
+    }
+
+    fn described(
+        &self,
+        _file: &fs::File,
+        (path, facts): (&Path, &Facts),
+        now: SystemTime,
+    ) -> Rc<Described> {
+        Rc::new(Described::new(path, facts, now))
     }
 
     async fn append(
