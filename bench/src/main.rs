@@ -58,6 +58,10 @@ fn run(args: &Args) -> io::Result<()> {
         return Ok(());
     }
     let wanted = peers::named(&args.peers)?;
+    let build = !args.no_build && args.options.from.is_empty();
+    if build && wanted.iter().any(|peer| peer.package == driver::OURS) {
+        peers::build_started(&driver::chosen(&args.options)?);
+    }
     if args.build {
         return peers::programs(&wanted, true).map(drop);
     }

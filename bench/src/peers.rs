@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use annulus_bench::Workload;
 use annulus_bench::driver::{self, Program};
 
 /// A program to be measured.
@@ -75,7 +76,38 @@ pub const PEERS: &[Peer] = &[
     peer("glommio", "one executor"),
     peer("tokio-uring", "io_uring beside tokio"),
     peer("ringline", "one worker, on io_uring"),
+    Peer { shows: "", ..peer("nginx", "one worker, if installed") },
+    Peer { shows: "", ..peer("redis", "redis-server, if installed") },
 ];
+
+/// Programs of the library's own workspace that workloads of a family start, and how cargo is told
+/// to build them.
+const STARTED: &[(&str, &[&str])] = &[
+    ("static", &["--package", "annulus-cli"]),
+    ("kv", &["--package", "annulus-examples", "--example", "kv"]),
+];
+
+/// Builds what these workloads start, beside the peers.
+pub fn build_started(workloads: &[Workload]) {
+    let started = STARTED
+        .iter()
+        .filter(|(family, _)| workloads.iter().any(|workload| workload.family == *family));
+    for (family, what) in started {
+        if let Err(error) = build_beside(what) {
+            eprintln!("skipped: what {family} starts does not build: {error}");
+        }
+    }
+}
+
+fn build_beside(what: &[&str]) -> io::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent).unwrap_or(here);
+    let mut build = cargo();
+    build.current_dir(here.join("..")).args(["build", "--release"]).args(what);
+    let status = build.arg("--target-dir").arg(target).stdin(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
+}
 
 /// A setting of Annulus.
 const fn tuned(name: &'static str, variant_name: &'static str, what: &'static str) -> Peer {
@@ -197,9 +229,12 @@ fn in_c(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 fn compile(directory: &Path, package: &str) -> io::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         .current_dir(directory)
         .args(["build", "--release", "--message-format=json-render-diagnostics"])
         .args(["--package", &format!("peer-{package}")])

@@ -81,6 +81,18 @@ const fn server(name: &'static str, family: &'static str, group: &'static str) -
     Workload { kind: Kind::Server, operation: "request", lot: REQUESTS, ..workload }
 }
 
+/// A server as it is installed, which sends a file again and again.
+const fn site(name: &'static str, title: &'static str, connections: u32, bytes: usize) -> Workload {
+    let workload = server(name, "static", "servers").titled(title, "request");
+    workload.load("static").tasks(connections).bytes(bytes)
+}
+
+/// A server as it is installed, which keeps small values by their keys.
+const fn cache(name: &'static str, title: &'static str, depth: u32) -> Workload {
+    let workload = server(name, "kv", "servers").titled(title, "request");
+    workload.load("kv").tasks(50).bytes(3).depth(depth)
+}
+
 /// A file from its beginning to its end: an operation is a MiB, so that blocks of any size compare.
 const fn whole(name: &'static str, title: &'static str, bytes: usize) -> Workload {
     let workload = alone(name, name, "files").titled(title, "MiB").bytes(bytes);
@@ -135,6 +147,16 @@ impl Workload {
         self.family == "echo"
     }
 
+    /// Whether files are asked for, which the server finds in the directory of its job.
+    pub fn is_site(&self) -> bool {
+        self.family == "static"
+    }
+
+    /// Whether the program that is measured is one that others made, and not this process.
+    pub fn is_started(&self) -> bool {
+        self.group == "servers"
+    }
+
     /// Whether there is another process that asks.
     pub fn is_served(&self) -> bool {
         self.kind != Kind::Alone
@@ -142,7 +164,7 @@ impl Workload {
 }
 
 /// The groups, in the order of the tables.
-pub const GROUPS: &[&str] = &["tasks", "time", "files", "net"];
+pub const GROUPS: &[&str] = &["tasks", "time", "files", "net", "servers"];
 
 /// Timers at once.
 const TIMERS: u32 = 1_000_000;
@@ -277,6 +299,11 @@ pub const WORKLOADS: &[Workload] = &[
         .load("idle")
         .tasks(9000)
         .kind(Kind::Memory),
+    site("static-1k", "a file of 1 KiB over HTTP/1.1, 64 connections", 64, 1024),
+    site("static-100k", "a file of 100 KiB over HTTP/1.1, 64 connections", 64, 100 << 10),
+    site("static-10m", "a file of 10 MiB over HTTP/1.1, 8 connections", 8, 10 << 20),
+    cache("kv-1", "a cache that speaks Redis's protocol, as many GET as SET, 50 connections", 1),
+    cache("kv-16", "the same, 16 requests outstanding on each of 50 connections", 16),
 ];
 
 #[cfg(test)]

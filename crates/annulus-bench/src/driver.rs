@@ -33,6 +33,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Workload;
+
 pub use choice::{list_workloads, named};
 pub use program::{OURS, Program};
 
@@ -78,6 +80,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
     } else {
         Err("not between 0.001 and 3600".to_owned())
     }
+}
+
+/// The workloads that are named.
+///
+/// # Errors
+/// `InvalidInput`, with those that there are, for an unknown name.
+pub fn chosen(options: &Options) -> io::Result<Vec<Workload>> {
+    choice::workloads(&options.workloads)
 }
 
 /// Measures, and prints each table as soon as it is there. `programs` says what is run, and is

@@ -10,7 +10,7 @@
 //! | `program` | a program's `main`: from arguments to a line of JSON |
 //! | `job` | what a program is asked for |
 //! | `meter`, `shares` | when it is warm, when it has run long enough, what it took |
-//! | `ball`, `timers`, `pages`, `scratch` | what workloads work on |
+//! | `ball`, `timers`, `pages`, `scratch`, `site` | what workloads work on |
 //! | `server`, `address` | what a measured server says and hears, and where |
 //! | `stats`, `table` | what a few rounds say, and how it is shown |
 //! | `sys` | CPU time, pinning, memory |
@@ -36,6 +36,7 @@ mod program;
 mod scratch;
 mod server;
 mod shares;
+pub mod site;
 pub mod stats;
 pub mod sys;
 pub mod table;
@@ -48,7 +49,7 @@ pub use job::Job;
 pub use meter::{Latency, Meter, Sample, Stopwatch};
 pub use program::{Run, main, main_of};
 pub use scratch::Scratch;
-pub use server::{serve, serve_udp, serve_unix, serve_unix_at};
+pub use server::{beside, serve, serve_program, serve_udp, serve_unix, serve_unix_at};
 pub use shares::{Share, Shares};
 
 /// Room of the channels that numbers go through.

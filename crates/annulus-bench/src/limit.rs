@@ -14,6 +14,7 @@
 //! | `echo` | multishot accept, multishot receive, one send in flight per connection |
 //! | `load`, `connect`, `storm`, `idle` | the other sides of `echo` |
 //! | `http` | the other side of servers that greet over HTTP |
+//! | `files`, `kv` | the other sides of servers of files, and of caches |
 //! | `pool` | provided buffers |
 //!
 //! Invariant: these processes end by returning an error or by the end of the process, so memory
@@ -62,6 +63,8 @@ pub const LOADS: &[(&str, Run)] = &[
     ("requests", connect::run),
     ("storm", storm::run),
     ("idle", idle::run),
+    ("static", load::files::run),
+    ("kv", load::kv::run),
 ];
 
 /// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.

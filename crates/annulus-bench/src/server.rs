@@ -7,9 +7,11 @@
 //! | | the end of its input: it ends |
 
 use std::io::{self, Write};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::{Address, Job, Sample, sys};
 
@@ -69,20 +71,76 @@ pub fn serve_unix_at(job: &Job, run: impl FnOnce(PathBuf) -> io::Result<()>) -> 
     Err(io::Error::other("the server ended by itself"))
 }
 
+/// As [`serve`], of another program, which is started, pinned as this one is, and told where to
+/// listen. What it takes counts, with all that it starts, and what this process takes does not. It
+/// ends with this process.
+///
+/// # Errors
+/// It is not installed, or does not listen soon.
+pub fn serve_program(make: impl FnOnce(SocketAddr) -> Command) -> io::Result<Sample> {
+    // Free for a moment; the program takes it next.
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let mut command = make(address);
+    sys::end_with_us(command.stdin(Stdio::null()).stdout(Stdio::null()));
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let name = command.get_program().to_string_lossy().into_owned();
+            io::Error::new(error.kind(), format!("{name} is not installed, or was not built"))
+        }
+        _ => error,
+    })?;
+    let since = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        if let Some(status) = child.try_wait()? {
+            return Err(io::Error::other(format!("it ended before it listened: {status}")));
+        }
+        if since.elapsed() > SOON {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not listen"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id();
+    announce_with(&Address::Tcp(address), move || {
+        let family = sys::family_of(pid);
+        let times = family.iter().filter_map(|pid| sys::cpu_time_ns_of(*pid));
+        (times.sum(), family.iter().map(|pid| sys::resident_bytes_of(*pid)).sum())
+    })?;
+    let status = child.wait()?;
+    Err(io::Error::other(format!("the server ended by itself: {status}")))
+}
+
+/// A program that lies beside this one, as cargo builds them.
+///
+/// # Errors
+/// Those of finding this program.
+pub fn beside(name: &str) -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+/// How long a program may take until it listens.
+const SOON: Duration = Duration::from_secs(10);
+
 fn socket_path(job: &Job) -> PathBuf {
     job.directory.join(format!("annulus-bench-{}.sock", std::process::id()))
 }
 
 fn announce(address: &Address) -> io::Result<()> {
-    std::thread::Builder::new().name("answers".to_owned()).spawn(answer)?;
+    announce_with(address, || (sys::cpu_time_ns(), sys::resident_bytes()))
+}
+
+fn announce_with(
+    address: &Address,
+    cost: impl Fn() -> (u64, u64) + Send + 'static,
+) -> io::Result<()> {
+    std::thread::Builder::new().name("answers".to_owned()).spawn(move || answer(cost))?;
     say(&format!("{{\"listening\":\"{address}\"}}"))
 }
 
-/// Gives CPU time and memory of this process for each line of input; ends it with its input.
-fn answer() {
+/// Gives CPU time and memory for each line of input; ends the process with its input.
+fn answer(cost: impl Fn() -> (u64, u64)) {
     let answered = io::stdin().lines().try_for_each(|line| {
         line?;
-        let (cpu_ns, bytes) = (sys::cpu_time_ns(), sys::resident_bytes());
+        let (cpu_ns, bytes) = cost();
         say(&format!("{{\"cpu_ns\":{cpu_ns},\"resident_bytes\":{bytes}}}"))
     });
     std::process::exit(i32::from(answered.is_err()));

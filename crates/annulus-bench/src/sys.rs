@@ -12,7 +12,9 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::pages::PAGE_BYTES;
@@ -24,6 +26,49 @@ pub fn cpu_time_ns() -> u64 {
     let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     assert_eq!(result, 0, "this clock has been there since Linux 2.6.12");
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// As [`cpu_time_ns`], of another process; nothing if it is gone.
+pub fn cpu_time_ns_of(pid: u32) -> Option<u64> {
+    let mut clock: libc::clockid_t = 0;
+    // SAFETY: `clock` is a valid place for the result.
+    let found = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result.
+    let read = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    let there = found == 0 && read == 0;
+    there.then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// A process and all that it has started, as far as they are there.
+pub fn family_of(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut at = 0;
+    while let Some(&parent) = family.get(at) {
+        at += 1;
+        let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten();
+        for task in tasks.flatten() {
+            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            family.extend(text.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    family
+}
+
+/// Has a program killed when the thread that starts it ends, however that happens.
+pub fn end_with_us(command: &mut Command) {
+    let parent = std::process::id();
+    let ask = move || {
+        // SAFETY: a number is all that it takes.
+        let asked = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        // Too late, if the parent has ended meanwhile.
+        if asked == 0 && std::os::unix::process::parent_id() == parent {
+            return Ok(());
+        }
+        Err(io::Error::from_raw_os_error(libc::ESRCH))
+    };
+    // SAFETY: the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(ask) };
 }
 
 /// The CPUs that this process may run on, in ascending order.
@@ -92,9 +137,14 @@ pub fn alarm(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
-/// Resident memory of this process now, from /proc/self/statm; 0 if that cannot be read.
+/// Resident memory of this process now, from /proc/PID/statm; 0 if that cannot be read.
 pub fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    resident_bytes_of(std::process::id())
+}
+
+/// Resident memory of a process now; 0 if that cannot be read.
+pub fn resident_bytes_of(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * 4096
 }
@@ -280,6 +330,26 @@ mod tests {
         while cpu_time_ns() == before {
             std::hint::spin_loop();
         }
+    }
+
+    #[test]
+    fn time_and_memory_of_a_process_and_its_children_are_told() {
+        let script = "sleep 60 & echo; wait";
+        let mut command = Command::new("sh");
+        end_with_us(command.args(["-c", script]).stdout(std::process::Stdio::piped()));
+        let mut child = command.spawn().unwrap();
+        // The line comes when there is a child.
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let family = family_of(child.id());
+        assert!(family.len() == 2 && family[0] == child.id(), "{family:?}");
+        for pid in &family {
+            assert!(cpu_time_ns_of(*pid).is_some() && resident_bytes_of(*pid) > 0);
+        }
+        let sleeper = i32::try_from(family[1]).unwrap();
+        // SAFETY: a child of a child that nobody has waited for.
+        assert_eq!(unsafe { libc::kill(sleeper, libc::SIGKILL) }, 0);
+        child.wait().unwrap();
+        assert_eq!((cpu_time_ns_of(child.id()), resident_bytes_of(child.id())), (None, 0));
     }
 
     #[test]

@@ -1,9 +1,14 @@
-//! Annulus. Its workloads are `crates/annulus-bench/src/ours/`, one file each, because
-//! `annulus bench` runs the same; that of HTTP is here, because hyper is no part of that.
+//! Annulus. Its workloads are `crates/annulus-bench/src/ours/`, one file each, because `annulus
+//! bench` runs the same; that of HTTP is here, because hyper is no part of that, and so are whole
+//! servers, which are programs of their own.
 
+mod files;
 mod http;
+mod kv;
 
 fn main() -> std::process::ExitCode {
     let ours = annulus_bench::ours::PROGRAMS.iter().copied();
-    annulus_bench::main(&ours.chain([("http", http::run as _)]).collect::<Vec<_>>())
+    let more: [(&str, annulus_bench::Run); 3] =
+        [("http", http::run), ("static", files::run), ("kv", kv::run)];
+    annulus_bench::main(&ours.chain(more).collect::<Vec<_>>())
 }

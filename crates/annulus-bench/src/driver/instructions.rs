@@ -29,7 +29,7 @@ const PATIENCE: Patience =
 
 /// Whether there is an operation to count them for.
 pub fn are_countable(workload: &Workload) -> bool {
-    workload.kind != Kind::Memory
+    workload.kind != Kind::Memory && !workload.is_started()
 }
 
 /// Whether it tells callgrind itself what is to be collected.

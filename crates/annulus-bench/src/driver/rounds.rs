@@ -16,6 +16,7 @@ use super::process::Process;
 use super::program::{OURS, Program};
 use super::{Options, instructions, json, report};
 use crate::pages::Pages;
+use crate::site::Site;
 use crate::{Address, Job, Kind, Sample, Workload, sys};
 
 /// How long, how often, where.
@@ -107,7 +108,9 @@ pub fn run(
     let mut results = Results { machine, rounds: plan.rounds, seconds, tables: Vec::new() };
     let pages = Pages::make()?;
     let direct = workloads.iter().any(|workload| workload.direct).then(Pages::make_direct);
-    let session = Session { plan, pages, direct, load };
+    let site =
+        workloads.iter().any(Workload::is_site).then(|| Site::make(workloads)).transpose()?;
+    let session = Session { plan, pages, direct, site, load };
     let bar = bar(workloads, programs, plan);
     for workload in workloads {
         if entrants(workload, programs).is_empty() {
@@ -151,6 +154,8 @@ struct Session<'a> {
     pages: Pages,
     /// The file that is read past the page cache, if there is one; made if somebody reads it.
     direct: Option<io::Result<Pages>>,
+    /// What servers of files serve, if there are any.
+    site: Option<Site>,
     load: &'a Program,
 }
 
@@ -235,7 +240,10 @@ impl Session<'_> {
             cpu: Some(self.plan.measured),
             other_cpu: Some(self.plan.other),
             file: file.to_owned(),
-            directory: std::env::temp_dir(),
+            directory: match &self.site {
+                Some(site) if workload.is_site() => site.path().to_owned(),
+                _ => std::env::temp_dir(),
+            },
             ..Job::default()
         }
     }

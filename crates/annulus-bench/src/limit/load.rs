@@ -6,7 +6,9 @@
 //! nothing else.
 
 pub mod echoes;
+pub mod files;
 pub mod http;
+pub mod kv;
 
 use std::io::{self, BufRead as _};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};

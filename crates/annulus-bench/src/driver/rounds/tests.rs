@@ -26,8 +26,13 @@ fn measured(name: &str, direct: Option<io::Result<Pages>>, programs: &[Program])
         json: None,
     };
     let load = Program::default();
-    let session =
-        Session { plan: &plan, pages: Pages::at(Path::new("/file")), direct, load: &load };
+    let session = Session {
+        plan: &plan,
+        pages: Pages::at(Path::new("/file")),
+        direct,
+        site: None,
+        load: &load,
+    };
     let workload = WORKLOADS.iter().find(|workload| workload.name == name).unwrap();
     session.measure(workload, programs, &ProgressBar::hidden())
 }
