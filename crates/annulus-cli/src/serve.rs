@@ -10,8 +10,9 @@
 //! Everything that decides is pure and knows neither a socket nor a ring: [`head`] says where a
 //! request ends, [`target`] which file is meant, [`conditional`] and [`range`] which part of it is
 //! wanted, [`response`] how that is said. [`connection`] strings them together over the two small
-//! traits of [`wire`]; [`live`] is the runtime's side of these, [`secure`] that of TLS, and
-//! [`cores`] starts and ends it all. HTTP/2 is hyper's: [`http2`] has its requests answered by the
+//! traits of [`wire`]; [`live`] is the runtime's side of these, [`secure`] that of TLS. Accepting,
+//! limits and stopping are those of `annulus::serve`: [`handler`] takes each connection from there,
+//! [`stay`] is what it hears of the end, and [`start`] starts and ends it all. HTTP/2 is hyper's: [`http2`] has its requests answered by the
 //! same [`exchange`], and says the same heads in its words.
 //!
 //! Policies, where HTTP leaves a choice (RFC 9110, RFC 9112):
@@ -29,14 +30,20 @@
 //!   ends the connection.
 
 mod args;
-mod cores;
+mod counts;
+mod handler;
 mod launch;
-mod stop;
+mod listeners;
+mod metrics;
+mod scrape;
+mod start;
+mod succession;
 
 mod live;
 mod open_files;
 mod secure;
 mod site;
+mod stay;
 mod tls;
 mod wire;
 
@@ -61,4 +68,4 @@ mod page;
 mod response;
 
 pub use args::Args;
-pub use cores::run;
+pub use start::run;

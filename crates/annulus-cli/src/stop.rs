@@ -58,18 +58,28 @@ impl Stop {
     }
 }
 
-/// Starts the thread that waits for signals: the first says `notice` and triggers `stop`, the
-/// second ends the process with the status that shells give to a program ended by that signal.
+/// As [`on_first_signal`]: the first says `notice` and triggers `stop`.
+///
+/// # Errors
+/// As there.
+pub fn on_signals(stop: Stop, notice: &'static str) -> io::Result<()> {
+    on_first_signal(move |_signal| {
+        eprintln!("{notice}");
+        stop.trigger();
+    })
+}
+
+/// Starts the thread that waits for signals: `act` is called with the first, the second ends the
+/// process with the status that shells give to a program ended by that signal.
 ///
 /// # Errors
 /// The kernel's, when handlers cannot be installed or there can be no further thread.
-pub fn on_signals(stop: Stop, notice: &'static str) -> io::Result<()> {
+pub fn on_first_signal(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new().name("annulus-signals".to_owned()).spawn(move || {
         let mut arrived = signals.forever();
-        if arrived.next().is_some() {
-            eprintln!("{notice}");
-            stop.trigger();
+        if let Some(signal) = arrived.next() {
+            act(signal);
         }
         if let Some(signal) = arrived.next() {
             std::process::exit(128 + signal);

@@ -1,26 +1,30 @@
 //! The arguments of `annulus serve`. Owns their meaning and defaults, nothing else.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use annulus::runtime::{Cores, available_cores};
+use annulus::serve::Config;
 use rustix::process::{Resource, getrlimit};
 
 use super::open_files;
 
 /// Serves the files beneath a directory over HTTP/1.1, or over HTTPS with HTTP/2.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = AFTER)]
 pub struct Args {
     /// The directory whose files are served
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
 
-    /// Where to listen: HOST:PORT, or a port of this machine alone; port 0 picks a free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
-    pub addr: SocketAddr,
+    /// Where to listen: HOST:PORT, or a port of this machine alone; port 0 picks a free one. May be
+    /// given several times [default: 127.0.0.1:8080, or the listeners that are inherited]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    pub addr: Vec<SocketAddr>,
 
-    /// How many threads serve, each with its own ring [default: as many as this process may use]
+    /// How many threads serve, each with its own ring and bound to a CPU [default: as many as this
+    /// process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub cores: Option<u16>,
 
@@ -32,14 +36,6 @@ pub struct Args {
     #[arg(long)]
     pub log: bool,
 
-    /// How long a client may take to send the head of a request
-    #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = seconds())]
-    pub header_timeout: u64,
-
-    /// How long a connection may stay silent between requests, or not take what is sent to it
-    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds())]
-    pub idle_timeout: u64,
-
     /// How many files stay open for the next request, over all cores; at most a quarter of the
     /// descriptors that this process may have. 0 opens each file anew
     #[arg(long, value_name = "N", default_value_t = 1024)]
@@ -47,21 +43,97 @@ pub struct Args {
 
     /// How long a file stays open. Meanwhile it is noticed at once that it was written, replaced or
     /// removed; that a directory or a link on its path leads elsewhere, only afterwards
-    #[arg(long, value_name = "SECS", default_value_t = 1, value_parser = seconds())]
+    #[arg(long, value_name = "SECS", default_value_t = 1, value_parser = seconds(1))]
     pub open_files_valid: u64,
+
+    #[command(flatten)]
+    pub limits: Limits,
+
+    #[command(flatten)]
+    pub operation: Operation,
 
     /// Speak HTTPS with this certificate and what leads from it to its authority, in PEM; several
     /// times for several hosts, the first for clients that name none of them. Read again at SIGHUP
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     pub tls_cert: Vec<PathBuf>,
 
     /// The private key of each certificate, in the same order; may be the same file
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
     pub tls_key: Vec<PathBuf>,
+
+    /// Append the keys of connections to the file that the variable SSLKEYLOGFILE names: who has
+    /// them can read everything
+    #[arg(long, requires = "tls_cert", help_heading = "TLS")]
+    pub key_log: bool,
 
     /// How large files travel without TLS (for measurements)
     #[arg(long, value_enum, default_value_t = Body::Sendfile, hide = true)]
     pub body: Body,
+}
+
+const AFTER: &str = "\
+Signals:
+  SIGTERM, SIGINT  take no more connections, finish the answers under way within --drain, and end;
+                   once more ends at once
+  SIGHUP           read the certificates again; without TLS nothing happens";
+
+/// What clients may take.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// How many connections each core may have open; further ones wait in the kernel
+    #[arg(long, value_name = "N", default_value_t = 16_000, value_parser = count())]
+    pub connections_max: u64,
+
+    /// How many connections one address may have open, of IPv6 one network of 64 bits; further ones
+    /// are closed [default: as many as it likes]
+    #[arg(long, value_name = "N", value_parser = count())]
+    pub connections_per_peer: Option<u64>,
+
+    /// How long a client may take to send the head of a request, and for the handshake of TLS
+    #[arg(long, value_name = "SECS", default_value_t = 10, value_parser = seconds(1))]
+    pub header_timeout: u64,
+
+    /// How long a connection may stay silent between requests
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds(1))]
+    pub idle_timeout: u64,
+
+    /// How long a client may take nothing of an answer; over TLS it has to take 256 KiB in this
+    /// time, and of each answer of HTTP/2 16 KiB
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds(1))]
+    pub write_timeout: u64,
+}
+
+/// How it is run.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Operation")]
+pub struct Operation {
+    /// Tell what is counted at http://HOST:PORT/metrics, in the text format of Prometheus. Do not
+    /// show it to the world
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    pub metrics: Option<SocketAddr>,
+
+    /// How long answers under way may take once the server is to end; 0 cuts them off
+    #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = seconds(0))]
+    pub drain: u64,
+
+    /// The user, by name or number, that the process becomes when it listens. It has to be able to
+    /// read DIR, and after SIGHUP the certificates and keys
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// The group, by name or number, that the process becomes [default: that of --user]
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+
+    /// Take the listeners over from the server that was started with the same PATH, which then
+    /// drains and ends; and wait there for a successor. No connection is refused meanwhile
+    #[arg(long, value_name = "PATH")]
+    pub hand_over: Option<PathBuf>,
+
+    /// How connections come to cores
+    #[arg(long, value_enum, default_value_t = Accept::PerCore, value_name = "MODE")]
+    pub accept: Accept,
 }
 
 /// How a file too large for the buffer of its response's head reaches the socket.
@@ -73,18 +145,57 @@ pub enum Body {
     Read,
 }
 
+/// How connections come to cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Accept {
+    /// A listener for each core; the kernel chooses by a hash of the addresses
+    PerCore,
+    /// A listener for each core; the kernel takes the one of the CPU that the packet came to
+    Steered,
+    /// The first core accepts, and deals connections out in turn
+    RoundRobin,
+    /// The first core accepts, and gives each connection to the core that has fewest
+    LeastConnections,
+}
+
 impl Args {
-    /// The number of threads: what was asked for, else what the affinity mask and the cgroup's
-    /// quota leave to this process.
-    pub fn cores(&self) -> usize {
-        let usable = || std::thread::available_parallelism().map_or(1, NonZero::get);
-        self.cores.map_or_else(usable, usize::from)
+    /// The knobs of the server.
+    pub fn config(&self) -> Config {
+        let (limits, operation) = (&self.limits, &self.operation);
+        let cores = self.cores.map_or(Cores::All, |count| Cores::Count(count.into()));
+        let mut config = Config::new()
+            .cores(cores)
+            .accept(operation.accept.mode())
+            .connections_max(usize::try_from(limits.connections_max).unwrap_or(usize::MAX))
+            .drain_timeout(Duration::from_secs(operation.drain));
+        if let Some(most) = limits.connections_per_peer {
+            config = config.connections_per_peer_max(usize::try_from(most).unwrap_or(usize::MAX));
+        }
+        if let Some(user) = &operation.user {
+            config = config.user(user.as_str());
+        }
+        if let Some(group) = &operation.group {
+            config = config.group(group.as_str());
+        }
+        config
+    }
+
+    /// Where to listen, besides at what was `inherited`.
+    pub fn addresses(&self, inherited: bool) -> Vec<SocketAddr> {
+        match (self.addr.as_slice(), inherited) {
+            ([], false) => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            (addresses, _) => addresses.to_vec(),
+        }
     }
 
     /// How many files one core keeps open.
     pub fn open_files(&self) -> usize {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        open_files::share(self.open_files as usize, self.cores(), descriptors)
+        open_files::share(
+            self.open_files as usize,
+            self.cores.map_or_else(available_cores, usize::from),
+            descriptors,
+        )
     }
 
     /// [`Self::open_files_valid`] as a duration.
@@ -92,19 +203,39 @@ impl Args {
         Duration::from_secs(self.open_files_valid)
     }
 
-    /// [`Self::header_timeout`] as a duration.
+    /// [`Limits::header_timeout`] as a duration.
     pub fn header_timeout(&self) -> Duration {
-        Duration::from_secs(self.header_timeout)
+        Duration::from_secs(self.limits.header_timeout)
     }
 
-    /// [`Self::idle_timeout`] as a duration.
+    /// [`Limits::idle_timeout`] as a duration.
     pub fn idle_timeout(&self) -> Duration {
-        Duration::from_secs(self.idle_timeout)
+        Duration::from_secs(self.limits.idle_timeout)
+    }
+
+    /// [`Limits::write_timeout`] as a duration.
+    pub fn write_timeout(&self) -> Duration {
+        Duration::from_secs(self.limits.write_timeout)
     }
 }
 
-fn seconds() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=86_400)
+impl Accept {
+    fn mode(self) -> annulus::serve::Accept {
+        match self {
+            Self::PerCore => annulus::serve::Accept::PerCore,
+            Self::Steered => annulus::serve::Accept::Steered,
+            Self::RoundRobin => annulus::serve::Accept::RoundRobin,
+            Self::LeastConnections => annulus::serve::Accept::LeastConnections,
+        }
+    }
+}
+
+fn seconds(least: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=86_400)
+}
+
+fn count() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1_000_000)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

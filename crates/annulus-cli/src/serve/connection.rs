@@ -16,11 +16,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use annulus::time::Instant;
 
 use super::clock::Clock;
+use super::counts::Counts;
 use super::exchange::Exchange;
 use super::head::{self, Body, HEAD_LIMIT, Head, Method, Refused};
 use super::input::Input;
@@ -54,6 +56,8 @@ pub struct Server<S> {
     pub clock: Clock,
     /// The access log, if there is one.
     pub log: Option<Log>,
+    /// The numbers of the core.
+    pub counts: Arc<Counts>,
     /// Empty buffers.
     pub spare: RefCell<Vec<Vec<u8>>>,
 }
@@ -141,6 +145,7 @@ impl<S: Site, W: Wire<S::File>> Connection<'_, S, W> {
                         out: &mut self.out,
                     };
                     let reply = exchange.run().await?;
+                    self.server.counts.answer(reply.status.code());
                     if let Some(log) = &self.server.log {
                         log.record(&Line {
                             client: self.client,
@@ -196,6 +201,7 @@ impl<S: Site, W: Wire<S::File>> Connection<'_, S, W> {
         match self.wire.recv(Wait { deadline: self.deadline, idle }).await? {
             Received::Bytes(lease) => self.input.feed(lease),
             Received::TimedOut if !idle => {
+                self.server.counts.slow.add(1);
                 self.refuse_here(Refused {
                     status: Status::REQUEST_TIMEOUT,
                     why: "The request's head took too long.",
@@ -235,6 +241,7 @@ impl<S: Site, W: Wire<S::File>> Connection<'_, S, W> {
         let date = self.server.clock.date(SystemTime::now());
         let stamp = Stamp { date, persistence: Persistence::Close, method: Method::Other };
         let content = page::write(&mut self.out, &stamp, refused.status, refused.why, None);
+        self.server.counts.answer(refused.status.code());
         if let Some(log) = &self.server.log {
             let (client, status) = (self.client, refused.status);
             log.record(&Line { client, date: &date, head: None, status, content });

@@ -1,30 +1,33 @@
 //! Requests of HTTP/2, answered as those of HTTP/1.1 are.
 //!
-//! Owns: the translation of heads both ways, bodies of files, and when a connection has been silent
-//! for too long. Does not own: the protocol (hyper), what is answered ([`Exchange`]).
+//! Owns: the translation of heads both ways, and when a connection has been silent for too long.
+//! Does not own: the protocol (hyper), what is answered ([`Exchange`]), content ([`body`]), how much
+//! of it waits in memory ([`held`]).
 //!
 //! An answer is written as one of HTTP/1.1 and read back, so that there is one place that decides
 //! what a head says.
 
+mod body;
+mod held;
+
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
-use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use annulus::net::TcpStream;
-use annulus::time::{Instant, sleep_until};
+use annulus::time::{Instant, sleep_until, timeout};
 use annulus_http::{CoreExecutor, CoreTimer, Io};
 use annulus_tls::TlsStream;
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -32,39 +35,47 @@ use hyper::service::service_fn;
 use super::connection::Server;
 use super::exchange::{Exchange, Reply};
 use super::head::{self, FIELD_LIMIT, Fields, HEAD_LIMIT, Head, Method, Value};
-use super::live::read_step;
 use super::log::Line;
 use super::page::Stamp;
 use super::response::Persistence;
-use super::site::{Beneath, Opened};
-use super::stop::Pass;
+use super::site::Beneath;
+use super::stay::Stay;
+use body::FileBody;
+use held::{Answer, Answers, Held};
 
 /// The most requests of one connection that are answered at once.
-const STREAMS: u32 = 128;
-/// The most bytes of answers that wait in one stream.
-const STREAM_BYTES: usize = 256 * 1024;
+const STREAMS: u32 = 64;
+/// Bytes of answers that wait in one stream before more is read for it.
+const STREAM_BYTES: usize = 64 * 1024;
+/// The longest content of a request that is skipped before it is answered.
+const SKIPPED_BYTES: usize = 64 * 1024;
+/// What a client may send of the content of requests before it is skipped.
+const WINDOW_BYTES: u32 = 65_535;
 
-/// Serves a connection until the client ends it, is silent for too long, or the server stops.
+/// Serves a connection until the client ends it, is silent for too long, takes nothing of an answer,
+/// or the server stops.
 ///
 /// # Errors
 /// Those of the connection.
 pub async fn serve(
     server: Rc<Server<Beneath>>,
     stream: TlsStream<TcpStream>,
-    (pass, client): (Pass, IpAddr),
+    (stay, client): (Stay, IpAddr),
 ) -> hyper::Result<()> {
     let idle = server.idle_timeout;
-    let life = Rc::new(Life { seen: Cell::new(Instant::now()), answering: Cell::new(0) });
+    let life = Rc::new(Life::new(&stay));
     let lives = life.clone();
     let answers = service_fn(move |request| answer(server.clone(), lives.clone(), client, request));
     let mut builder = http2::Builder::new(CoreExecutor);
     builder
         .timer(CoreTimer)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
         .max_header_list_size(HEAD_LIMIT as u32)
         .max_send_buf_size(STREAM_BYTES);
     let mut connection = pin!(builder.serve_connection(Io::new(stream), answers));
-    let mut late = pin!(sleep_until(Instant::now() + idle));
+    let mut late = pin!(sleep_until(life.next_look(idle)));
     let mut ending = false;
     poll_fn(|context| {
         if let Poll::Ready(ended) = connection.as_mut().poll(context) {
@@ -73,17 +84,21 @@ pub async fn serve(
         while late.as_mut().poll(context).is_ready() {
             match life.judge(idle) {
                 Verdict::Until(then) => late.set(sleep_until(then)),
-                // It takes nothing of what it asked for, or does not hang up.
-                Verdict::Stuck => return Poll::Ready(Ok(())),
+                // It takes nothing of what it asked for.
+                Verdict::Stuck => {
+                    stay.counts.stuck.add(1);
+                    return Poll::Ready(Ok(()));
+                }
+                // It does not hang up.
                 Verdict::Idle if ending => return Poll::Ready(Ok(())),
                 Verdict::Idle => {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
-                    late.set(sleep_until(Instant::now() + idle));
+                    late.set(sleep_until(life.next_look(idle)));
                 }
             }
         }
-        if !ending && pass.poll_closing(context).is_ready() {
+        if !ending && stay.poll_ending(context).is_ready() {
             ending = true;
             connection.as_mut().graceful_shutdown();
         }
@@ -92,29 +107,53 @@ pub async fn serve(
     .await
 }
 
-/// When something was last seen of a client.
+/// What was last seen of a client.
 struct Life {
+    /// A request came, or an answer came to its end.
     seen: Cell<Instant>,
-    /// Requests that are not answered to the end.
+    /// Requests whose answers are being made, or read from files.
     answering: Cell<usize>,
+    /// Answers that are not with the kernel to the end.
+    answers: RefCell<Answers>,
+    held: Arc<Held>,
+    /// How long the client may take nothing of an answer.
+    stall: Duration,
 }
 
 /// What becomes of a connection.
 enum Verdict {
-    /// It may be silent until then.
+    /// It is looked at again then.
     Until(Instant),
     Idle,
     Stuck,
 }
 
 impl Life {
-    fn judge(&self, idle: Duration) -> Verdict {
-        let end = self.seen.get() + idle;
-        match (Instant::now() < end, self.answering.get()) {
-            (true, _) => Verdict::Until(end),
-            (false, 0) => Verdict::Idle,
-            (false, _) => Verdict::Stuck,
+    fn new(stay: &Stay) -> Self {
+        Self {
+            seen: Cell::new(Instant::now()),
+            answering: Cell::new(0),
+            answers: RefCell::default(),
+            held: Held::new(stay.counts.clone()),
+            stall: stay.stall(),
         }
+    }
+
+    /// When to look: soon enough for an answer that begins right now.
+    fn next_look(&self, idle: Duration) -> Instant {
+        Instant::now() + self.stall.min(idle)
+    }
+
+    fn judge(&self, idle: Duration) -> Verdict {
+        let (now, next) = (Instant::now(), self.next_look(idle));
+        let end = match self.answers.borrow_mut().oldest() {
+            Some(moved) if moved + self.stall <= now => return Verdict::Stuck,
+            Some(moved) => moved + self.stall,
+            // The server takes its time.
+            None if self.answering.get() > 0 => next,
+            None => self.seen.get() + idle,
+        };
+        if end <= now { Verdict::Idle } else { Verdict::Until(end.min(next)) }
     }
 }
 
@@ -142,9 +181,10 @@ async fn answer(
     client: IpAddr,
     request: Request<Incoming>,
 ) -> io::Result<Response<FileBody>> {
-    let answering = Answering::begin(life);
+    let answering = Answering::begin(life.clone());
     let now = SystemTime::now();
-    let (parts, _body) = request.into_parts();
+    let (parts, content) = request.into_parts();
+    let _ = timeout(server.header_timeout, skip(content)).await;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let line = format!("{} {target} HTTP/2.0", parts.method);
     let head = Head {
@@ -172,13 +212,29 @@ async fn answer(
         out: &mut out,
     };
     let Reply { status, content, body } = exchange.run().await?;
+    server.counts.answer(status.code());
     if let Some(log) = &server.log {
         log.record(&Line { client, date: &date, head: Some(&head), status, content });
     }
     let (mut response, len) = read_back(&out)?;
-    let whole = Bytes::from(out).slice(len..);
-    *response.body_mut() = FileBody::new(whole, body, answering);
+    if len < out.len() || body.is_some() {
+        let answer = Answer::new(life.held.clone());
+        life.answers.borrow_mut().add(&answer);
+        *response.body_mut() = FileBody::new((out, len), body, (answer, answering));
+    }
     Ok(response)
+}
+
+/// Passes over the content of a request, if it is short: a client that is answered, and then told to
+/// stop, while it still sends may take that for an error.
+async fn skip(mut content: Incoming) {
+    let mut bytes = 0;
+    while bytes < SKIPPED_BYTES {
+        match poll_fn(|context| Pin::new(&mut content).poll_frame(context)).await {
+            Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, bytes::Bytes::len),
+            Some(Err(_)) | None => return,
+        }
+    }
 }
 
 /// The fields that matter to a file server.
@@ -222,78 +278,6 @@ fn read_back(answer: &[u8]) -> io::Result<(Response<FileBody>, usize)> {
         response.headers_mut().append(name, value);
     }
     Ok((response, len))
-}
-
-type Reading = Pin<Box<dyn Future<Output = io::Result<(u64, Vec<u8>, Rc<Opened>)>>>>;
-
-/// What follows a head: bytes that are there, then a part of a file.
-#[derive(Default)]
-struct FileBody {
-    first: Bytes,
-    rest: Option<Rc<Opened>>,
-    part: Range<u64>,
-    reading: Option<Reading>,
-    answering: Option<Answering>,
-}
-
-impl FileBody {
-    fn new(first: Bytes, rest: Option<(Rc<Opened>, Range<u64>)>, answering: Answering) -> Self {
-        let (file, part) = match rest {
-            Some((file, part)) => (Some(file), part),
-            None => (None, 0..0),
-        };
-        Self { first, rest: file, part, reading: None, answering: Some(answering) }
-    }
-}
-
-impl Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        if let Some(answering) = &this.answering {
-            answering.0.seen.set(Instant::now());
-        }
-        if !this.first.is_empty() {
-            let first = std::mem::take(&mut this.first);
-            return Poll::Ready(Some(Ok(Frame::data(first))));
-        }
-        if this.reading.is_none() {
-            if this.part.is_empty() {
-                return Poll::Ready(None);
-            }
-            let Some(file) = this.rest.take() else {
-                return Poll::Ready(None);
-            };
-            let part = this.part.clone();
-            this.reading = Some(Box::pin(async move {
-                let (n, bytes) = read_step(&file, part, Vec::new()).await?;
-                Ok((n, bytes, file))
-            }));
-        }
-        let Some(reading) = &mut this.reading else {
-            return Poll::Ready(None);
-        };
-        let read = ready!(reading.as_mut().poll(context));
-        this.reading = None;
-        Poll::Ready(Some(read.map(|(n, bytes, file)| {
-            this.part.start += n;
-            this.rest = Some(file);
-            Frame::data(Bytes::from(bytes))
-        })))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_empty() && self.part.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.first.len() as u64 + self.part.end - self.part.start)
-    }
 }
 
 #[cfg(test)]

@@ -9,17 +9,16 @@ use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
 use annulus::buf::{IoBufMut, Lease};
 use annulus::fs::File;
 use annulus::net::TcpStream;
 use annulus::op::{Cancelled, OpExt as _};
-use annulus::time::{sleep_until, timeout};
+use annulus::time::sleep_until;
 
 use super::args::Body;
 use super::site::Opened;
-use super::stop::Pass;
+use super::stay::Stay;
 use super::wire::{Received, Wait, Wire};
 
 /// How much of a large file is sent before the client's pace is judged anew.
@@ -27,32 +26,20 @@ const STEP_BYTES: u64 = 256 * 1024;
 
 /// One connection.
 pub struct Link {
-    /// The socket. It goes before the pass, so that a gate without passes is one without sockets.
+    /// The socket. It goes before the permit, so that a server without permits is one without
+    /// sockets.
     pub stream: TcpStream,
-    /// The connection's place among those of its core.
-    pub pass: Pass,
-    /// How long the client may take nothing of what is sent.
-    pub stall: Duration,
+    /// Its bounds, and what it hears of the end.
+    pub stay: Stay,
     /// How large files travel.
     pub body: Body,
-}
-
-/// Waits for a send, as long as the client may take nothing.
-pub(super) async fn in_time<T, E>(
-    stall: Duration,
-    sending: impl Future<Output = Result<T, E>>,
-) -> io::Result<T>
-where
-    io::Error: From<E>,
-{
-    Ok(timeout(stall, sending).await??)
 }
 
 /// Waits for `receiving`, for the deadline, and for the end of the server.
 pub(super) async fn receive(
     receiving: impl Future<Output = io::Result<Option<Lease>>>,
     wait: Wait,
-    pass: &Pass,
+    stay: &Stay,
 ) -> io::Result<Received<Lease>> {
     let (mut receiving, mut late) = (pin!(receiving), pin!(sleep_until(wait.deadline)));
     // What has arrived goes first: a request is answered even if it came at the last moment.
@@ -60,7 +47,7 @@ pub(super) async fn receive(
         if let Poll::Ready(result) = receiving.as_mut().poll(context) {
             return Poll::Ready(result.map(|lease| lease.map_or(Received::End, Received::Bytes)));
         }
-        if wait.idle && pass.poll_closing(context).is_ready() {
+        if wait.idle && stay.poll_over(context).is_ready() {
             return Poll::Ready(Ok(Received::Stopping));
         }
         late.as_mut().poll(context).map(|()| Ok(Received::TimedOut))
@@ -69,19 +56,13 @@ pub(super) async fn receive(
 }
 
 impl Link {
-    async fn in_time<T, E>(&self, sending: impl Future<Output = Result<T, E>>) -> io::Result<T>
-    where
-        io::Error: From<E>,
-    {
-        in_time(self.stall, sending).await
-    }
-
     async fn read_and_send(&self, file: &File, part: Range<u64>) -> io::Result<()> {
         let mut at = part.start;
         let mut buf = Vec::with_capacity(step(&part) as usize);
         while at < part.end {
             let (n, read) = read_step(file, at..part.end, buf).await?;
-            ((), buf) = self.in_time(self.stream.write_all(read)).await?;
+            ((), buf) = self.stay.in_time(self.stream.write_all(read)).await?;
+            self.stay.sent(n);
             at += n;
         }
         Ok(())
@@ -97,15 +78,21 @@ impl Link {
         loop {
             let whole = bytes.len() as u64 + (part.end - part.start);
             let sending = self.stream.send_file_after(bytes, file, part.clone());
-            match sending.timeout(self.stall).await {
-                Ok((sent, bytes)) if sent == whole => return Ok(bytes),
+            match sending.timeout(self.stay.stall()).await {
+                Ok((sent, bytes)) if sent == whole => {
+                    self.stay.sent(sent);
+                    return Ok(bytes);
+                }
                 Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(failed) => {
                     let (error, back) = failed.into_parts();
-                    let sent = Cancelled::of(&error).map_or(0, Cancelled::bytes_done);
+                    let late = Cancelled::of(&error).map(Cancelled::bytes_done);
+                    let sent = late.unwrap_or(0);
                     let Some(back) = back.filter(|_| sent > 0) else {
+                        self.stay.counts.stuck.add(u64::from(late.is_some()));
                         return Err(error);
                     };
+                    self.stay.sent(sent as u64);
                     bytes = back;
                     let of_bytes = sent.min(bytes.len());
                     bytes.drain(..of_bytes);
@@ -142,11 +129,12 @@ impl Wire<Rc<Opened>> for Link {
     type Lease = Lease;
 
     async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
-        receive(self.stream.recv(), wait, &self.pass).await
+        receive(self.stream.recv(), wait, &self.stay).await
     }
 
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let ((), bytes) = self.in_time(self.stream.write_all(bytes)).await?;
+        let ((), bytes) = self.stay.in_time(self.stream.write_all(bytes)).await?;
+        self.stay.sent(bytes.len() as u64);
         Ok(bytes)
     }
 
@@ -171,6 +159,6 @@ impl Wire<Rc<Opened>> for Link {
     }
 
     fn stopping(&self) -> bool {
-        self.pass.is_closing()
+        self.stay.is_ending()
     }
 }

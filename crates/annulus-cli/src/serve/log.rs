@@ -32,6 +32,11 @@ pub struct Writer {
     thread: JoinHandle<()>,
 }
 
+/// What gives each core its end of the log.
+pub struct Ends {
+    shared: Arc<Shared>,
+}
+
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
@@ -74,9 +79,9 @@ pub fn start(output: impl Write + Send + 'static) -> io::Result<Writer> {
 }
 
 impl Writer {
-    /// A core's end.
-    pub fn log(&self) -> Log {
-        Log { shared: self.shared.clone(), line: RefCell::default() }
+    /// What gives each core its end.
+    pub fn ends(&self) -> Ends {
+        Ends { shared: self.shared.clone() }
     }
 
     /// Waits until everything logged so far is written.
@@ -85,6 +90,13 @@ impl Writer {
         self.shared.changed.notify_one();
         // A panic of the writer has been reported by the panic hook; the server ends either way.
         let _ = self.thread.join();
+    }
+}
+
+impl Ends {
+    /// A core's end.
+    pub fn log(&self) -> Log {
+        Log { shared: self.shared.clone(), line: RefCell::default() }
     }
 }
 

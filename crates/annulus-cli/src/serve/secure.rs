@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
 use annulus::buf::Lease;
 use annulus::net::TcpStream;
@@ -17,43 +16,48 @@ use annulus_tls::TlsStream;
 
 use super::connection::{self, Server};
 use super::http2;
-use super::live::{Link, in_time, read_step, receive, step};
+use super::live::{read_step, receive, step};
 use super::site::{Beneath, Opened};
-use super::stop::Pass;
+use super::stay::Stay;
 use super::tls::Tls;
 use super::wire::{Received, Wait, Wire};
 
 /// One connection over TLS.
 struct SecureLink {
-    /// The socket goes before the pass, so that a gate without passes is one without sockets.
+    /// The socket goes before the permit, so that a server without permits is one without sockets.
     stream: TlsStream<TcpStream>,
-    pass: Pass,
-    stall: Duration,
+    stay: Stay,
 }
 
 /// Shakes hands, and serves the connection until it ends.
-pub async fn converse(server: Rc<Server<Beneath>>, link: Link, (tls, client): (Tls, IpAddr)) {
-    let Link { stream, pass, stall, .. } = link;
-    // The head of a large answer must not wait for the client to acknowledge the one before.
-    let _ = stream.set_nodelay(true);
+pub async fn converse(
+    server: Rc<Server<Beneath>>,
+    (stream, stay): (TcpStream, Stay),
+    (tls, client): (&Tls, IpAddr),
+) {
     let shaken = {
         let mut shaking = pin!(tls.acceptor.accept(stream));
         poll_fn(|context| {
             if let Poll::Ready(shaken) = shaking.as_mut().poll(context) {
                 return Poll::Ready(shaken.ok());
             }
-            pass.poll_closing(context).map(|()| None)
+            stay.poll_over(context).map(|()| None)
         })
         .await
     };
     // A client that cannot be understood was told so, as far as it can be.
-    let Some(stream) = shaken else { return };
+    let Some(stream) = shaken else {
+        stay.counts.handshakes_failed.add(1);
+        return;
+    };
+    stay.counts.handshakes.add(1);
     // A connection that breaks has nobody left to tell.
     if stream.alpn().as_deref() == Some(b"h2") {
-        let _ = http2::serve(server, stream, (pass, client)).await;
+        stay.counts.http2.add(1);
+        let _ = http2::serve(server, stream, (stay, client)).await;
         return;
     }
-    let link = SecureLink { stream, pass, stall };
+    let link = SecureLink { stream, stay };
     if connection::serve(&*server, &link, client).await.is_ok() {
         let _ = link.finish().await;
     }
@@ -63,11 +67,12 @@ impl Wire<Rc<Opened>> for SecureLink {
     type Lease = Lease;
 
     async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
-        receive(self.stream.recv(), wait, &self.pass).await
+        receive(self.stream.recv(), wait, &self.stay).await
     }
 
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let ((), bytes) = in_time(self.stall, self.stream.write_all(bytes)).await?;
+        let ((), bytes) = self.stay.in_time(self.stream.write_all(bytes)).await?;
+        self.stay.sent(bytes.len() as u64);
         Ok(bytes)
     }
 
@@ -82,17 +87,18 @@ impl Wire<Rc<Opened>> for SecureLink {
         let mut buf = Vec::with_capacity(step(&part) as usize);
         while at < part.end {
             let (n, read) = read_step(file, at..part.end, buf).await?;
-            ((), buf) = in_time(self.stall, self.stream.write_all(read)).await?;
+            ((), buf) = self.stay.in_time(self.stream.write_all(read)).await?;
+            self.stay.sent(n);
             at += n;
         }
         Ok(bytes)
     }
 
     async fn finish(&self) -> io::Result<()> {
-        in_time(self.stall, self.stream.shutdown()).await
+        self.stay.in_time(self.stream.shutdown()).await
     }
 
     fn stopping(&self) -> bool {
-        self.pass.is_closing()
+        self.stay.is_ending()
     }
 }

@@ -40,28 +40,37 @@ impl Tls {
         if chains.is_empty() {
             return Ok(None);
         }
+        if args.key_log && std::env::var_os("SSLKEYLOGFILE").is_none_or(|file| file.is_empty()) {
+            let text = "--key-log appends to the file that the variable SSLKEYLOGFILE names, and \
+                        it names none";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let certificates = Reloadable::from_pem_files(chains.iter().zip(keys))?;
         let acceptor = TlsAcceptor::builder()
             .reloadable(certificates.clone())
             .alpn(["h2", "http/1.1"])
             .handshake_timeout(args.header_timeout())
-            .key_log(true) // if SSLKEYLOGFILE names a file
+            .key_log(args.key_log)
             .build()?;
         Ok(Some(Self { certificates, acceptor }))
     }
 }
 
 /// Starts the thread that reads the certificates again at each SIGHUP, and says how that went.
+/// Without certificates the signal is heard all the same, so that it ends nothing.
 ///
 /// # Errors
 /// The kernel's, when handlers cannot be installed or there can be no further thread.
-pub fn on_hangup(certificates: Reloadable) -> io::Result<()> {
+pub fn on_hangup(certificates: Option<Reloadable>) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
     std::thread::Builder::new().name("annulus-reload".to_owned()).spawn(move || {
         for _ in signals.forever() {
-            match certificates.reload() {
-                Ok(()) => eprintln!("The certificates were read again."),
-                Err(error) => eprintln!("annulus: the certificates stay what they were: {error}"),
+            match certificates.as_ref().map(Reloadable::reload) {
+                None => eprintln!("SIGHUP: there are no certificates to be read again."),
+                Some(Ok(())) => eprintln!("The certificates were read again."),
+                Some(Err(error)) => {
+                    eprintln!("annulus: the certificates stay what they were: {error}");
+                }
             }
         }
     })?;

@@ -11,4 +11,8 @@ mod program;
 mod sandbox;
 mod serve;
 mod serve_files;
+mod serve_http2;
+mod serve_limits;
+mod serve_operation;
 mod serve_tls;
+mod site;

@@ -4,8 +4,10 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 
 pub struct Program {
     child: Child,
@@ -18,12 +20,32 @@ impl Program {
         Self::spawn(command(args))
     }
 
+    /// As `start`, with further variables.
+    pub fn start_with_env<S: AsRef<OsStr>>(args: &[S], variables: &[(&str, &str)]) -> Self {
+        let mut command = command(args);
+        command.envs(variables.iter().copied());
+        Self::spawn(command)
+    }
+
     /// As `start`, with at most so many descriptors.
     pub fn start_with_descriptors(args: &[&str], descriptors: u64) -> Self {
         let mut command = command(args);
         // SAFETY: the closure makes one system call.
         unsafe { command.pre_exec(move || limit_descriptors(descriptors)) };
         Self::spawn(command)
+    }
+
+    /// As `start`, with a socket as a service manager passes one: descriptor 3.
+    pub fn start_with_listener<S: AsRef<OsStr>>(args: &[S], socket: impl Into<OwnedFd>) -> Self {
+        let socket = socket.into();
+        // What the variables say is of the process that reads them, so a shell says it.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_annulus")]);
+        shell.args(args).env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+        let fd = socket.as_raw_fd();
+        // SAFETY: the closure makes one system call.
+        unsafe { shell.pre_exec(move || become_third(fd)) };
+        Self::spawn(shell)
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -48,6 +70,14 @@ impl Program {
         self.stdout.read_line(&mut line).unwrap();
         assert!(line.ends_with('\n'), "no line came: {}", self.complaint());
         line.trim_end().to_owned()
+    }
+
+    /// Reads standard output to its end on a thread, and counts its lines.
+    pub fn lines(&mut self) -> JoinHandle<usize> {
+        let (_, nothing) = std::os::unix::net::UnixStream::pair().unwrap();
+        let nothing = ChildStdout::from(OwnedFd::from(nothing));
+        let output = std::mem::replace(&mut self.stdout, BufReader::new(nothing));
+        std::thread::spawn(move || output.lines().map(Result::unwrap).count())
     }
 
     /// The next line of standard error.
@@ -89,8 +119,20 @@ impl Drop for Program {
 
 fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annulus"));
-    command.args(args);
+    command.args(args).env_remove("SSLKEYLOGFILE");
     command
+}
+
+/// Has the descriptor as number 3, kept across exec(2).
+fn become_third(fd: RawFd) -> std::io::Result<()> {
+    let made = if fd == 3 {
+        // SAFETY: clears a flag of a descriptor that is open.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }
+    } else {
+        // SAFETY: the process is about to execute another program, and nothing else has number 3.
+        unsafe { libc::dup2(fd, 3) }
+    };
+    if made < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn limit_descriptors(descriptors: u64) -> std::io::Result<()> {

@@ -19,11 +19,13 @@ fn parse(words: &[&str]) -> Result<Args, clap::Error> {
 fn without_arguments_the_current_directory_is_served_to_this_machine_only() {
     let args = parse(&[]).unwrap();
     assert_eq!(args.dir, PathBuf::from("."));
-    assert!(args.addr.ip().is_loopback());
-    assert!(!args.list && !args.log);
-    assert!(args.cores() >= 1);
+    assert_eq!(args.addresses(false), ["127.0.0.1:8080".parse().unwrap()]);
+    assert!(args.addresses(true).is_empty(), "what is inherited is enough");
+    assert!(!args.list && !args.log && !args.key_log);
+    args.config().check().unwrap();
     assert_eq!(args.header_timeout(), Duration::from_secs(10));
     assert_eq!(args.idle_timeout(), Duration::from_secs(60));
+    assert_eq!(args.write_timeout(), Duration::from_secs(60));
 }
 
 #[test]
@@ -31,7 +33,7 @@ fn addresses_are_read_as_people_write_them() {
     for (text, expected) in
         [("8000", "127.0.0.1:8000"), ("0.0.0.0:80", "0.0.0.0:80"), ("[::1]:0", "[::1]:0")]
     {
-        assert_eq!(parse(&["--addr", text]).unwrap().addr, expected.parse().unwrap(), "{text}");
+        assert_eq!(parse(&["--addr", text]).unwrap().addr, [expected.parse().unwrap()], "{text}");
     }
 }
 
@@ -44,6 +46,15 @@ fn nonsense_is_refused() {
         &["--cores", "0"],
         &["--cores", "-1"],
         &["--header-timeout", "0"],
+        &["--write-timeout", "0"],
+        &["--write-timeout", "86401"],
+        &["--connections-max", "0"],
+        &["--connections-per-peer", "0"],
+        &["--connections-per-peer", "many"],
+        &["--drain", "-1"],
+        &["--metrics", "nowhere"],
+        &["--accept", "all"],
+        &["--key-log"],
         &["--idle-timeout", "soon"],
         &["--body", "pigeon"],
     ] {
@@ -52,8 +63,15 @@ fn nonsense_is_refused() {
 }
 
 #[test]
-fn the_number_of_cores_is_what_was_asked_for() {
-    assert_eq!(parse(&["--cores", "3"]).unwrap().cores(), 3);
+fn several_addresses_are_listened_at() {
+    let args = parse(&["--addr", "8000", "--addr", "[::1]:8000"]).unwrap();
+    assert_eq!(args.addresses(true).len(), 2);
+    assert_eq!(args.addresses(false).len(), 2);
+}
+
+#[test]
+fn a_drain_of_nothing_is_one() {
+    assert_eq!(parse(&["--drain", "0"]).unwrap().operation.drain, 0);
 }
 
 #[test]

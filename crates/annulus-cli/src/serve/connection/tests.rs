@@ -52,6 +52,7 @@ fn fixture() -> Fixture {
         idle_timeout: Duration::from_secs(60),
         clock: Clock::new(),
         log: None,
+        counts: Arc::default(),
         spare: RefCell::default(),
     };
     Fixture { _files: files, server }

@@ -33,13 +33,41 @@ fn a_head_that_is_read_back_is_the_one_that_was_written() {
     assert!(read_back(b"not an answer").is_err());
 }
 
+fn life(stall: Duration) -> Rc<Life> {
+    Rc::new(Life {
+        seen: Cell::new(Instant::now()),
+        answering: Cell::new(0),
+        answers: RefCell::default(),
+        held: Held::new(Arc::default()),
+        stall,
+    })
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
 #[test]
-fn silence_is_judged_by_whether_something_was_asked_for() {
-    let life = Rc::new(Life { seen: Cell::new(Instant::now()), answering: Cell::new(0) });
-    assert!(matches!(life.judge(Duration::from_secs(60)), Verdict::Until(_)));
+fn a_connection_that_asks_for_nothing_is_idle_after_a_while() {
+    let life = life(LONG);
+    assert!(matches!(life.judge(LONG), Verdict::Until(_)));
     assert!(matches!(life.judge(Duration::ZERO), Verdict::Idle));
     let answering = Answering::begin(life.clone());
-    assert!(matches!(life.judge(Duration::ZERO), Verdict::Stuck));
+    // What the server takes its time for is not the client's fault.
+    assert!(!matches!(life.judge(LONG), Verdict::Stuck | Verdict::Idle));
     drop(answering);
     assert!(matches!(life.judge(Duration::ZERO), Verdict::Idle));
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_one_answer_is_stuck_whatever_it_asks_for_besides() {
+    let life = life(Duration::ZERO);
+    assert!(!matches!(life.judge(LONG), Verdict::Stuck));
+    let answer = Answer::new(life.held.clone());
+    life.answers.borrow_mut().add(&answer);
+    drop(Answering::begin(life.clone()));
+    assert!(matches!(life.judge(LONG), Verdict::Stuck));
+    let charge = answer.charge(1);
+    drop(answer);
+    assert!(matches!(life.judge(LONG), Verdict::Stuck), "hyper has it all, the kernel has not");
+    drop(charge);
+    assert!(matches!(life.judge(LONG), Verdict::Until(_)));
 }

@@ -94,7 +94,7 @@ fn what_was_logged_before_the_end_is_written() {
     (0..2).for_each(|_| open.send(()).unwrap());
     let writer = start(Gated { batches, gate }).unwrap();
     let client = IpAddr::from([127, 0, 0, 1]);
-    let log = writer.log();
+    let log = writer.ends().log();
     log.record(&Line { client, date: DATE, head: None, status: Status::OK, content: 1 });
     writer.finish();
     let text: Vec<u8> = written.iter().flatten().collect();

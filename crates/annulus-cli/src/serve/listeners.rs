@@ -1,0 +1,121 @@
+//! Where the server listens: at addresses of its own, and by listeners that others have made.
+//!
+//! Owns: what may be inherited, the socket of the metrics, and the words of refusals. Does not own:
+//! binding, dealing out, hand-over (`annulus::serve`).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use annulus::serve::{Bound, Builder, Error, Inherited};
+use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+
+use super::args::Args;
+use crate::listen::{cannot_listen, claim};
+
+/// Listeners that come from elsewhere.
+pub struct Heritage {
+    from_manager: Inherited,
+    from_predecessor: Option<Inherited>,
+}
+
+impl Heritage {
+    /// What a service manager has passed on, and what a predecessor gives.
+    ///
+    /// # Errors
+    /// What is inherited and cannot be served, by its name.
+    pub fn take(args: &Args) -> io::Result<Self> {
+        let from_manager = Inherited::from_env().map_err(in_words)?;
+        let path = args.operation.hand_over.as_deref();
+        let from_predecessor = path.map(receive).transpose()?.flatten();
+        for (name, at) in
+            from_manager.iter().chain(from_predecessor.iter().flat_map(|it| it.iter()))
+        {
+            if !matches!(at, Bound::Tcp(_)) {
+                let text = format!(
+                    "the inherited listener {name:?} at {at} cannot be used: files are served over \
+                     TCP only"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+        }
+        Ok(Self { from_manager, from_predecessor })
+    }
+
+    /// Whether a predecessor waits to hear that this process accepts.
+    pub fn has_predecessor(&self) -> bool {
+        self.from_predecessor.is_some()
+    }
+
+    /// Adds them to a server, and the addresses of the arguments.
+    pub fn join(self, args: &Args, mut builder: Builder) -> Builder {
+        let inherited = !self.from_manager.is_empty() || self.from_predecessor.is_some();
+        for address in args.addresses(inherited) {
+            builder = builder.bind(address);
+        }
+        builder = builder.inherit(self.from_manager);
+        match self.from_predecessor {
+            Some(theirs) => builder.inherit(theirs),
+            None => builder,
+        }
+    }
+}
+
+/// What the server that waits at `path` gives; nothing if none does.
+fn receive(path: &Path) -> io::Result<Option<Inherited>> {
+    match Inherited::receive(path) {
+        Ok(theirs) => Ok(Some(theirs)),
+        Err(Error::Inherited { source, .. })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => {
+            let (kind, path) = (io::Error::from(error), path.display());
+            let text = format!("cannot take over from the server at {path}: {kind}");
+            Err(io::Error::new(kind.kind(), text))
+        }
+    }
+}
+
+/// An error of the server in the words of the arguments.
+pub fn in_words(error: Error) -> io::Error {
+    match error {
+        Error::Bind { at: Bound::Tcp(address), source } => cannot_listen(address, &source),
+        Error::Privileges { step, source } => {
+            let text = format!(
+                "cannot become another user: {step} failed: {source}; that takes root \
+                 (CAP_SETUID, CAP_SETGID), else leave --user and --group out"
+            );
+            io::Error::new(source.kind(), text)
+        }
+        Error::Start(error) | Error::Io(error) => error,
+        error => error.into(),
+    }
+}
+
+/// The socket of the metrics. Successor and predecessor have it at the same time, so it may be
+/// shared; a stranger's is an error unless there is a predecessor.
+///
+/// # Errors
+/// The kernel's, in words for people.
+pub fn bind_metrics(mut address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    const BACKLOG: i32 = 64;
+    if !shared {
+        address = claim(address)?;
+    }
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let made = socket_with(family, SocketType::STREAM, flags, None).and_then(|socket| {
+        set_socket_reuseaddr(&socket, true)?;
+        set_socket_reuseport(&socket, true)?;
+        bind(&socket, &address)?;
+        listen(&socket, BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    });
+    made.map_err(|error| cannot_listen(address, &error.into()))
+}

@@ -1,0 +1,138 @@
+//! The life of the server: what is refused before it listens, its start, its end.
+//!
+//! Owns the order of things: everything that can be refused is asked for before the address is
+//! announced, and signals are heard before that, too. Accepting, limits and the drain are those of
+//! `annulus::serve`.
+//!
+//! ```text
+//!   files, certificates, listeners ── launch ── announce ── serve ── join ── log, metrics end
+//!        (as who it was started)        │                     ^
+//!                            becomes --user             SIGTERM, a successor: stop, drain
+//! ```
+
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use annulus::serve::{Bound, Handle, Server, Workers};
+
+use super::args::Args;
+use super::counts::Board;
+use super::handler::{Files, Setup};
+use super::listeners::{self, Heritage};
+use super::log;
+use super::scrape::Scrape;
+use super::succession::Succession;
+use super::tls::{self, Tls};
+use super::{launch, metrics};
+use crate::{listen, stop};
+
+/// Serves until a signal stops it, or a successor takes over.
+///
+/// # Errors
+/// What kept it from starting, in words for people.
+pub fn run(args: &Args) -> io::Result<ExitCode> {
+    let root = launch::root(&args.dir)?;
+    if let Some(warning) = listen::raise_descriptor_limit() {
+        eprintln!("annulus: {warning}");
+    }
+    let tls = Tls::load(args)?;
+    let serving: Arc<OnceLock<Handle>> = Arc::default();
+    hear(&serving, tls.as_ref())?;
+    let heritage = Heritage::take(args)?;
+    let shared = heritage.has_predecessor();
+    let bind = |address| listeners::bind_metrics(address, shared);
+    let socket = args.operation.metrics.map(bind).transpose()?;
+    let writer = args.log.then(|| log::start(io::stdout())).transpose()?;
+
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let setup = Arc::new(Setup::new(args, root, tls, writer.as_ref().map(log::Writer::ends)));
+    let board = setup.board();
+    let builder = heritage.join(args, Server::builder(args.config()));
+    let make = move |core| Files::new(setup.clone(), core);
+    let (handle, workers) = builder.launch_with(make).map_err(listeners::in_words)?;
+    // Nobody else sets it.
+    let _ = serving.set(handle.clone());
+    let ended = serve(args, &handle, workers, (scheme, socket, board));
+    if let Some(writer) = writer {
+        writer.finish();
+    }
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Has signals heard. Before there is a server, one that asks for the end is obeyed at once.
+fn hear(serving: &Arc<OnceLock<Handle>>, tls: Option<&Tls>) -> io::Result<()> {
+    tls::on_hangup(tls.map(|tls| tls.certificates.clone()))?;
+    let serving = serving.clone();
+    stop::on_first_signal(move |signal| match serving.get() {
+        Some(handle) => {
+            eprintln!("Stopping when the answers under way are sent; once more stops at once.");
+            handle.shutdown();
+        }
+        None => std::process::exit(128 + signal),
+    })
+}
+
+/// Announces the server, and waits for its end.
+fn serve(
+    args: &Args,
+    handle: &Handle,
+    workers: Workers,
+    (scheme, socket, board): (&str, Option<TcpListener>, Arc<Board>),
+) -> io::Result<()> {
+    let begun = begin(args, handle, socket, board).and_then(|begun| {
+        announce(scheme, handle.bound(), begun.scrape.as_ref())?;
+        Ok(begun)
+    });
+    if begun.is_err() {
+        handle.shutdown();
+    }
+    let ended = workers.join().map_err(listeners::in_words);
+    let begun = begun?;
+    if let Some(succession) = begun.succession {
+        succession.end();
+    }
+    let cancelled = handle.metrics().cancelled();
+    if cancelled > 0 {
+        eprintln!("annulus: {cancelled} connection(s) were cut off at the end of the drain");
+    }
+    if let Some(scrape) = begun.scrape {
+        scrape.end()?;
+    }
+    ended
+}
+
+/// What there is beside the server.
+struct Beside {
+    scrape: Option<Scrape>,
+    succession: Option<Succession>,
+}
+
+fn begin(
+    args: &Args,
+    handle: &Handle,
+    socket: Option<TcpListener>,
+    board: Arc<Board>,
+) -> io::Result<Beside> {
+    let page = metrics::Source { handle: handle.clone(), board };
+    let scrape = socket.map(|socket| Scrape::start(socket, page)).transpose()?;
+    let closing = scrape.as_ref().map(Scrape::closer);
+    let succession = args.operation.hand_over.as_deref().map(|path| {
+        // The metrics are the successor's from then on.
+        let given = move || closing.into_iter().for_each(|close| close());
+        Succession::start(path, handle.clone(), given)
+    });
+    Ok(Beside { scrape, succession: succession.transpose()? })
+}
+
+fn announce(scheme: &str, bound: &[Bound], scrape: Option<&Scrape>) -> io::Result<()> {
+    let mut output = io::stdout();
+    for at in bound {
+        writeln!(output, "Listening on {scheme}://{at}")?;
+    }
+    if let Some(address) = scrape.and_then(Scrape::address) {
+        writeln!(output, "Metrics at http://{address}/metrics")?;
+    }
+    output.flush()
+}

@@ -1,0 +1,106 @@
+//! A connection's stay on its core: its permit, its bounds, and what it hears of the end.
+//!
+//! Owns how long a connection that waits for a request is still read from once the server is to
+//! stop. Does not own: the socket, nor the drain (`annulus::serve`), which bounds it all.
+//!
+//! | the server is to stop, and the connection | |
+//! |---|---|
+//! | has had no answer yet | is waited for: its request may be on its way |
+//! | waits for a further request | is waited for a moment; what comes is its last request |
+//! | is being answered | that is finished, as its last answer |
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use annulus::runtime::{Stopping, is_stopping, stopping};
+use annulus::serve::Permit;
+use annulus::time::{Sleep, sleep, timeout};
+
+use super::counts::Counts;
+
+/// How long the first request of a connection may take once the server is to stop.
+const FIRST: Duration = Duration::from_secs(1);
+/// How long a further one may take.
+const NEXT: Duration = Duration::from_millis(100);
+
+/// A connection's stay.
+pub struct Stay {
+    /// The numbers of the core.
+    pub counts: Arc<Counts>,
+    /// How long the client may take nothing of what is sent.
+    stall: Duration,
+    answered: Cell<bool>,
+    end: RefCell<End>,
+    /// The connection counts for as long as this is here.
+    _permit: Option<Permit>,
+}
+
+struct End {
+    stopping: Stopping,
+    /// What is left once it has come.
+    grace: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stay {
+    /// A stay that begins.
+    pub fn new(permit: Option<Permit>, counts: Arc<Counts>, stall: Duration) -> Self {
+        let end = RefCell::new(End { stopping: stopping(), grace: None });
+        Self { counts, stall, answered: Cell::new(false), end, _permit: permit }
+    }
+
+    /// How long the client may take nothing of what is sent.
+    pub fn stall(&self) -> Duration {
+        self.stall
+    }
+
+    /// Whether the server is to stop.
+    pub fn is_ending(&self) -> bool {
+        is_stopping()
+    }
+
+    /// Ready once the server is to stop.
+    pub fn poll_ending(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut end = self.end.borrow_mut();
+        if end.grace.is_some() {
+            return Poll::Ready(());
+        }
+        Pin::new(&mut end.stopping).poll(context)
+    }
+
+    /// Ready once the server is to stop and the client has had the time to send what it was about
+    /// to.
+    pub fn poll_over(&self, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_ending(context));
+        let bound = if self.answered.get() { NEXT } else { FIRST };
+        let mut end = self.end.borrow_mut();
+        end.grace.get_or_insert_with(|| Box::pin(sleep(bound))).as_mut().poll(context)
+    }
+
+    /// Waits for a send, as long as the client may take nothing.
+    ///
+    /// # Errors
+    /// That of the send; `TimedOut`, which is counted.
+    pub async fn in_time<T, E>(&self, sending: impl Future<Output = Result<T, E>>) -> io::Result<T>
+    where
+        io::Error: From<E>,
+    {
+        match timeout(self.stall, sending).await {
+            Ok(sent) => Ok(sent?),
+            Err(elapsed) => {
+                self.counts.stuck.add(1);
+                Err(elapsed.into())
+            }
+        }
+    }
+
+    /// So many bytes of answers are with the kernel.
+    pub fn sent(&self, bytes: u64) {
+        self.answered.set(true);
+        self.counts.sent_bytes.add(bytes);
+    }
+}
