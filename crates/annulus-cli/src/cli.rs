@@ -20,7 +20,7 @@ pub struct Cli {
 pub enum Command {
     /// Say what io_uring can do on this system, and if it is refused, why and what helps.
     Doctor(doctor::Args),
-    /// Serve the files beneath a directory over HTTP/1.1.
+    /// Serve the files beneath a directory over HTTP/1.1, or over HTTPS with HTTP/2.
     Serve(serve::Args),
     /// Send back over TCP whatever comes, on one core or on several.
     Echo(echo::Args),

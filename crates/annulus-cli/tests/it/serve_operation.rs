@@ -215,6 +215,32 @@ fn listeners_of_a_service_manager_are_served_with_what_waits_in_them() {
 }
 
 #[test]
+fn the_unit_of_systemd_starts_what_it_says() {
+    if !ready() {
+        return;
+    }
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/annulus-serve.service");
+    let unit = std::fs::read_to_string(unit).unwrap().replace("\\\n", " ");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let (files, listener) = (Files::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = listener.local_addr().unwrap();
+    let site = files.text("site");
+    let args: Vec<&str> = line
+        .split_whitespace()
+        .skip(1)
+        .map(|word| match word {
+            "/srv/www" => &site,
+            "127.0.0.1:9100" => "127.0.0.1:0",
+            word => word,
+        })
+        .collect();
+    let site = Site::of(Program::start_with_listener(&args, listener), files);
+    assert_eq!(site.address, address);
+    assert_eq!(ask(site.address, "/a.txt").unwrap().1, b"alpha");
+    assert!(site.program.end(libc::SIGTERM).0.success());
+}
+
+#[test]
 fn an_inherited_listener_serves_tls_and_further_addresses_may_be_given() {
     if !ready() {
         return;
