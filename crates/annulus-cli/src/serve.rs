@@ -12,8 +12,9 @@
 //! wanted, [`response`] how that is said. [`connection`] strings them together over the two small
 //! traits of [`wire`]; [`live`] is the runtime's side of these, [`secure`] that of TLS. Accepting,
 //! limits and stopping are those of `annulus::serve`: [`handler`] takes each connection from there,
-//! [`stay`] is what it hears of the end, and [`start`] starts and ends it all. HTTP/2 is hyper's: [`http2`] has its requests answered by the
-//! same [`exchange`], and says the same heads in its words.
+//! [`stay`] is what it hears of the end, and [`start`] starts and ends it all. HTTP/2 is hyper's:
+//! [`http2`] has its requests answered by the same [`exchange`], and says the same heads in its
+//! words.
 //!
 //! Policies, where HTTP leaves a choice (RFC 9110, RFC 9112):
 //!

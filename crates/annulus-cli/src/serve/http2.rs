@@ -1,8 +1,8 @@
 //! Requests of HTTP/2, answered as those of HTTP/1.1 are.
 //!
 //! Owns: the translation of heads both ways, and when a connection has been silent for too long.
-//! Does not own: the protocol (hyper), what is answered ([`Exchange`]), content ([`body`]), how much
-//! of it waits in memory ([`held`]).
+//! Does not own: the protocol (hyper), what is answered ([`Exchange`]), content ([`body`]), how
+//! much of it waits in memory ([`held`]).
 //!
 //! An answer is written as one of HTTP/1.1 and read back, so that there is one place that decides
 //! what a head says.
@@ -52,8 +52,8 @@ const SKIPPED_BYTES: usize = 64 * 1024;
 /// What a client may send of the content of requests before it is skipped.
 const WINDOW_BYTES: u32 = 65_535;
 
-/// Serves a connection until the client ends it, is silent for too long, takes nothing of an answer,
-/// or the server stops.
+/// Serves a connection until the client ends it, is silent for too long, takes nothing of an
+/// answer, or the server stops.
 ///
 /// # Errors
 /// Those of the connection.
@@ -225,8 +225,8 @@ async fn answer(
     Ok(response)
 }
 
-/// Passes over the content of a request, if it is short: a client that is answered, and then told to
-/// stop, while it still sends may take that for an error.
+/// Passes over the content of a request, if it is short: a client that is answered, and then told
+/// to stop, while it still sends may take that for an error.
 async fn skip(mut content: Incoming) {
     let mut bytes = 0;
     while bytes < SKIPPED_BYTES {
