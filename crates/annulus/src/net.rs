@@ -77,4 +77,4 @@ pub(crate) use held::Held;
 pub(crate) use recv::{Place, Queue};
 pub(crate) use splice::{Forwarded, forward};
 pub(crate) use stream::Socket;
-pub(crate) use unix_listener::{SocketFile, is_leftover};
+pub(crate) use unix_listener::{FileId, SocketFile, is_leftover};

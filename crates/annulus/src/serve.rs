@@ -49,6 +49,7 @@
 //! [`Inherited::receive`]; [`Inherited::from_env`] takes those of a service manager.
 
 mod accept;
+mod choice;
 mod config;
 mod conn;
 mod driver;
@@ -59,6 +60,7 @@ mod idle;
 mod inherit;
 mod listen;
 mod metrics;
+mod moving;
 mod privileges;
 mod registry;
 mod running;

@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::recv::{Place, Queue};
-use super::stream::flatten;
+use super::stream::{Socket, flatten};
 use crate::core::end::End;
+use crate::core::key::NONE;
 use crate::core::{Owned, errors};
 
 /// Waits until at most so many bytes of `send_nowait` are queued.
@@ -24,6 +25,16 @@ pub(crate) struct Room {
 impl Room {
     pub(super) fn new(owned: &Owned, bytes_max: Option<usize>) -> Self {
         Self { place: Place::new(owned, Queue::Room), bytes_max }
+    }
+}
+
+impl Socket {
+    /// Whether a send is with the kernel, or waits for one that is.
+    pub(crate) fn is_sending(&self) -> bool {
+        let sending = self.owned.with(|state, key| {
+            state.records.stream(key).is_some_and(|stream| stream.send.head != NONE)
+        });
+        sending.unwrap_or(false)
     }
 }
 

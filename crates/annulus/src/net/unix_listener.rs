@@ -285,30 +285,52 @@ of_any!(UnixListener);
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Which one of those that were ever at this path.
-    device: u64,
-    inode: u64,
+    id: FileId,
+}
+
+/// Which one of the files that were ever at a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+impl FileId {
+    /// Of no file.
+    const NONE: Self = Self { device: 0, inode: 0 };
+
+    fn at(path: &Path) -> io::Result<Self> {
+        let file = std::fs::symlink_metadata(path)?;
+        Ok(Self { device: file.dev(), inode: file.ino() })
+    }
 }
 
 impl SocketFile {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         // The working directory may be another one by then.
         let path = std::path::absolute(path)?;
-        let file = std::fs::symlink_metadata(&path)?;
-        Ok(Self { path, device: file.dev(), inode: file.ino() })
+        let id = FileId::at(&path)?;
+        Ok(Self { path, id })
+    }
+
+    /// The one that another process made; whatever else may be at the path by now stays.
+    pub(crate) fn of_other(path: &Path, id: FileId) -> io::Result<Self> {
+        Ok(Self { path: std::path::absolute(path)?, id })
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
     }
 
     /// Somebody else listens there now: the file stays.
     pub(crate) fn leave(mut self) {
-        self.inode = 0; // of no file
+        self.id = FileId::NONE;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode));
-        if ours {
+        if FileId::at(&self.path).is_ok_and(|id| id == self.id) {
             // There is nobody to tell, and the next one to bind will hear of it.
             let _ = std::fs::remove_file(&self.path);
         }

@@ -1,7 +1,7 @@
 //! Accepting connections, and giving them to cores.
 //!
-//! Owns: the loop over one listener of a core, the limits on it, the choice of a core, and the way
-//! there. Does not own: what a core does with a connection (`worker`).
+//! Owns: the loop over one listener of a core, the limits on it, and the way to another core. Does
+//! not own: which core that is (`choice`), what a core does with a connection (`worker`).
 //!
 //! Invariants: a connection that was accepted is served, refused by the limit of its peer, or
 //! closed because its core has ended; when the server stops, what the kernel has accepted already
@@ -13,16 +13,21 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
+use std::time::Duration;
 
-use super::config::Accept;
 use super::conn::Peer;
 use super::handler::Serves;
 use super::listen::{Seat, Socket};
+use super::moving::Moving as UnderWay;
 use super::shared::Permit;
 use super::transport::{Layer, Plain};
 use super::worker::{Site, or_stop};
 use crate::net::{Portable, TcpListener, TcpStream, UnixListener, UnixStream};
+use crate::time::sleep;
+
+/// How long emptying a queue rests when descriptors or memory have run out.
+const REST: Duration = Duration::from_millis(20);
 
 enum Listener {
     Tcp(TcpListener),
@@ -57,6 +62,11 @@ impl Arrival {
         };
         Ok((plain, self.layer, self.peer, Some(self.listener), self.permit))
     }
+
+    /// Counts for this core from now on.
+    fn stays_on(self, core: usize) -> Self {
+        Self { permit: self.permit.moved_to(core), ..self }
+    }
 }
 
 /// The loop over one listener of a core.
@@ -65,8 +75,7 @@ pub(super) struct Acceptor<S> {
     listener: Option<Listener>,
     number: usize,
     layer: Option<Arc<dyn Layer>>,
-    /// Whose turn it is, where this core deals out.
-    next: Cell<usize>,
+    under_way: UnderWay,
 }
 
 impl<S: Serves> Acceptor<S> {
@@ -77,31 +86,56 @@ impl<S: Serves> Acceptor<S> {
             Socket::Udp(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         let (listener, layer) = (Some(listener), seat.layer);
-        Ok(Self { site, listener, number: seat.listener, layer, next: Cell::new(0) })
+        Ok(Self { site, listener, number: seat.listener, layer, under_way: UnderWay::default() })
     }
 
     /// Accepts until the core is to stop.
     pub(super) async fn run(mut self) -> io::Result<()> {
         while let Some(listener) = &self.listener {
-            let Some(core) = or_stop(self.room()).await else { break };
+            // While no core has room, connections stay in the kernel's queue.
+            if or_stop(self.room()).await.is_none() {
+                break;
+            }
             let Some(accepted) = or_stop(listener.accept()).await else { break };
             match accepted {
-                Ok((plain, peer)) => self.admit(core, plain, peer).await,
-                // The listener has rested for a moment before it tries again.
-                Err(error) if is_exhausted(&error) => self.site.counts().exhausted.add(1),
-                Err(error) if passes(&error) => {}
-                Err(error) => return Err(error),
+                Ok((plain, peer)) => {
+                    // Which core has room now, not when the wait for a connection began.
+                    let placed = or_stop(self.place()).await;
+                    let permit = placed.unwrap_or_else(|| self.last_permit());
+                    self.admit(permit, plain, peer).await;
+                }
+                Err(error) => self.tolerate(error)?,
             }
         }
-        self.take_what_waits().await
+        self.take_what_waits().await?;
+        while let Some(arrival) = self.under_way.next_back().await {
+            self.site.begin(arrival.stays_on(self.site.core));
+        }
+        Ok(())
     }
 
-    /// The core for the next connection, once one has room.
-    async fn room(&self) -> usize {
-        let mut paused = false;
+    /// Waits until a core has room.
+    async fn room(&self) {
+        let Site { shared, choice, .. } = &*self.site;
+        self.or_pause(|cx| choice.poll_room(shared, cx)).await
+    }
+
+    /// The place of a connection that is there.
+    async fn place(&self) -> Permit {
+        let Site { shared, choice, .. } = &*self.site;
+        self.or_pause(|cx| choice.poll_place(shared, cx)).await
+    }
+
+    fn last_permit(&self) -> Permit {
+        self.site.shared.last_permit(self.site.core)
+    }
+
+    /// Awaits it, and counts once that it was not ready.
+    async fn or_pause<T>(&self, poll: impl Fn(&mut std::task::Context<'_>) -> Poll<T>) -> T {
+        let paused = Cell::new(false);
         poll_fn(|cx| {
-            let polled = self.poll_room(cx);
-            if polled.is_pending() && !std::mem::replace(&mut paused, true) {
+            let polled = poll(cx);
+            if polled.is_pending() && !paused.replace(true) {
                 self.site.counts().pauses.add(1);
             }
             polled
@@ -109,59 +143,49 @@ impl<S: Serves> Acceptor<S> {
         .await
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<usize> {
-        let Site { shared, core, .. } = &*self.site;
-        if !shared.config.accept.is_central() {
-            return shared.poll_room(*core, cx).map(|()| *core);
+    /// # Errors
+    /// The error, if there is no accepting any more.
+    fn tolerate(&self, error: io::Error) -> io::Result<()> {
+        match Trouble::of(&error) {
+            // The listener has rested for a moment before it tries again.
+            Trouble::Exhausted => self.site.counts().exhausted.add(1),
+            Trouble::OfOne | Trouble::Nothing => {}
+            Trouble::Fatal => return Err(error),
         }
-        let count = shared.cores.len();
-        let mut order: Vec<usize> = (0..count).map(|n| (self.next.get() + n) % count).collect();
-        if shared.config.accept == Accept::LeastConnections {
-            // Stable: of equals the one whose turn it is.
-            order.sort_by_key(|core| shared.cores[*core].open.now());
-        }
-        for core in order {
-            if shared.poll_room(core, cx).is_ready() {
-                return Poll::Ready(core);
-            }
-        }
-        Poll::Pending
+        Ok(())
     }
 
-    /// A connection was accepted for a core.
-    async fn admit(&self, core: usize, plain: Plain, peer: Peer) {
-        let shared = &self.site.shared;
-        // Another core may have ended by now.
-        let core = if crate::runtime::is_stopping() { self.site.core } else { core };
+    /// A connection was accepted, and has a place on a core.
+    async fn admit(&self, permit: Permit, plain: Plain, peer: Peer) {
+        let Site { shared, core: own, .. } = &*self.site;
         let address = match &peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),
             Peer::Unix(_) => None,
         };
-        let Some(permit) = shared.permit(core, address) else {
+        let Some(permit) = permit.of_peer(address) else {
             self.site.counts().refused.add(1);
             return;
         };
-        self.next.set((core + 1) % shared.cores.len());
-        shared.cores[core].accepted.add(1);
-        let (layer, listener) = (self.layer.clone(), self.number);
+        let (core, layer, listener) = (permit.core(), self.layer.clone(), self.number);
         let arrival = |stream| Arrival { stream, layer, peer, listener, permit };
-        if core == self.site.core {
+        if core == *own {
             self.site.begin(arrival(Moving::Here(plain)));
             return;
         }
-        self.site.counts().handed_over.add(1);
         let moving = match plain {
             Plain::Tcp(stream) => stream.into_portable().await.map(Moving::Tcp).ok(),
             Plain::Unix(stream) => stream.into_portable().await.map(Moving::Unix).ok(),
         };
-        // It failed already, or its core has ended: it is closed.
+        // One that has failed already is closed.
         let (Some(moving), Some(target)) = (moving, shared.handles().get(core)) else { return };
-        let arrival = arrival(moving);
+        self.site.counts().handed_over.add(1);
+        let crossing = self.under_way.depart(arrival(moving));
         let arrive = move || async move {
             if let Some(driver) = super::driver() {
-                driver.arrive(arrival);
+                driver.arrive(crossing);
             }
         };
+        // If that core has ended, it comes back.
         drop(annulus_task::spawn_on(target.id(), arrive));
     }
 
@@ -169,22 +193,40 @@ impl<S: Serves> Acceptor<S> {
     async fn take_what_waits(&mut self) -> io::Result<()> {
         while let Some(listener) = self.listener.take() {
             while let Some(accepted) = now(listener.accept()).await {
-                if let Ok((plain, peer)) = accepted {
-                    self.admit(self.site.core, plain, peer).await;
+                match accepted {
+                    Ok((plain, peer)) => self.admit(self.last_permit(), plain, peer).await,
+                    Err(error) => self.tolerate(error)?,
                 }
             }
-            match listener.into_queue().await {
-                Ok(queue) => {
-                    for (plain, peer) in queue {
-                        self.admit(self.site.core, plain, peer).await;
-                    }
-                }
+            match listener.into_quiet().await {
+                Ok(quiet) => self.empty(&quiet).await?,
                 // Something came meanwhile.
                 Err(Some(listener)) => self.listener = Some(listener),
                 Err(None) => {}
             }
         }
         Ok(())
+    }
+
+    /// Takes everything out of a queue, one after the other: those that are served make room where
+    /// descriptors have run out.
+    async fn empty(&self, quiet: &Quiet) -> io::Result<()> {
+        loop {
+            match quiet.accept() {
+                Ok(Some((plain, peer))) => self.admit(self.last_permit(), plain, peer).await,
+                Ok(None) => {}
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Nothing => return Ok(()),
+                    Trouble::Exhausted => {
+                        self.site.counts().exhausted.add(1);
+                        // The drain bounds it.
+                        sleep(REST).await;
+                    }
+                    Trouble::OfOne => {}
+                    Trouble::Fatal => return Err(error),
+                },
+            }
+        }
     }
 }
 
@@ -212,33 +254,45 @@ impl Listener {
         }
     }
 
-    /// Stops listening, and gives the connections that wait in the kernel. The listener, if there
-    /// are some that were taken from there already.
-    async fn into_queue(self) -> Result<Vec<(Plain, Peer)>, Option<Self>> {
-        let mut queue = Vec::new();
+    /// Stops accepting by the ring. The listener, if there are connections that were taken from the
+    /// kernel already.
+    async fn into_quiet(self) -> Result<Quiet, Option<Self>> {
         match self {
             Self::Tcp(listener) => {
                 let listener = listener.into_fd().await;
                 let listener = listener.map_err(|error| error.into_buf().map(Self::Tcp))?;
-                let listener = std::net::TcpListener::from(listener);
-                while let Ok((stream, peer)) = at_once(&listener, |it| it.accept()) {
-                    if let Ok(stream) = TcpStream::from_std(stream) {
-                        queue.push((Plain::Tcp(stream), Peer::Ip(peer)));
-                    }
-                }
+                Ok(Quiet::Tcp(listener.into()))
             }
             Self::Unix(listener) => {
                 let listener = listener.into_fd().await;
                 let listener = listener.map_err(|error| error.into_buf().map(Self::Unix))?;
-                let listener = std::os::unix::net::UnixListener::from(listener);
-                while let Ok((stream, peer)) = at_once(&listener, |it| it.accept()) {
-                    if let Ok(stream) = UnixStream::from_std(stream) {
-                        queue.push((Plain::Unix(stream), Peer::Unix(peer)));
-                    }
-                }
+                Ok(Quiet::Unix(listener.into()))
             }
         }
-        Ok(queue)
+    }
+}
+
+/// A listener of which no request is with the kernel.
+enum Quiet {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Quiet {
+    /// The next connection of the queue, without waiting; nothing if it was of no use.
+    fn accept(&self) -> io::Result<Option<(Plain, Peer)>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = at_once(listener, |it| it.accept())?;
+                let stream = TcpStream::from_std(stream).ok();
+                Ok(stream.map(|stream| (Plain::Tcp(stream), Peer::Ip(peer))))
+            }
+            Self::Unix(listener) => {
+                let (stream, peer) = at_once(listener, |it| it.accept())?;
+                let stream = UnixStream::from_std(stream).ok();
+                Ok(stream.map(|stream| (Plain::Unix(stream), Peer::Unix(peer))))
+            }
+        }
     }
 }
 
@@ -253,26 +307,62 @@ fn at_once<L: std::os::fd::AsFd, T>(
     accept(listener)
 }
 
-fn is_exhausted(error: &io::Error) -> bool {
-    const SHORT: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|errno| SHORT.contains(&errno))
+/// What an error of accept(2) means for the next call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trouble {
+    /// Nothing waits.
+    Nothing,
+    /// It was about one connection, or about nothing: the next call may give one.
+    OfOne,
+    /// Descriptors or memory have run out: later.
+    Exhausted,
+    /// There is no accepting any more.
+    Fatal,
 }
 
-/// Whether accepting goes on: it was about one connection.
-fn passes(error: &io::Error) -> bool {
-    const OF_ONE: [i32; 12] = [
-        libc::ECONNABORTED,
-        libc::ECONNRESET,
-        libc::ENONET,
-        libc::EPROTO,
-        libc::EPERM,
-        libc::ENETDOWN,
-        libc::ENOPROTOOPT,
-        libc::EHOSTDOWN,
-        libc::EHOSTUNREACH,
-        libc::EOPNOTSUPP,
-        libc::ENETUNREACH,
-        libc::ETIMEDOUT,
-    ];
-    error.raw_os_error().is_some_and(|errno| OF_ONE.contains(&errno))
+impl Trouble {
+    /// Mirrors accept(2), with what Linux passes on of a connection that has failed already.
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => Self::Nothing,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Self::Exhausted,
+            Some(
+                libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::ENONET
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENETDOWN
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+                | libc::ETIMEDOUT,
+            ) => Self::OfOne,
+            _ => Self::Fatal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_queue_ends_emptying_it_and_only_what_is_for_good_ends_accepting() {
+        let of = |errno| Trouble::of(&io::Error::from_raw_os_error(errno));
+        assert_eq!(of(libc::EAGAIN), Trouble::Nothing);
+        for errno in [libc::EINTR, libc::ECONNABORTED, libc::EPROTO, libc::EPERM] {
+            assert_eq!(of(errno), Trouble::OfOne);
+        }
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            assert_eq!(of(errno), Trouble::Exhausted);
+        }
+        for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK, libc::EFAULT] {
+            assert_eq!(of(errno), Trouble::Fatal);
+        }
+        assert_eq!(Trouble::of(&io::Error::other("of no number")), Trouble::Fatal);
+    }
 }

@@ -17,13 +17,13 @@ use crate::runtime::{Builder, Cores, Machine};
 /// | [`cores`](Self::cores) | all | which CPUs get a core; their threads are pinned |
 /// | [`numa_nodes`](Self::numa_nodes) | all | only CPUs of these memory nodes |
 /// | [`runtime`](Self::runtime) | see below | the knobs of each core |
-/// | [`accept`](Self::accept) | [`Accept::PerCore`] | how connections come to cores |
+/// | [`accept`](Self::accept) | [`Accept::Balanced`] | how connections come to cores |
 /// | [`backlog`](Self::backlog) | 1024 | connections that wait in the kernel |
 /// | [`nodelay`](Self::nodelay) | on | `TCP_NODELAY` of accepted connections |
 /// | [`connections_max`](Self::connections_max) | 16,000 | open connections of a core |
 /// | [`connections_per_peer_max`](Self::connections_per_peer_max) | none | of one address, on all cores |
 /// | [`message_bytes_max`](Self::message_bytes_max) | 16 MiB | what a parser may wait for |
-/// | [`idle_timeout`](Self::idle_timeout) | none | nothing came and nothing went |
+/// | [`idle_timeout`](Self::idle_timeout) | none | no byte comes, and the peer takes none |
 /// | [`read_timeout`](Self::read_timeout) | none | one message, from when it is waited for |
 /// | [`write_timeout`](Self::write_timeout) | none | one send |
 /// | [`handshake_timeout`](Self::handshake_timeout) | 10 s | of a layer, TLS for instance |
@@ -89,11 +89,13 @@ pub struct Config {
     pub(super) on_panic: Option<PanicHook>,
 }
 
-/// How connections of Internet listeners come to cores.
+/// How connections of Internet listeners come to cores. The core is chosen when the connection is
+/// there; one that is full, or has not started, is passed over, and while all are, accepting waits.
 ///
 /// | | who chooses the core | promises balance | costs |
 /// |---|---|---|---|
-/// | [`PerCore`](Self::PerCore) | the kernel, by a hash of the addresses | no: as dice do | nothing |
+/// | [`Balanced`](Self::Balanced) | the kernel, by a hash of the addresses; a core that has more than another gives it away | of open connections | a hand-over for few |
+/// | [`PerCore`](Self::PerCore) | the kernel, by the hash alone | no: as dice do | nothing |
 /// | [`Steered`](Self::Steered) | the kernel: the CPU that the packet came to | no | nothing; packets stay on their CPU |
 /// | [`RoundRobin`](Self::RoundRobin) | core 0, in turn | of accepted connections | a hand-over for all but core 0's |
 /// | [`LeastConnections`](Self::LeastConnections) | core 0, who has fewest | of open connections | the same |
@@ -101,8 +103,12 @@ pub struct Config {
 /// [`Metrics::imbalance`](super::Metrics::imbalance) tells how it turned out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Accept {
-    /// Each core has a listener of its own on the same address (`SO_REUSEPORT`).
+    /// Each core has a listener of its own on the same address (`SO_REUSEPORT`), and gives a
+    /// connection to another core that has noticeably fewer: each compares itself with one other at
+    /// a time. A thousand connections that come by chance are within a tenth of their mean.
     #[default]
+    Balanced,
+    /// Each core has a listener of its own, and keeps what comes to it.
     PerCore,
     /// The same, and a filter takes the listener whose core runs on the CPU that handles the packet
     /// (`SO_ATTACH_REUSEPORT_CBPF`). It suits a card with a queue for each CPU.
@@ -143,7 +149,7 @@ impl Config {
             cores: Cores::All,
             numa_nodes: None,
             runtime: Builder::new(),
-            accept: Accept::PerCore,
+            accept: Accept::Balanced,
             backlog: 1024,
             nodelay: true,
             connections_max: 16_000,
@@ -186,7 +192,7 @@ impl Config {
         self
     }
 
-    /// How connections come to cores, default [`Accept::PerCore`].
+    /// How connections come to cores, default [`Accept::Balanced`].
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
@@ -207,7 +213,8 @@ impl Config {
 
     /// Connections that a core may have open at once, default 16,000. While it has as many, it does
     /// not take one; further ones wait in the backlog. The kernel may have accepted up to 256 more
-    /// for each listener by then, which wait with the core.
+    /// for each listener by then, which wait with the core. Where connections can be handed over
+    /// ([`Accept`]), one that comes goes to a core that has room.
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.connections_max = connections;
         self
@@ -229,9 +236,16 @@ impl Config {
         self
     }
 
-    /// How long a connection may be still: nothing is received, and nothing is taken for sending.
-    /// It is aborted then, whatever its handler waits for; it may take a quarter longer. By default
-    /// it may be still for ever.
+    /// How long a connection may be still: no byte comes, and its peer acknowledges none. So a long
+    /// answer that a slow peer goes on reading is not ended, and one to a peer that reads nothing
+    /// is. It is aborted then, whatever its handler waits for; it may take a quarter longer. By
+    /// default it may be still for ever.
+    ///
+    /// Of a Unix socket the kernel does not tell what its peer has read: there a send that is under
+    /// way is no stillness, and [`write_timeout`](Self::write_timeout) bounds it.
+    ///
+    /// # Kernel
+    /// `TCP_INFO` of getsockopt(2), four times in that time for each connection.
     pub fn idle_timeout(mut self, bound: Duration) -> Self {
         self.idle = Some(bound);
         self
@@ -306,7 +320,13 @@ impl Config {
     /// The user, by name or number, that the whole process becomes once everything is bound and
     /// before any core starts. Without [`group`](Self::group), its group as `/etc/passwd` has it.
     ///
-    /// Supplementary groups are given up as well. Names are looked up in `/etc/passwd` and
+    /// Supplementary groups and all capabilities are given up as well, and programs that it starts
+    /// get no rights by their files (`no_new_privs`), which a server that starts `sudo` or `ping`
+    /// does not want. It is checked that nothing is left, on each core and by `/proc` for threads
+    /// that were there before, and that there is no way back: else launching fails with
+    /// [`Error::Privileges`].
+    ///
+    /// With the user root only the groups change. Names are looked up in `/etc/passwd` and
     /// `/etc/group`; users that only a directory service knows are given by number.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());

@@ -16,6 +16,7 @@
 mod outbound;
 mod reading;
 mod sending;
+mod still;
 
 use std::any::Any;
 use std::fmt;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use self::still::Still;
 use super::registry::ConnId;
 use super::shared::{Permit, lock};
 use super::transport::{Carrier, Plain};
@@ -55,10 +57,7 @@ pub(super) struct Inner {
     told: AtomicU32,
     /// Grows with each receive and each send.
     activity: AtomicU32,
-    /// As the sweeper saw it last, and when it had changed.
-    seen: AtomicU32,
-    changed_ns: AtomicU64,
-    idle_ns: AtomicU64,
+    still: Still,
     read_ns: AtomicU64,
     write_ns: AtomicU64,
     high_bytes: AtomicUsize,
@@ -326,7 +325,7 @@ impl Conn {
     /// times in the time of the configuration, and once a second at least, so it may take as much
     /// longer. Connections that were made from here are not looked at.
     pub fn set_idle_timeout(&self, bound: impl Into<Option<Duration>>) {
-        self.inner.idle_ns.store_limit(bound.into());
+        self.inner.still.set_limit(bound.into());
         if let Some(permit) = &self.inner.name.permit {
             super::idle::ensure(permit.shared(), permit.core());
         }
@@ -379,16 +378,15 @@ impl Limit for AtomicU64 {
 impl Inner {
     fn new(beginning: Beginning, limits: [Option<Duration>; 3], name: Name) -> Self {
         let Beginning { carrier, peer, listener } = beginning;
-        let [idle_ns, read_ns, write_ns] = limits.map(nanos);
+        let [idle, read, write] = limits;
+        let (read_ns, write_ns) = (nanos(read), nanos(write));
         Self {
             carrier,
             peer,
             listener,
             told: AtomicU32::new(0),
             activity: AtomicU32::new(0),
-            seen: AtomicU32::new(u32::MAX),
-            changed_ns: AtomicU64::new(0),
-            idle_ns,
+            still: Still::new(idle),
             read_ns,
             write_ns,
             high_bytes: AtomicUsize::new(usize::MAX),
@@ -463,29 +461,6 @@ impl Inner {
             }
             Carrier::Layered(layered) => layered.with(|transport| both(transport.tcp())),
         }
-    }
-
-    /// Aborts it if it has been still for longer than it may. True if so.
-    pub(super) fn sweep(&self, now_ns: u64) -> bool {
-        let Some(bound) = self.idle_ns.limit().filter(|_| self.ended_here().is_none()) else {
-            return false;
-        };
-        // ORDERING: Relaxed; all three are used by the core's thread alone.
-        let activity = self.activity.load(Ordering::Relaxed);
-        // ORDERING: Relaxed; as above.
-        let changed = self.seen.swap(activity, Ordering::Relaxed) != activity;
-        if changed {
-            // ORDERING: Relaxed; as above.
-            self.changed_ns.store(now_ns, Ordering::Relaxed);
-            return false;
-        }
-        // ORDERING: Relaxed; as above.
-        let still_ns = now_ns.saturating_sub(self.changed_ns.load(Ordering::Relaxed));
-        let late = u128::from(still_ns) >= bound.as_nanos();
-        if late {
-            self.abort(IDLE);
-        }
-        late
     }
 
     /// The server is to stop: who waits for a message looks again.

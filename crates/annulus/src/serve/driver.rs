@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use annulus_task::Closed;
 
-use super::accept::Arrival;
 use super::handler::Notice;
+use super::moving::Crossing;
 use super::registry::ConnId;
 use super::shared::{Shared, lock};
 use super::{Conn, Handle};
@@ -34,7 +34,7 @@ type Hear = dyn Fn(&Driver, Notice);
 /// What the core does when others ask, whatever the type of its handler.
 pub(super) struct Hooks {
     pub(super) notify: Box<Hear>,
-    pub(super) arrive: Box<dyn Fn(Arrival)>,
+    pub(super) arrive: Box<dyn Fn(Crossing)>,
 }
 
 crate::core_local! {
@@ -63,8 +63,8 @@ impl Driver {
         (self.inside.hooks.notify)(self, notice);
     }
 
-    pub(super) fn arrive(&self, arrival: Arrival) {
-        (self.inside.hooks.arrive)(arrival);
+    pub(super) fn arrive(&self, crossing: Crossing) {
+        (self.inside.hooks.arrive)(crossing);
     }
 
     /// The index of this core among those of the server.

@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// The rights of the process could not be given up; none of the cores runs.
     Privileges {
-        /// The step that failed: `setgroups`, `setgid`, `setuid`, or the look-up of a name.
+        /// The step that failed: a call, the look-up of a name, or a check of what is left.
         step: &'static str,
         /// What the kernel said.
         source: io::Error,

@@ -7,7 +7,7 @@
 //!   predecessor                                          successor
 //!   Handle::hand_over(path)                              Inherited::receive(path)
 //!     listens at path ................ connects
-//!     one packet for each socket ────────────────────> "listener", a descriptor
+//!     one packet for each socket ────────────────────> "listener", its file, its name, a descriptor
 //!     the last one ──────────────────────────────────> "end"
 //!                                                        launches: accepts from the same sockets
 //!     stops: drains what it has <───────────────────── "ready"
@@ -29,9 +29,11 @@ use rustix::net::{
     connect, listen, recv, recvmsg, send, sendmsg, socket_with,
 };
 
-use super::inherit::Inherited;
+use super::inherit::{Inherited, Passed};
+use super::listen::KeptSocket;
 use super::shared::lock;
 use super::{Error, Handle};
+use crate::net::FileId;
 
 const LISTENER: &[u8] = b"listener";
 const END: &[u8] = b"end";
@@ -95,18 +97,21 @@ impl Handle {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         // Duplicates, so that nothing is locked while the successor takes its time.
-        let sockets: io::Result<Vec<OwnedFd>> =
-            lock(&self.shared.kept).sockets.iter().map(OwnedFd::try_clone).collect();
+        let sockets: io::Result<Vec<(Vec<u8>, OwnedFd)>> = lock(&self.shared.kept)
+            .sockets
+            .iter()
+            .map(|kept| Ok((described(kept), kept.fd.try_clone()?)))
+            .collect();
         let sockets = sockets?;
         if sockets.is_empty() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        for socket in &sockets {
+        for (text, socket) in &sockets {
             let fds = [socket.as_fd()];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = SendAncillaryBuffer::new(&mut space);
             control.push(SendAncillaryMessage::ScmRights(&fds));
-            sendmsg(&successor, &[IoSlice::new(LISTENER)], &mut control, SendFlags::NOSIGNAL)?;
+            sendmsg(&successor, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
         }
         send(&successor, END, SendFlags::NOSIGNAL)?;
         let mut answer = [0; 16];
@@ -130,32 +135,76 @@ impl Inherited {
     pub fn receive(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let (socket, fds) = receive(path).map_err(failed(&name))?;
-        Self::from_predecessor(fds, Predecessor { socket, path: name })
+        let (socket, passed) = receive(path).map_err(failed(&name))?;
+        Self::from_predecessor(passed, Predecessor { socket, path: name })
     }
 }
 
-fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<(String, OwnedFd)>)> {
+fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<Passed>)> {
     let socket = packets()?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
-    let mut fds = Vec::new();
+    let mut passed = Vec::new();
     loop {
-        let mut bytes = [0; 64];
+        let mut bytes = [0; 1024];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC;
         let received = retry_on_intr(|| {
             recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
         })?;
+        let mut fds = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = message {
-                fds.extend(rights.map(|fd| (format!("from {}", path.display()), fd)));
+                fds.extend(rights);
             }
         }
-        match &bytes[..received.bytes] {
-            LISTENER => {}
-            END => return Ok((socket, fds)),
-            _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        let text = &bytes[..received.bytes];
+        if text == END {
+            return Ok((socket, passed));
+        }
+        let (file, name) = parsed(text).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let name = if name.is_empty() { format!("from {}", path.display()) } else { name };
+        passed.extend(fds.into_iter().map(|fd| (name.clone(), fd, file)));
+    }
+}
+
+/// The names that are passed on, at most: as long as systemd's.
+const NAME_BYTES_MAX: usize = 255;
+
+/// A packet: `listener`, the device and the inode of its file or two zeros, its name.
+fn described(kept: &KeptSocket) -> Vec<u8> {
+    let name = if kept.name.len() <= NAME_BYTES_MAX { kept.name.as_str() } else { "" };
+    let (device, inode) = kept.file.map_or((0, 0), |file| (file.device, file.inode));
+    let mut text = LISTENER.to_vec();
+    text.extend_from_slice(format!(" {device} {inode} {name}").as_bytes());
+    text
+}
+
+/// What a packet says; nothing if it is none.
+fn parsed(text: &[u8]) -> Option<(Option<FileId>, String)> {
+    let text = std::str::from_utf8(text.strip_prefix(LISTENER)?).ok()?;
+    let mut words = text.strip_prefix(' ')?.splitn(3, ' ');
+    let (device, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let file = Some(FileId { device, inode }).filter(|_| inode != 0);
+    Some((file, words.next()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_says_which_file_and_which_name_a_listener_has() {
+        let fd = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let file = Some(FileId { device: 7, inode: u64::MAX });
+        for (name, file) in [("web", file), ("", None), ("with space", file)] {
+            let kept = KeptSocket { fd: fd(), name: name.to_owned(), file };
+            assert_eq!(parsed(&described(&kept)), Some((file, name.to_owned())));
+        }
+        let long = KeptSocket { fd: fd(), name: "x".repeat(300), file };
+        assert_eq!(parsed(&described(&long)), Some((file, String::new())));
+        for wrong in [&b""[..], b"listener", b"listener 1", b"listener 1 x name", b"end", b"\xff"] {
+            assert_eq!(parsed(wrong), None);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Connections that are still for too long.
 //!
-//! Owns: looking at the connections of a core now and then. Costs nothing per message: a connection
-//! counts what it does, and what has not changed between two looks is still.
+//! Owns: looking at the connections of a core now and then. Does not own: what is seen (`conn::still`).
 
 use std::sync::Arc;
 use std::time::Duration;

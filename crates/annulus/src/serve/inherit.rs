@@ -17,6 +17,7 @@ use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use super::Error;
 use super::handover::Predecessor;
 use super::listen::{Bound, Socket};
+use crate::net::FileId;
 
 /// Listening sockets to take over, given to [`Builder::inherit`](super::Builder::inherit).
 ///
@@ -33,6 +34,14 @@ use super::listen::{Bound, Socket};
 /// Server::builder(Config::new()).inherit(Inherited::from_env()?).bind(address).run::<Echo>()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Each socket must be asked for: by its address ([`Builder::bind`](super::Builder::bind) and the
+/// like), or by its name ([`Builder::bind_inherited`](super::Builder::bind_inherited)). One that
+/// nobody asks for is an error of the launch, because only the program knows what belongs above it:
+/// served as it is, a listener that was meant for TLS would talk in the clear.
+///
+/// The file of a Unix socket stays the service manager's; one of a predecessor changes hands with
+/// the socket, and is removed when this server ends.
 #[derive(Default)]
 pub struct Inherited {
     sockets: Vec<Named>,
@@ -40,11 +49,17 @@ pub struct Inherited {
     predecessor: Option<Predecessor>,
 }
 
-struct Named {
-    name: String,
-    at: Bound,
-    socket: Socket,
+/// A socket that was inherited.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) at: Bound,
+    pub(super) socket: Socket,
+    /// The file of its path, if that comes along.
+    pub(super) file: Option<FileId>,
 }
+
+/// A socket as it comes: its name, itself, and its file if that comes along.
+pub(super) type Passed = (String, OwnedFd, Option<FileId>);
 
 impl Inherited {
     pub(super) fn none() -> Self {
@@ -84,11 +99,13 @@ impl Inherited {
     /// # Errors
     /// [`Error::Inherited`] as [`from_env`](Self::from_env).
     pub fn from_fds(fds: impl IntoIterator<Item = (String, OwnedFd)>) -> Result<Self, Error> {
-        let sockets = fds.into_iter().map(|(name, fd)| {
-            let known = of_fd(fd);
-            let (at, socket) =
-                known.map_err(|source| Error::Inherited { name: name.clone(), source })?;
-            Ok(Named { name, at, socket })
+        Self::of(fds.into_iter().map(|(name, fd)| (name, fd, None)))
+    }
+
+    fn of(passed: impl Iterator<Item = Passed>) -> Result<Self, Error> {
+        let sockets = passed.map(|(name, fd, file)| match of_fd(fd) {
+            Ok((at, socket)) => Ok(Named { name, at, socket, file }),
+            Err(source) => Err(Error::Inherited { name, source }),
         });
         let sockets: Result<Vec<_>, Error> = sockets.collect();
         Ok(Self { sockets: sockets?, predecessor: None })
@@ -96,10 +113,10 @@ impl Inherited {
 
     /// As [`from_fds`](Self::from_fds), from a process that waits to hear that this one accepts.
     pub(super) fn from_predecessor(
-        fds: Vec<(String, OwnedFd)>,
+        passed: Vec<Passed>,
         predecessor: Predecessor,
     ) -> Result<Self, Error> {
-        let mut inherited = Self::from_fds(fds)?;
+        let mut inherited = Self::of(passed.into_iter())?;
         inherited.predecessor = Some(predecessor);
         Ok(inherited)
     }
@@ -125,22 +142,52 @@ impl Inherited {
     }
 
     /// Takes those that listen there, if any do.
-    pub(super) fn take(&mut self, at: &Bound) -> Option<(Bound, Vec<Socket>)> {
-        let (taken, left) = std::mem::take(&mut self.sockets)
-            .into_iter()
-            .partition(|named: &Named| named.at == *at);
-        self.sockets = left;
-        let taken: Vec<Named> = taken;
-        let sockets: Vec<Socket> = taken.into_iter().map(|named| named.socket).collect();
-        (!sockets.is_empty()).then(|| (at.clone(), sockets))
+    pub(super) fn take(&mut self, at: &Bound) -> Vec<Named> {
+        self.take_if(|named| named.at == *at)
     }
 
-    /// Takes all others, those of one address together.
-    pub(super) fn rest(&mut self) -> impl Iterator<Item = (Bound, Vec<Socket>)> + '_ {
-        std::iter::from_fn(|| {
-            let at = self.sockets.first()?.at.clone();
-            self.take(&at)
-        })
+    /// Takes those of a name, those of one address together.
+    ///
+    /// # Errors
+    /// [`Error::Inherited`] if there is none, with the names that there are.
+    pub(super) fn take_named(&mut self, name: &str) -> Result<Vec<Vec<Named>>, Error> {
+        let mut left = self.take_if(|named| named.name == name);
+        let mut taken = Vec::new();
+        while let Some(first) = left.first() {
+            let at = first.at.clone();
+            let (these, others) = left.into_iter().partition(|named| named.at == at);
+            taken.push(these);
+            left = others;
+        }
+        if taken.is_empty() {
+            let names: Vec<&str> = self.iter().map(|(name, _)| name).collect();
+            let text = format!("there is none of this name; there are: {}", names.join(", "));
+            let source = io::Error::new(io::ErrorKind::NotFound, text);
+            return Err(Error::Inherited { name: name.to_owned(), source });
+        }
+        Ok(taken)
+    }
+
+    fn take_if(&mut self, is_wanted: impl Fn(&Named) -> bool) -> Vec<Named> {
+        let sockets = std::mem::take(&mut self.sockets);
+        let (taken, left) = sockets.into_iter().partition(is_wanted);
+        self.sockets = left;
+        taken
+    }
+
+    /// Whether each was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Inherited`] for the first that was not: nobody has said what is to be served there,
+    /// and whether with a layer.
+    pub(super) fn all_taken(&self) -> Result<(), Error> {
+        let Some(Named { name, at, .. }) = self.sockets.first() else { return Ok(()) };
+        let text = format!(
+            "nothing is to be served at {at}: `bind` that address, `bind_inherited({name:?})`, or do \
+             not pass it on"
+        );
+        let source = io::Error::new(io::ErrorKind::InvalidInput, text);
+        Err(Error::Inherited { name: name.clone(), source })
     }
 
     /// Tells the process that this one succeeds that it accepts.

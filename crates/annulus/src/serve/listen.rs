@@ -22,8 +22,9 @@ use rustix::net::{
 
 use super::Error;
 use super::config::{Accept, Config};
+use super::inherit::Named;
 use super::transport::Layer;
-use crate::net::{SocketFile, is_leftover};
+use crate::net::{FileId, SocketFile, is_leftover};
 
 /// Where a server listens.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -47,16 +48,25 @@ impl Bound {
     }
 }
 
+/// Which listener a server is to have.
+#[derive(Clone, Debug)]
+pub(super) enum Which {
+    /// One at this address: inherited if there is such a one, else made.
+    At(Bound),
+    /// What was inherited by this name.
+    Named(String),
+}
+
 /// What a listener is to be.
 #[derive(Clone)]
 pub(super) struct Wish {
-    pub(super) at: Bound,
+    pub(super) which: Which,
     pub(super) layer: Option<Arc<dyn Layer>>,
 }
 
 impl fmt::Debug for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Wish").field(&self.at).finish()
+        f.debug_tuple("Wish").field(&self.which).finish()
     }
 }
 
@@ -91,15 +101,44 @@ pub(super) struct Opened {
     pub(super) at: Bound,
     pub(super) sockets: Vec<Socket>,
     pub(super) layer: Option<Arc<dyn Layer>>,
+    /// The name by which it was inherited, and by which a successor asks for it; else empty.
+    name: String,
     file: Option<SocketFile>,
+    /// The file that will be this server's, once its predecessor has heard that it accepts.
+    claims: Option<FileId>,
+}
+
+impl Opened {
+    /// # Errors
+    /// [`Error::Inherited`] if there is a layer, and nothing that it could be above.
+    pub(super) fn may_have_layer(self, name: &str) -> Result<Self, Error> {
+        if self.layer.is_none() || matches!(self.at, Bound::Tcp(_)) {
+            return Ok(self);
+        }
+        let text = format!("a layer is for TCP, and this is {}", self.at);
+        let source = io::Error::new(io::ErrorKind::InvalidInput, text);
+        Err(Error::Inherited { name: name.to_owned(), source })
+    }
 }
 
 /// What a successor would take over, and what goes when the server stops accepting.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    pub(super) sockets: Vec<OwnedFd>,
+    pub(super) sockets: Vec<KeptSocket>,
     pub(super) files: Vec<SocketFile>,
 }
+
+/// A socket for a successor.
+#[derive(Debug)]
+pub(super) struct KeptSocket {
+    pub(super) fd: OwnedFd,
+    pub(super) name: String,
+    /// The file that goes along.
+    pub(super) file: Option<FileId>,
+}
+
+/// What is to be done with a file once the predecessor has let go of it.
+pub(super) type Claim = (PathBuf, FileId);
 
 /// A socket of one core.
 pub(super) struct Seat {
@@ -115,11 +154,16 @@ fn refused(at: &Bound) -> impl Fn(io::Error) -> Error + '_ {
 
 /// Makes the sockets of a listener: one for each of `cores` where the kernel is to choose among
 /// them, else one for all.
-pub(super) fn open(wish: &Wish, config: &Config, cpus: &[usize]) -> Result<Opened, Error> {
-    let refused = refused(&wish.at);
+pub(super) fn open(
+    wished: &Bound,
+    layer: Option<Arc<dyn Layer>>,
+    config: &Config,
+    cpus: &[usize],
+) -> Result<Opened, Error> {
+    let refused = refused(wished);
     let central = config.accept.is_central();
-    let (mut at, mut file) = (wish.at.clone(), None);
-    let sockets = match &wish.at {
+    let (mut at, mut file) = (wished.clone(), None);
+    let sockets = match wished {
         Bound::Tcp(address) => {
             let count = if central { 1 } else { cpus.len() };
             let sockets = open_ip(*address, (SocketType::STREAM, count), |address, shared| {
@@ -148,7 +192,7 @@ pub(super) fn open(wish: &Wish, config: &Config, cpus: &[usize]) -> Result<Opene
             vec![Socket::Unix(socket)]
         }
     };
-    Ok(Opened { at, sockets, layer: wish.layer.clone(), file })
+    Ok(Opened { at, sockets, layer, name: String::new(), file, claims: None })
 }
 
 /// Makes `count` sockets on one address, and gives it with the port that was chosen.
@@ -226,19 +270,23 @@ fn backlog(config: &Config) -> i32 {
     i32::try_from(config.backlog).unwrap_or(i32::MAX)
 }
 
-/// A listener that comes from elsewhere.
+/// A listener that comes from elsewhere: sockets of one address.
 pub(super) fn adopt(
-    (at, sockets): (Bound, Vec<Socket>),
+    taken: Vec<Named>,
     layer: Option<Arc<dyn Layer>>,
     config: &Config,
-) -> Opened {
+) -> Option<Opened> {
+    let first = taken.first()?;
+    let (at, name) = (first.at.clone(), first.name.clone());
+    let claims = first.file.filter(|_| config.unlink);
+    let sockets: Vec<Socket> = taken.into_iter().map(|named| named.socket).collect();
     for socket in &sockets {
         if let Socket::Tcp(socket) = socket {
             // It worked without until now.
             let _ = set_tcp_nodelay(socket, config.nodelay);
         }
     }
-    Opened { at, sockets, layer, file: None }
+    Some(Opened { at, sockets, layer, name, file: None, claims })
 }
 
 /// Deals the sockets out to the cores, and keeps one of each for a successor.
@@ -246,14 +294,19 @@ pub(super) fn deal(
     listeners: Vec<Opened>,
     config: &Config,
     cores: usize,
-) -> io::Result<(Vec<Vec<Seat>>, Kept)> {
+) -> io::Result<(Vec<Vec<Seat>>, Kept, Vec<Claim>)> {
     let mut seats: Vec<Vec<Seat>> = (0..cores).map(|_| Vec::new()).collect();
-    let mut kept = Kept::default();
+    let (mut kept, mut claims) = (Kept::default(), Vec::new());
     for (listener, opened) in listeners.into_iter().enumerate() {
-        let Opened { sockets, layer, file, at } = opened;
+        let Opened { sockets, layer, name, file, claims: claimed, at } = opened;
+        let file_id = file.as_ref().map(SocketFile::id).or(claimed);
+        if let (Bound::Unix(path), Some(claimed)) = (&at, claimed) {
+            claims.push((path.clone(), claimed));
+        }
         kept.files.extend(file);
         for socket in &sockets {
-            kept.sockets.push(socket.try_clone_fd()?);
+            let (fd, name) = (socket.try_clone_fd()?, name.clone());
+            kept.sockets.push(KeptSocket { fd, name, file: file_id });
         }
         let central = config.accept.is_central() && !matches!(at, Bound::Udp(_));
         // Where there are fewer sockets than cores, cores share them.
@@ -265,5 +318,5 @@ pub(super) fn deal(
             seats[core].push(Seat { listener, socket, layer: layer.clone() });
         }
     }
-    Ok((seats, kept))
+    Ok((seats, kept, claims))
 }

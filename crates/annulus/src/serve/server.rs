@@ -15,11 +15,12 @@ use super::config::Config;
 use super::conn::Conn;
 use super::handler::{Handler, Of, OfFn, Serves};
 use super::inherit::Inherited;
-use super::listen::{self, Bound, Opened, Seat, Wish};
+use super::listen::{self, Bound, Claim, Opened, Seat, Which, Wish};
+use super::privileges::{self, Became};
 use super::running::{Handle, Signal, Worker, Workers};
 use super::shared::{Shared, lock};
 use super::transport::Layer;
-use super::{Error, privileges, worker};
+use super::{Error, worker};
 use crate::net::ToAddress;
 use crate::runtime::{Cores, raise_descriptor_limit};
 
@@ -46,36 +47,73 @@ pub struct Builder {
 }
 
 impl Builder {
-    fn wish(mut self, at: Bound, layer: Option<Arc<dyn Layer>>) -> Self {
-        self.wishes.push(Wish { at, layer });
+    fn wish(mut self, which: Which, layer: Option<Arc<dyn Layer>>) -> Self {
+        self.wishes.push(Wish { which, layer });
         self
     }
 
     /// Listens for TCP connections; port 0 lets the kernel choose. May be called for several
     /// addresses.
     pub fn bind(self, address: SocketAddr) -> Self {
-        self.wish(Bound::Tcp(address), None)
+        self.wish(Which::At(Bound::Tcp(address)), None)
     }
 
     /// Listens for TCP connections with a layer above them, TLS for instance.
     pub fn bind_with(self, address: SocketAddr, layer: impl Layer) -> Self {
-        self.wish(Bound::Tcp(address), Some(Arc::new(layer)))
+        self.wish(Which::At(Bound::Tcp(address)), Some(Arc::new(layer)))
     }
 
     /// Listens for connections at a path. All cores accept from the one socket.
     pub fn bind_unix(self, path: impl Into<PathBuf>) -> Self {
-        self.wish(Bound::Unix(path.into()), None)
+        self.wish(Which::At(Bound::Unix(path.into())), None)
     }
 
     /// Receives datagrams, on each core with a socket of its own where there are several: the
     /// kernel chooses by a hash of the addresses.
     pub fn bind_udp(self, address: SocketAddr) -> Self {
-        self.wish(Bound::Udp(address), None)
+        self.wish(Which::At(Bound::Udp(address)), None)
+    }
+
+    /// Serves what was [inherited](Self::inherit) by this name: `FileDescriptorName=` of a systemd
+    /// socket. Several sockets may have it; each address is a listener of its own.
+    ///
+    /// ```no_run
+    /// use annulus::serve::{Config, Inherited, Server};
+    /// # use annulus::serve::{Conn, Handler};
+    /// # struct Echo;
+    /// # impl Handler for Echo {
+    /// #     fn for_core(_core: usize) -> Self { Echo }
+    /// #     async fn on_accept(&self, conn: Conn) { drop(conn) }
+    /// # }
+    /// // The unit says FileDescriptorName=echo.
+    /// let server = Server::builder(Config::new()).inherit(Inherited::from_env()?);
+    /// server.bind_inherited("echo").run::<Echo>()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Launching fails with [`Error::Inherited`] if there is none of this name.
+    #[doc(alias = "FileDescriptorName")]
+    pub fn bind_inherited(self, name: impl Into<String>) -> Self {
+        self.wish(Which::Named(name.into()), None)
+    }
+
+    /// As [`bind_inherited`](Self::bind_inherited), with a layer above connections. The sockets
+    /// must be of TCP.
+    ///
+    /// # Errors
+    /// As there, and for a socket of another kind.
+    pub fn bind_inherited_with(self, name: impl Into<String>, layer: impl Layer) -> Self {
+        self.wish(Which::Named(name.into()), Some(Arc::new(layer)))
     }
 
     /// Takes listeners over: from a service manager, or from a process that this one succeeds. One
-    /// that listens at an address that this is told to [`bind`](Self::bind) is used for that; the
-    /// others are served as well.
+    /// that listens at an address that this is told to [`bind`](Self::bind) is used for that, and
+    /// [`bind_inherited`](Self::bind_inherited) serves those of a name.
+    ///
+    /// # Errors
+    /// Launching fails with [`Error::Inherited`], which names it, if there is one that nobody asks
+    /// for.
     pub fn inherit(mut self, inherited: Inherited) -> Self {
         self.inherited.append(inherited);
         self
@@ -125,36 +163,58 @@ impl Builder {
             let _ = raise_descriptor_limit();
         }
         let cpus = config.cpus()?;
-        let mut listeners = Vec::new();
-        for wish in &wishes {
-            listeners.push(match inherited.take(&wish.at) {
-                Some(sockets) => listen::adopt(sockets, wish.layer.clone(), &config),
-                None => listen::open(wish, &config, &cpus)?,
-            });
-        }
-        listeners.extend(inherited.rest().map(|sockets| listen::adopt(sockets, None, &config)));
-        privileges::give_up(&config)?;
-        let started = launch(config, cpus, listeners, make)?;
+        let listeners = open_all(&wishes, &mut inherited, &config, &cpus)?;
+        let became = privileges::give_up(&config)?;
+        let (handle, workers, claims) = launch((config, became), cpus, listeners, make)?;
         if let Err(error) = inherited.confirm() {
-            let (handle, workers) = started;
             handle.shutdown();
             // That it cannot take over is what there is to say.
             let _ = workers.join();
             return Err(error);
         }
-        Ok(started)
+        handle.shared.claim(claims);
+        Ok((handle, workers))
     }
+}
+
+/// Finds or makes each listener that was asked for.
+fn open_all(
+    wishes: &[Wish],
+    inherited: &mut Inherited,
+    config: &Config,
+    cpus: &[usize],
+) -> Result<Vec<Opened>, Error> {
+    let mut listeners = Vec::new();
+    for Wish { which, layer } in wishes {
+        match which {
+            Which::At(at) => {
+                let taken = listen::adopt(inherited.take(at), layer.clone(), config);
+                listeners.push(match taken {
+                    Some(opened) => opened,
+                    None => listen::open(at, layer.clone(), config, cpus)?,
+                });
+            }
+            Which::Named(name) => {
+                for taken in inherited.take_named(name)? {
+                    let opened = listen::adopt(taken, layer.clone(), config);
+                    listeners.extend(opened.map(|opened| opened.may_have_layer(name)).transpose()?);
+                }
+            }
+        }
+    }
+    inherited.all_taken()?;
+    Ok(listeners)
 }
 
 /// Starts the cores.
 fn launch<S: Serves>(
-    config: Config,
+    (config, became): (Config, Option<Became>),
     cpus: Vec<usize>,
     listeners: Vec<Opened>,
     make: impl Fn(usize) -> S + Send + Sync + 'static,
-) -> Result<(Handle, Workers), Error> {
+) -> Result<(Handle, Workers, Vec<Claim>), Error> {
     let bound = listeners.iter().map(|opened| opened.at.clone()).collect();
-    let (seats, kept) = listen::deal(listeners, &config, cpus.len())?;
+    let (seats, kept, claims) = listen::deal(listeners, &config, cpus.len())?;
     let ended =
         eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
     let (runtime, cores) = (config.runtime.clone(), Cores::Ids(cpus.clone()));
@@ -165,12 +225,12 @@ fn launch<S: Serves>(
         let (shared, index) = (site.clone(), core.index());
         shared.handles.get_or_init(|| core.peers().to_vec());
         let seats = std::mem::take(&mut *lock(&seats[index]));
-        worker::run(shared, index, make.clone(), seats)
+        worker::run((shared, became), index, make.clone(), seats)
     })?;
     shared.handles.get_or_init(|| launched.cores().to_vec());
     let threads = launched.into_threads().into_iter();
     let workers = Workers { workers: threads.map(|thread| Worker { thread }).collect() };
-    Ok((Handle::new(shared), workers))
+    Ok((Handle::new(shared), workers, claims))
 }
 
 fn finish((handle, workers): (Handle, Workers)) -> Result<Option<Signal>, Error> {

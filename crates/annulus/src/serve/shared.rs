@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::config::Config;
-use super::listen::{Bound, Kept};
+use super::listen::{Bound, Claim, Kept};
 use super::registry::Registry;
+use crate::net::SocketFile;
 use crate::runtime::CoreHandle;
 
 /// A number that one core mostly writes and any thread reads.
@@ -31,6 +32,13 @@ impl Count {
     pub(super) fn subtract(&self, n: u64) {
         // ORDERING: Relaxed; as above. Who waits for it to fall is woken under a lock.
         self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// Adds one if there are fewer than `most`. False if not.
+    fn add_below(&self, most: u64) -> bool {
+        // ORDERING: Relaxed, both; a limit of this number and of nothing else.
+        let (stored, looked) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.0.fetch_update(stored, looked, |now| (now < most).then_some(now + 1)).is_ok()
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -56,8 +64,30 @@ pub(super) struct OfCore {
     pub(super) handshakes_failed: Count,
     pub(super) datagrams: Count,
     pub(super) registry: Mutex<Registry>,
+    /// It takes connections: its handler has started, and it is not to stop.
+    takes: AtomicBool,
     /// Acceptors that wait for a connection to end.
     waiting: Mutex<Vec<Waker>>,
+}
+
+impl OfCore {
+    /// Whether it takes connections now.
+    fn takes(&self) -> bool {
+        // ORDERING: Relaxed; that it is about to stop may be seen late, which `moving` is for.
+        self.takes.load(Ordering::Relaxed)
+    }
+
+    /// From now on it does, or does not. Who waits looks again.
+    pub(super) fn set_takes(&self, takes: bool) {
+        // ORDERING: Relaxed; whoever waits is woken under the lock of `waiting` after it.
+        self.takes.store(takes, Ordering::Relaxed);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().for_each(Waker::wake);
+    }
 }
 
 /// Of the whole server.
@@ -104,16 +134,36 @@ impl Shared {
         self.handles().iter().for_each(|core| core.stop(Some(bound)));
     }
 
+    /// Whether this core takes connections and may have one more.
+    pub(super) fn has_room(&self, core: usize) -> bool {
+        let of_core = &self.cores[core];
+        of_core.takes() && of_core.open.now() < self.config.connections_max as u64
+    }
+
+    /// A predecessor has let go of these files.
+    pub(super) fn claim(&self, claims: Vec<Claim>) {
+        for (path, id) in claims {
+            // A path that means nothing any more is nobody's to remove.
+            let file = SocketFile::of_other(&path, id).ok();
+            let mut kept = lock(&self.kept);
+            // If the server has ended by now, the file goes at once.
+            let ended = kept.sockets.is_empty();
+            kept.files.extend(file);
+            let gone = if ended { std::mem::take(&mut kept.files) } else { Vec::new() };
+            drop(kept);
+            drop(gone);
+        }
+    }
+
     /// Ready when this core may have one more connection.
     pub(super) fn poll_room(&self, core: usize, cx: &mut Context<'_>) -> Poll<()> {
-        let of_core = &self.cores[core];
-        if of_core.open.now() < self.config.connections_max as u64 {
+        if self.has_room(core) {
             return Poll::Ready(());
         }
-        let mut waiting = lock(&of_core.waiting);
+        let mut waiting = lock(&self.cores[core].waiting);
         // A permit that goes is subtracted first and then takes this lock, so either it is seen to
         // have gone, or it finds the waker.
-        if of_core.open.now() < self.config.connections_max as u64 {
+        if self.has_room(core) {
             return Poll::Ready(());
         }
         if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -122,19 +172,19 @@ impl Shared {
         Poll::Pending
     }
 
-    /// Counts a connection of a core; `None` if its peer has too many.
-    pub(super) fn permit(self: &Arc<Self>, core: usize, peer: Option<IpAddr>) -> Option<Permit> {
-        let limited = self.config.per_peer_max.zip(peer.map(network_of));
-        if let Some((most, peer)) = limited {
-            let mut peers = lock(&self.peers);
-            let has = peers.entry(peer).or_insert(0);
-            if *has >= most {
-                return None;
-            }
-            *has += 1;
-        }
+    /// Counts a connection of a core, if that takes connections and may have one more.
+    pub(super) fn permit(self: &Arc<Self>, core: usize) -> Option<Permit> {
+        let of_core = &self.cores[core];
+        let most = self.config.connections_max as u64;
+        let has = of_core.takes() && of_core.open.add_below(most);
+        has.then(|| Permit { shared: self.clone(), core, peer: None })
+    }
+
+    /// Counts a connection of a core, however many it has: the server stops, and the kernel has
+    /// accepted it.
+    pub(super) fn last_permit(self: &Arc<Self>, core: usize) -> Permit {
         self.cores[core].open.add(1);
-        Some(Permit { shared: self.clone(), core, peer: limited.map(|(_, peer)| peer) })
+        Permit { shared: self.clone(), core, peer: None }
     }
 }
 
@@ -170,6 +220,30 @@ impl Permit {
     pub fn core(&self) -> usize {
         self.core
     }
+
+    /// Counts it for its peer as well; `None` if that has too many.
+    pub(super) fn of_peer(mut self, peer: Option<IpAddr>) -> Option<Self> {
+        let Some((most, peer)) = self.shared.config.per_peer_max.zip(peer.map(network_of)) else {
+            return Some(self);
+        };
+        {
+            let mut peers = lock(&self.shared.peers);
+            let has = peers.entry(peer).or_insert(0);
+            if *has >= most {
+                return None;
+            }
+            *has += 1;
+        }
+        self.peer = Some(peer);
+        Some(self)
+    }
+
+    /// The same right on another core, however many that has.
+    pub(super) fn moved_to(mut self, core: usize) -> Self {
+        let mut moved = self.shared.last_permit(core);
+        moved.peer = self.peer.take();
+        moved
+    }
 }
 
 impl Drop for Permit {
@@ -185,8 +259,7 @@ impl Drop for Permit {
         }
         let of_core = self.of_core();
         of_core.open.subtract(1);
-        let waiting = std::mem::take(&mut *lock(&of_core.waiting));
-        waiting.into_iter().for_each(Waker::wake);
+        of_core.wake();
     }
 }
 

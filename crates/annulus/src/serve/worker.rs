@@ -23,10 +23,13 @@ use std::time::Duration;
 
 use super::Error;
 use super::accept::{Acceptor, Arrival};
+use super::choice::Choice;
 use super::conn::{Beginning, Conn};
 use super::driver::{Driver, Hooks};
 use super::handler::Serves;
 use super::listen::{Seat, Socket};
+use super::moving::Crossing;
+use super::privileges::Became;
 use super::shared::{OfCore, Shared, lock};
 use super::transport::{Carrier, Layered, Plain};
 use crate::net::UdpSocket;
@@ -38,6 +41,7 @@ use crate::time::{interval, timeout};
 pub(super) struct Site<S> {
     pub(super) shared: Arc<Shared>,
     pub(super) core: usize,
+    pub(super) choice: Choice,
     serves: S,
 }
 
@@ -71,15 +75,20 @@ impl Drop for Running {
 
 /// A core of a server.
 pub(super) async fn run<S: Serves>(
-    shared: Arc<Shared>,
+    (shared, became): (Arc<Shared>, Option<Became>),
     core: usize,
     make: Arc<impl Fn(usize) -> S>,
     seats: Vec<Seat>,
 ) -> Result<(), Error> {
     // First: a handler that panics as it is made ends the server as well.
     let _running = Running(shared.clone());
-    let site = Rc::new(Site { shared: shared.clone(), core, serves: make(core) });
-    let served = serve(&site, seats).await;
+    let choice = Choice::new(core);
+    let site = Rc::new(Site { shared: shared.clone(), core, choice, serves: make(core) });
+    let served = match became.map_or(Ok(()), Became::check) {
+        Ok(()) => serve(&site, seats).await,
+        Err(error) => Err(error),
+    };
+    site.counts().set_takes(false);
     if served.is_err() {
         // The failure of one core is the end of all.
         shared.stop(shared.config.drain);
@@ -93,7 +102,7 @@ async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Er
         notify: Box::new(move |driver, notice| {
             hears.contain(|| hears.serves.notify(driver, notice));
         }),
-        arrive: Box::new(move |arrival| begins.begin(arrival)),
+        arrive: Box::new(move |crossing| begins.arrive(crossing)),
     };
     let driver = Driver::install(site.shared.clone(), site.core, hooks);
     site.serves.start(&driver).await.map_err(Error::Start)?;
@@ -103,6 +112,7 @@ async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Er
     if let Some(period) = site.shared.config.tick {
         drop(crate::task::spawn_named("serve: ticks", site.clone().ticks(driver.clone(), period)));
     }
+    site.counts().set_takes(true);
     let mut acceptors = JoinSet::new();
     for seat in seats {
         match seat.socket {
@@ -121,6 +131,7 @@ async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Er
         }
     }
     stopping().await;
+    site.counts().set_takes(false);
     // Nobody comes after us any more, if nobody has taken over.
     let kept = std::mem::take(&mut *lock(&site.shared.kept));
     drop(kept);
@@ -192,8 +203,16 @@ impl<S: Serves> Site<S> {
         }
     }
 
+    /// A connection has come from another core.
+    fn arrive(self: &Rc<Self>, crossing: Crossing) {
+        if let Some(arrival) = crossing.take() {
+            self.begin(arrival);
+        }
+    }
+
     /// Starts the task of a connection that has come to this core.
     pub(super) fn begin(self: &Rc<Self>, arrival: Arrival) {
+        self.counts().accepted.add(1);
         let (plain, layer, peer, listener, permit) = match arrival.attach() {
             Ok(parts) => parts,
             // The socket is gone, and the connection with it.

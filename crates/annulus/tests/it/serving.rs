@@ -4,8 +4,12 @@ mod accepting;
 mod conn;
 mod hostile;
 mod inheriting;
+mod privileges;
 mod stopping;
+mod taking_over;
+mod under_way;
 mod weaknesses;
+mod without_holes;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -58,9 +62,18 @@ impl Run {
         S: Future<Output = io::Result<()>> + 'static,
     {
         let shared = share_process();
-        let mut run = Self::of(serve::tcp("127.0.0.1:0", serve).config(config).launch());
+        let mut run = Self::tcp_alone(config, serve);
         run._shared = Some(shared);
         run
+    }
+
+    /// As [`tcp`](Self::tcp), for a test that has the process already.
+    pub fn tcp_alone<F, S>(config: Config, serve: F) -> Self
+    where
+        F: Fn(Conn) -> S + Clone + Send + Sync + 'static,
+        S: Future<Output = io::Result<()>> + 'static,
+    {
+        Self::of(serve::tcp("127.0.0.1:0", serve).config(config).launch())
     }
 
     /// A server of a handler.

@@ -221,7 +221,7 @@ impl Conn {
     /// from where they were received, and large pieces go through a pipe by splice(2).
     #[doc(alias = "enable_recv_forward")]
     pub async fn forward_to(&self, other: &Self) -> io::Result<u64> {
-        let unlimited = [&self.inner.read_ns, &other.inner.write_ns, &self.inner.idle_ns];
+        let unlimited = [&self.inner.read_ns, &other.inner.write_ns];
         let unlimited = unlimited.iter().all(|limit| limit.limit().is_none());
         if let (Some(mut from), Some(mut to), true) = (self.bare(), other.bare(), unlimited) {
             let copied = crate::io::copy(&mut from, &mut to).await;

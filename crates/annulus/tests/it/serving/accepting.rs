@@ -163,11 +163,20 @@ fn other_address(server: SocketAddr) -> Option<TcpStream> {
     Some(client)
 }
 
+/// The highest number of a descriptor of this process.
+pub fn highest_descriptor() -> u64 {
+    std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
+        .max()
+        .unwrap()
+}
+
 /// The soft limit of descriptors, put back when dropped.
-struct Limit(libc::rlimit);
+pub struct Limit(libc::rlimit);
 
 impl Limit {
-    fn set(soft: u64) -> Self {
+    pub fn set(soft: u64) -> Self {
         let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: `before` is a valid place.
         assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut before) }, 0);
@@ -188,13 +197,8 @@ impl Drop for Limit {
 #[test]
 fn accepting_pauses_when_descriptors_run_out_and_goes_on_when_there_are_some() {
     let _own = own_process();
-    let highest = std::fs::read_dir("/proc/self/fd")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
-        .max()
-        .unwrap();
     // Before the launch: an accept that is with the kernel keeps the limit that it found.
-    let limit = Limit::set(highest + 64);
+    let limit = Limit::set(highest_descriptor() + 64);
     let builder = Server::builder(small().raise_descriptor_limit(false)).bind(anywhere());
     let run = Run::of(builder.launch::<Echo>());
     let mut first = run.client();

@@ -1,5 +1,4 @@
-//! Listeners that others have made, a new process in the place of the old, and rights that are
-//! given up. What concerns a process as a whole is done in a child, which is this program once
+//! Listeners that others have made, and a new process in the place of the old. What concerns a process as a whole is done in a child, which is this program once
 //! more.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,11 +11,11 @@ use std::time::Duration;
 
 use annulus::serve::{self, Bound, Config, Conn, Error, Inherited, Server};
 
-use super::{Echo, Run, anywhere, client, cores, eventually, exchange, rest, small};
-use crate::harness::{Scratch, share_process, skip};
+use super::{Echo, Run, anywhere, client, cores, eventually, exchange, small};
+use crate::harness::{Scratch, share_process};
 
 /// Which part this process plays, if it is a child.
-const PART: &str = "ANNULUS_SERVING_PART";
+pub const PART: &str = "ANNULUS_SERVING_PART";
 
 /// Echoes, and stops the server at a word.
 async fn echo_until_told(conn: Conn) -> std::io::Result<()> {
@@ -31,14 +30,14 @@ async fn echo_until_told(conn: Conn) -> std::io::Result<()> {
 }
 
 /// This program once more, for one test and with a part to play.
-fn child(test: &str, part: &str, listener: Option<TcpListener>, before: &str) -> Child {
+pub fn child(test: &str, part: &str, listener: Option<TcpListener>, before: &str) -> Child {
     // The listener comes as the standard input, and becomes descriptor 3, as systemd has it.
     let script = format!("exec 3<&0 0</dev/null; {before} exec \"$0\" \"$@\"");
     let listener = listener.map_or_else(Stdio::null, |it| Stdio::from(OwnedFd::from(it)));
     Command::new("sh")
         .args(["-c", &script])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("serving::inheriting::{test}"), "--nocapture"])
+        .args(["--exact", &format!("serving::{test}"), "--nocapture"])
         .env(PART, part)
         .stdin(listener)
         .stdout(Stdio::piped())
@@ -46,25 +45,26 @@ fn child(test: &str, part: &str, listener: Option<TcpListener>, before: &str) ->
         .unwrap()
 }
 
-fn part() -> Option<String> {
+pub fn part() -> Option<String> {
     std::env::var(PART).ok()
 }
 
 /// What a child prints behind a mark, in order.
-fn said(child: &mut Child) -> Vec<String> {
+pub fn said(child: &mut Child) -> Vec<String> {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let marked = lines.filter_map(|line| Some(line.unwrap().split_once("said: ")?.1.to_owned()));
     marked.collect()
 }
 
-fn say(what: impl std::fmt::Display) {
+pub fn say(what: impl std::fmt::Display) {
     println!("said: {what}");
     std::io::stdout().flush().unwrap();
 }
 
 #[test]
 fn listeners_of_a_service_manager_are_served_with_what_waits_in_them() {
-    const TEST: &str = "listeners_of_a_service_manager_are_served_with_what_waits_in_them";
+    const TEST: &str =
+        "inheriting::listeners_of_a_service_manager_are_served_with_what_waits_in_them";
     if part().is_some() {
         let inherited = Inherited::from_env().unwrap();
         for (name, at) in inherited.iter() {
@@ -100,7 +100,7 @@ fn listeners_of_a_service_manager_are_served_with_what_waits_in_them() {
 }
 
 /// A handler of [`echo_until_told`].
-struct StopsWhenTold;
+pub struct StopsWhenTold;
 
 impl serve::Handler for StopsWhenTold {
     fn for_core(_core: usize) -> Self {
@@ -114,7 +114,8 @@ impl serve::Handler for StopsWhenTold {
 
 #[test]
 fn variables_that_make_no_sense_and_those_of_others_are_told_apart() {
-    const TEST: &str = "variables_that_make_no_sense_and_those_of_others_are_told_apart";
+    const TEST: &str =
+        "inheriting::variables_that_make_no_sense_and_those_of_others_are_told_apart";
     if part().is_some() {
         match Inherited::from_env() {
             Ok(inherited) => say(format!("{} listeners", inherited.len())),
@@ -239,41 +240,4 @@ fn nobody_to_take_over_from_is_an_error() {
     let path = scratch.path().join("nobody");
     let error = Inherited::receive(&path).unwrap_err();
     assert!(matches!(&error, Error::Inherited { name, .. } if *name == path.display().to_string()));
-}
-
-#[test]
-fn rights_are_given_up_once_everything_is_bound() {
-    const TEST: &str = "rights_are_given_up_once_everything_is_bound";
-    if part().is_some() {
-        let config = cores(2).user("65534").group("65533");
-        // A port that only root may bind.
-        let privileged = "127.0.0.1:809".parse().unwrap();
-        let builder = Server::builder(config).bind(privileged);
-        let (handle, workers) = builder.launch_with(|_core| StopsWhenTold).unwrap();
-        for task in std::fs::read_dir("/proc/self/task").unwrap() {
-            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
-            let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            assert_eq!(field("Uid:").trim(), "65534\t65534\t65534\t65534");
-            assert_eq!(field("Gid:").trim(), "65533\t65533\t65533\t65533");
-            assert_eq!(field("Groups:").trim(), "");
-        }
-        let mut client = client(handle.addr().unwrap()).unwrap();
-        assert_eq!(exchange(&mut client, b"stop"), b"stop");
-        assert_eq!(rest(&mut client), b"");
-        workers.join().unwrap();
-        let refused = Server::builder(small().user("65534")).bind(anywhere());
-        // It is nobody already, and may not even do that again.
-        let refused = refused.launch_with(|_core| StopsWhenTold);
-        assert!(matches!(refused, Err(Error::Privileges { .. })), "{refused:?}");
-        say("ended");
-        return;
-    }
-    if !rustix::process::geteuid().is_root() {
-        skip("giving up rights needs some");
-        return;
-    }
-    let _shared = share_process();
-    let mut child = child(TEST, "serve", None, "");
-    assert_eq!(said(&mut child), ["ended"]);
-    assert!(child.wait().unwrap().success());
 }

@@ -1,5 +1,27 @@
-//! What a reading of an earlier framework of this kind found wrong, one test for each: here it is
-//! right. The names say what must hold.
+//! What a reading of an earlier framework of this kind found wrong: here it is right. The names say
+//! what must hold; those in brackets are in `without_holes`, `conn` and `stopping`.
+//!
+//! | what was wrong there | what shows that it is right here |
+//! |---|---|
+//! | one waiter for each connection, shared by its reader and its writer | `a_reader_task_and_a_writer_task_of_one_connection_are_both_woken` |
+//! | futures ignore the waker that they are polled with | `futures_of_many_connections_in_one_task_wake_it_by_the_waker_that_they_are_given` |
+//! | a wake from another thread is lost, or goes to the wrong queue | `a_handler_is_woken_by_another_thread` |
+//! | tasks that are dropped with their connection leak timers | `handlers_that_are_cut_off_leave_no_timer_and_wake_who_waits_for_them` |
+//! | …, and senders that go with them wake nobody | `a_dropped_sender_wakes_the_handler_of_another_connection` |
+//! | a stale handle closes or reads another connection | `a_stale_name_finds_nothing_and_a_closed_handle_touches_no_other_connection` |
+//! | receives carry no generation | (`bytes_of_a_connection_that_is_gone_never_reach_the_one_that_has_its_place`) |
+//! | a forwarded buffer that is queued overwrites what is left of another | `leases_of_different_lengths_that_are_forwarded_at_once_are_sent_once_and_in_order` |
+//! | memory of a safe trait is given to the kernel | the trait is `unsafe`: `annulus::buf::Guard` has the program that must not compile |
+//! | a parser comes back into the driver that is borrowed | `a_parser_may_use_its_connection_its_core_and_its_server` |
+//! | a task or a job that panicked is never joined, an abort hangs, a thread of the pool dies | `what_panics_below_a_handler_is_an_answer_to_it_and_no_hang` |
+//! | a panic of one handler | (`a_panic_in_one_handler_leaves_the_others_alone_and_is_reported`) |
+//! | a socket that is full fails a zero-copy send | `a_socket_that_is_full_delays_gathered_sends_and_neither_fails_nor_tears_them` |
+//! | a full submission queue drops the rest of a forward, and goes on behind it | (`forwarded_leases_have_no_hole_although_the_submission_queue_is_always_full`) |
+//! | the peer's end of one direction ends the connection | `the_end_of_one_direction_does_not_end_the_other_nor_the_handler` |
+//! | one slow reader takes all buffers for sends | `a_slow_reader_fills_its_own_queue_and_no_other_connection_notices` |
+//! | a send that fails in the middle leaves its beginning | (`a_send_that_cannot_be_taken_leaves_nothing_of_itself_behind`) |
+//! | stopping throws queued sends away | (`what_a_dropped_connection_had_accepted_is_sent`, `a_drain_under_load_answers_every_request`) |
+//! | Unix peers look like 0.0.0.0:0 | (`unix_sockets_are_served_and_know_their_peer`) |
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
