@@ -13,6 +13,7 @@ mod args;
 mod connection;
 mod core;
 mod exchange;
+mod gate;
 mod report;
 mod server_cpu;
 mod svg;
@@ -25,7 +26,6 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Barrier;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -35,6 +35,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::args::Plan;
 use self::core::{Live, Seat};
+use self::gate::Gate;
 use self::report::Report;
 use self::server_cpu::CpuTime;
 use self::tally::Tally;
@@ -84,11 +85,12 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
 
 /// Runs the cores; gives what all of them have, and whether they were stopped.
 fn load(args: &Args, plan: &Plan, address: SocketAddr, stop: &Stop) -> io::Result<(Tally, bool)> {
-    let gate = Barrier::new(plan.cores as usize);
+    let gate = Gate::new(plan.cores);
     let lives: Vec<Live> = (0..plan.cores).map(|_| Live::default()).collect();
     let bar = if args.quiet { ProgressBar::hidden() } else { progress(plan) };
     thread::scope(|scope| {
         let (ended, tallies) = mpsc::channel();
+        let (mut all, mut failed) = (Tally::new(), None);
         for (index, live) in (0..plan.cores).zip(&lives) {
             let (gate, ended) = (&gate, ended.clone());
             let seat = Seat { args, plan, address, index, gate, stop, live };
@@ -96,13 +98,18 @@ fn load(args: &Args, plan: &Plan, address: SocketAddr, stop: &Stop) -> io::Resul
                 // The receiver is there until all have ended.
                 let _ = ended.send(seat.run());
             };
-            thread::Builder::new()
-                .name(format!("annulus-load-{index}"))
-                .spawn_scoped(scope, work)?;
+            let thread = thread::Builder::new().name(format!("annulus-load-{index}"));
+            if let Err(error) = thread.spawn_scoped(scope, work) {
+                let text = format!("cannot start a thread for core {index}: {error}");
+                failed = Some(io::Error::new(error.kind(), text));
+                // Those that are there already wait for it.
+                gate.give_up();
+                stop.trigger();
+                break;
+            }
         }
         drop(ended);
         let begin = Instant::now();
-        let (mut all, mut failed) = (Tally::new(), None);
         loop {
             match tallies.recv_timeout(SHOWN_EVERY) {
                 Ok(Ok(tally)) => all.merge(tally),

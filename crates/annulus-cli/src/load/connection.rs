@@ -23,7 +23,7 @@ use annulus::time::{Instant, sleep, sleep_until};
 
 use super::core::Core;
 use super::exchange::{Answer, Exchange, Fed};
-use super::tally::Failure;
+use super::tally::{Failure, Tally};
 
 /// How long it rests when it cannot connect: twice as long each time, up to a bound.
 const REST: Duration = Duration::from_millis(5);
@@ -108,11 +108,17 @@ impl Connection {
                 true
             }
             Err(error) => {
-                if let Some(due) = self.next.take() {
+                if let Some(due) = self.next {
                     sleep_until(due).await;
+                    self.next = None;
                     let mut tally = self.core.tally.borrow_mut();
+                    let failure = kind(&error);
                     tally.started += 1;
-                    tally.fail(kind(&error), 1);
+                    tally.fail(failure, 1);
+                    if failure == Failure::TimedOut {
+                        let waited = due.elapsed();
+                        tally.gave_up_after(waited, waited);
+                    }
                 }
                 sleep(self.pause).await;
                 self.pause = (2 * self.pause).min(REST_MAX);
@@ -255,8 +261,15 @@ impl Connection {
 
     /// What is outstanding has failed, and the connection with it.
     fn give_up(&mut self, failure: Failure) {
-        let requests = self.outstanding.len() as u64;
-        self.core.tally.borrow_mut().fail(failure, requests);
+        {
+            let mut tally = self.core.tally.borrow_mut();
+            tally.fail(failure, self.outstanding.len() as u64);
+            // What is slow is part of how slow it is; what is refused or wrong is not.
+            if failure == Failure::TimedOut {
+                let now = Instant::now();
+                self.outstanding.iter().for_each(|sent| sent.gave_up(now, &mut tally));
+            }
+        }
         self.outstanding.clear();
         self.disconnect();
     }
@@ -265,6 +278,25 @@ impl Connection {
         self.stream = None;
         self.rest.clear();
         self.exchange.restart();
+    }
+}
+
+impl Sent {
+    fn gave_up(&self, now: Instant, tally: &mut Tally) {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        tally.gave_up_after(since(self.due), since(self.at));
+    }
+}
+
+/// The run is over: what it has not had an answer to has waited until now.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let mut tally = self.core.tally.borrow_mut();
+        self.outstanding.iter().for_each(|sent| sent.gave_up(now, &mut tally));
+        if let Some(due) = self.next.filter(|due| *due <= now && self.core.plan.rate.is_some()) {
+            tally.unsent(1, now.saturating_duration_since(due));
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -28,9 +28,12 @@ use annulus::time::Instant;
 use super::args::{Args, Plan};
 use super::connection::Connection;
 use super::exchange::Question;
+use super::gate::Gate;
 use super::tally::Tally;
 use crate::stop::Stop;
 
+/// Groups of requests that were never sent, each of which counts with one time.
+const UNSENT_GROUPS: u64 = 4096;
 /// Connections that are made at once.
 const CONNECTING: usize = 128;
 
@@ -45,7 +48,7 @@ pub struct Seat<'a> {
     /// Which core it is.
     pub index: u32,
     /// Where all cores wait for each other before the first request.
-    pub gate: &'a Barrier,
+    pub gate: &'a Gate,
     /// The request to stop.
     pub stop: &'a Stop,
     /// What others see while it runs.
@@ -86,7 +89,7 @@ impl Seat<'_> {
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
-                self.gate.wait();
+                self.gate.pass();
                 return Err(error.into());
             }
         };
@@ -103,9 +106,13 @@ impl Seat<'_> {
             issued: Cell::new(0),
         });
         let question = Question::new(self.args, &self.plan.target);
-        let connected = self.connect(&core).await;
-        self.gate.wait();
-        let (question, streams) = (question?, connected?);
+        // Nothing, if it is to stop meanwhile.
+        let connected = self.unless_stopped(self.connect(&core)).await;
+        let passed = self.gate.pass();
+        let question = question?;
+        let Some(streams) = connected.filter(|_| passed).transpose()? else {
+            return Ok(core.tally.replace(Tally::new()));
+        };
         core.begin.set(Instant::now());
         let mut tasks = JoinSet::new();
         for (number, stream) in streams.into_iter().enumerate() {
@@ -114,10 +121,23 @@ impl Seat<'_> {
             tasks.spawn(connection.run());
         }
         self.wait(&core, &mut tasks).await;
+        let end = Instant::now();
+        core.count_unsent(end);
         let mut tally = core.tally.replace(Tally::new());
-        tally.elapsed = core.since_begin(Instant::now());
-        tally.unsent = core.scheduled().unwrap_or(core.issued.get()) - core.issued.get();
+        tally.elapsed = core.since_begin(end);
         Ok(tally)
+    }
+
+    /// Awaits it, or that stopping is asked for.
+    async fn unless_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if self.stop.poll_requested(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(context).map(Some)
+        })
+        .await
     }
 
     /// Makes the connections that are kept. Those that fail are tried again when they are needed,
@@ -215,16 +235,39 @@ impl Core {
             return None;
         }
         let start = match (self.plan.rate, self.scheduled()) {
-            (Some(rate), Some(scheduled)) if issued < scheduled => {
-                let number = issued as f64 * f64::from(self.plan.cores) + f64::from(self.index);
-                self.begin.get() + Duration::from_secs_f64(number / rate)
-            }
+            (Some(rate), Some(scheduled)) if issued < scheduled => self.due(issued, rate),
             (None, None) => now,
             (None, Some(requests)) if issued < requests => now,
             _ => return None,
         };
         self.issued.set(issued + 1);
         Some(start)
+    }
+
+    /// When request number `number` of this core has to start.
+    fn due(&self, number: u64, rate: f64) -> Instant {
+        let number = number as f64 * f64::from(self.plan.cores) + f64::from(self.index);
+        self.begin.get() + Duration::from_secs_f64(number / rate)
+    }
+
+    /// Counts the requests that were due by `end` and that no connection has taken: all of them
+    /// have waited since then, and would have waited longer.
+    fn count_unsent(&self, end: Instant) {
+        let (Some(rate), Some(scheduled)) = (self.plan.rate, self.scheduled()) else { return };
+        let each = f64::from(self.plan.cores) / rate;
+        let own_begin = f64::from(self.index) / rate;
+        let elapsed = self.since_begin(end).as_secs_f64();
+        let due = ((elapsed - own_begin) / each).max(-1.0).floor() + 1.0;
+        let (mut from, due) = (self.issued.get(), scheduled.min(due as u64));
+        let mut tally = self.tally.borrow_mut();
+        // Those that are next to each other have waited for the same time, nearly.
+        let step = (due.saturating_sub(from) / UNSENT_GROUPS).max(1);
+        while from < due {
+            let requests = step.min(due - from);
+            let middle = self.due(from + requests / 2, rate);
+            tally.unsent(requests, end.saturating_duration_since(middle));
+            from += requests;
+        }
     }
 
     /// How many requests this core starts, if that is known.

@@ -53,8 +53,13 @@ impl Report<'_> {
             line("unanswered", format!("{} at the end", tally.unanswered()));
         }
         if self.plan.rate.is_some() && tally.unsent > 0 {
-            let why = "the server, or this program, is slower than the rate";
+            let why = "due, while the server, or this program, was slower than the rate";
             line("unsent", format!("{}: {why}", tally.unsent));
+        }
+        if tally.given_up > 0 {
+            let how =
+                "timed out, unanswered or unsent: in the latency with the time they had waited";
+            line("given up", format!("{} {how}", tally.given_up));
         }
         let seconds = tally.elapsed.as_secs_f64().max(1e-9);
         for (name, bytes) in [("received", tally.received_bytes), ("sent", tally.sent_bytes)] {
@@ -120,10 +125,17 @@ impl Report<'_> {
             }
             false => format!("\n  {:<11}{:>16}\n", "latency", "since sent"),
         };
+        let (due_from, sent_from) = (self.tally.given_up_from_ns, self.tally.unserved_from_ns);
+        // A time that some were given up by is one that may have been longer.
+        let shown = |ns: f64, from: Option<u64>, is_mean: bool| {
+            let is_least = from.is_some_and(|from| is_mean || ns >= from as f64);
+            format!("{}{}", if is_least { "≥ " } else { "" }, time(ns))
+        };
         let mut line = |name: &str, of: &dyn Fn(&Histogram<u64>) -> f64| {
-            let _ = write!(text, "  {name:<11}{:>16}", time(of(latency)));
+            let is_mean = name == "mean";
+            let _ = write!(text, "  {name:<11}{:>16}", shown(of(latency), due_from, is_mean));
             let _ = match both {
-                true => writeln!(text, "{:>16}", time(of(service))),
+                true => writeln!(text, "{:>16}", shown(of(service), sent_from, is_mean)),
                 false => writeln!(text),
             };
         };
@@ -171,6 +183,7 @@ impl Report<'_> {
                 "failed": tally.failed(),
                 "unanswered": tally.unanswered(),
                 "unsent": tally.unsent,
+                "given_up": tally.given_up,
             },
             "answers_per_s": tally.per_second(),
             "statuses": statuses,
@@ -179,8 +192,8 @@ impl Report<'_> {
             "connections_unasked": tally.unasked,
             "received_bytes": tally.received_bytes,
             "sent_bytes": tally.sent_bytes,
-            "latency_ns": histogram(&tally.latency_ns),
-            "service_ns": histogram(&tally.service_ns),
+            "latency_ns": histogram(&tally.latency_ns, tally.given_up_from_ns),
+            "service_ns": histogram(&tally.service_ns, tally.unserved_from_ns),
             "answers_over_time": {
                 "width_s": tally.series.width().as_secs_f64(),
                 "answers": tally.series.answers(),
@@ -190,8 +203,10 @@ impl Report<'_> {
     }
 }
 
-fn histogram(histogram: &Histogram<u64>) -> Value {
+/// Times, and from which one on they are the least that they can have been.
+fn histogram(histogram: &Histogram<u64>, at_least_from: Option<u64>) -> Value {
     let mut numbers = Map::new();
+    numbers.insert("at_least_from".to_owned(), at_least_from.into());
     numbers.insert("count".to_owned(), histogram.len().into());
     numbers.insert("min".to_owned(), histogram.min().into());
     numbers.insert("mean".to_owned(), histogram.mean().into());

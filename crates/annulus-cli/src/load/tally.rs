@@ -113,7 +113,7 @@ const DIGITS: u8 = 3;
 pub struct Tally {
     /// Requests that started, those included whose connection could not be made.
     pub started: u64,
-    /// Requests of the schedule that never started.
+    /// Requests of the schedule that were due, and never started.
     pub unsent: u64,
     /// Answers.
     pub answered: u64,
@@ -129,6 +129,13 @@ pub struct Tally {
     pub sent_bytes: u64,
     /// Bytes of answers.
     pub received_bytes: u64,
+    /// Requests that were given up, or never sent, before there was an answer; the histograms have
+    /// how long they had waited by then.
+    pub given_up: u64,
+    /// The shortest of these times: what is slower than this may be slower than it looks.
+    pub given_up_from_ns: Option<u64>,
+    /// The same of those that were sent, since then.
+    pub unserved_from_ns: Option<u64>,
     /// Nanoseconds from when a request had to start.
     pub latency_ns: Histogram<u64>,
     /// Nanoseconds from when it was sent.
@@ -156,6 +163,9 @@ impl Tally {
             unasked: 0,
             sent_bytes: 0,
             received_bytes: 0,
+            given_up: 0,
+            given_up_from_ns: None,
+            unserved_from_ns: None,
             latency_ns: histogram(),
             service_ns: histogram(),
             series: Series::default(),
@@ -172,6 +182,26 @@ impl Tally {
         self.latency_ns.saturating_record(nanos(latency));
         self.service_ns.saturating_record(nanos(service));
         self.series.add(at);
+    }
+
+    /// A request that was sent has waited so long, since it was due and since it was sent, and is
+    /// not waited for any longer.
+    pub fn gave_up_after(&mut self, waited: Duration, served: Duration) {
+        self.service_ns.saturating_record(nanos(served));
+        self.unserved_from_ns = least(self.unserved_from_ns, Some(nanos(served)));
+        self.waited(1, waited);
+    }
+
+    /// So many requests that were due so long ago were never sent.
+    pub fn unsent(&mut self, requests: u64, waited: Duration) {
+        self.unsent += requests;
+        self.waited(requests, waited);
+    }
+
+    fn waited(&mut self, requests: u64, waited: Duration) {
+        self.given_up += requests;
+        self.given_up_from_ns = least(self.given_up_from_ns, Some(nanos(waited)));
+        self.latency_ns.saturating_record_n(nanos(waited), requests);
     }
 
     /// So many requests have failed.
@@ -197,6 +227,9 @@ impl Tally {
         let statuses = self.statuses.iter_mut().zip(other.statuses);
         let failures = self.failures.iter_mut().zip(other.failures);
         statuses.chain(failures).for_each(|(sum, more)| *sum += more);
+        self.given_up += other.given_up;
+        self.given_up_from_ns = least(self.given_up_from_ns, other.given_up_from_ns);
+        self.unserved_from_ns = least(self.unserved_from_ns, other.unserved_from_ns);
         self.connections += other.connections;
         self.unasked += other.unasked;
         self.sent_bytes += other.sent_bytes;
@@ -224,6 +257,10 @@ pub const PERCENTILES: [(&str, f64); 6] = [
     ("p99.99", 99.99),
 ];
 
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
@@ -246,6 +283,27 @@ mod tests {
         short.merge(series.clone());
         assert_eq!(short.width(), series.width());
         assert_eq!(short.answers()[0], series.answers()[0] + 2);
+    }
+
+    #[test]
+    fn what_was_given_up_counts_with_the_time_that_it_had_waited() {
+        let mut one = Tally::new();
+        let ms = Duration::from_millis;
+        one.started = 2;
+        one.answer(None, Duration::ZERO, (ms(1), ms(1)));
+        one.fail(Failure::TimedOut, 1);
+        one.gave_up_after(ms(700), ms(500));
+        let mut all = Tally::new();
+        all.unsent(97, ms(300));
+        all.merge(one);
+        assert_eq!((all.given_up, all.unsent, all.unanswered()), (98, 97, 0));
+        assert_eq!(
+            (all.given_up_from_ns, all.unserved_from_ns),
+            (Some(300_000_000), Some(500_000_000))
+        );
+        assert_eq!((all.latency_ns.len(), all.service_ns.len()), (99, 2));
+        let half = all.latency_ns.value_at_percentile(50.0);
+        assert!((299_000_000..301_000_000).contains(&half), "{half}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod bench_http;
 mod doctor;
 mod echo;
 mod load;
+mod load_stall;
 mod program;
 mod sandbox;
 mod serve;
