@@ -16,8 +16,9 @@
 //! | `shards` | whose a key is, and work that crosses cores |
 //! | `reply`, `number` | RESP2 and RESP3 |
 //!
-//! Memory for each connection is bounded but for what one command brings or asks for: 512 MiB an
-//! argument, 1 GiB a command. Keys are not evicted.
+//! Memory for each connection is bounded: by the limits of a command, which are options, by its one
+//! largest answer, and by 256 KiB for each shard that has answers for it. Connections are counted,
+//! and one that is still for too long can be ended. Keys are not evicted.
 
 mod about;
 mod batch;
@@ -35,7 +36,8 @@ mod session;
 mod shards;
 mod store;
 
-pub use options::Options;
+pub use options::{HELP, Options};
+pub use parser::Limits;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -80,7 +82,7 @@ impl Server {
             .and_then(|listener| listener.local_addr())
             .map_err(|error| cannot_listen(options.addr, &error))?;
         let hasher = RandomState::default();
-        let count = options.cores;
+        let (count, terms) = (options.cores, Terms::of(options));
         let (mail, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| channel(INBOX)).unzip();
         let inboxes = Mutex::new(inboxes.into_iter().map(Some).collect::<Vec<_>>());
         let board = Arc::new(Board::new(count, claimed.port()));
@@ -88,14 +90,14 @@ impl Server {
         let launched = launch(Cores::Count(count), move |core| {
             let mut inboxes = inboxes.lock().unwrap_or_else(PoisonError::into_inner);
             let inbox = inboxes.get_mut(core.index()).and_then(Option::take);
-            let place = place(&core, hasher.clone(), (&mail, &board));
+            let place = place(&core, (hasher.clone(), terms.limits), (&mail, &board));
             let listens = listens.clone();
             async move {
                 let listener = listen(claimed);
                 let told = listener.as_ref().map(drop).map_err(|error| error.kind());
                 let _ = listens.send(told);
                 drop(listens);
-                run(place, listener?, inbox).await
+                run(place, (listener?, terms), inbox).await
             }
         })?;
         let ready = launched.cores().iter().map(|_| listening.recv());
@@ -136,24 +138,41 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn place(
     core: &LaunchedCore,
-    hasher: RandomState,
+    (hasher, limits): (RandomState, Limits),
     (mail, board): (&[Sender<Box<Parcel>>], &Arc<Board>),
 ) -> Place {
+    let mut store = Store::new(hasher.clone());
+    store.value_bytes_max = limits.arg_bytes;
     Place {
         index: core.index(),
-        store: RefCell::new(Store::new(hasher.clone())),
+        store: RefCell::new(store),
         hasher,
         mail: mail.to_vec(),
         board: Arc::clone(board),
         expiring: annulus::sync::Notify::new(),
         spare: RefCell::default(),
+        limits,
+    }
+}
+
+/// What holds for all connections.
+#[derive(Clone, Copy)]
+struct Terms {
+    limits: Limits,
+    clients: u64,
+    idle: Option<Duration>,
+}
+
+impl Terms {
+    fn of(options: &Options) -> Self {
+        Self { limits: options.limits, clients: options.clients, idle: options.idle }
     }
 }
 
 /// A core: takes connections until it is to stop.
 async fn run(
     place: Place,
-    listener: TcpListener,
+    (listener, terms): (TcpListener, Terms),
     inbox: Option<Receiver<Box<Parcel>>>,
 ) -> io::Result<()> {
     let place = Rc::new(place);
@@ -171,8 +190,13 @@ async fn run(
         match accepted {
             Ok((stream, _peer)) => {
                 failing = false;
-                let place = Rc::clone(&place);
-                tasks.spawn(async move { converse(&place, stream).await });
+                if place.board.sum(|core| &core.connected) >= terms.clients {
+                    // In the words of Redis. What is sent to one more is not waited for.
+                    let _ = stream.send_nowait(b"-ERR max number of clients reached\r\n");
+                    continue;
+                }
+                let counted = Counted::new(Rc::clone(&place));
+                tasks.spawn(async move { converse(&counted.0, stream, terms.idle).await });
             }
             Err(error) => {
                 if !failing {
@@ -201,10 +225,10 @@ async fn until_stopping<F: Future>(future: F) -> Option<F::Output> {
 }
 
 /// Counts a connection while it lasts.
-struct Counted<'a>(&'a Place);
+struct Counted(Rc<Place>);
 
-impl<'a> Counted<'a> {
-    fn new(place: &'a Place) -> Self {
+impl Counted {
+    fn new(place: Rc<Place>) -> Self {
         let core = &place.board.cores[place.index];
         // ORDERING: Relaxed, here and in `drop`; numbers for people.
         core.accepted.fetch_add(1, Ordering::Relaxed);
@@ -214,17 +238,17 @@ impl<'a> Counted<'a> {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         // ORDERING: as in `new`.
         self.0.board.cores[self.0.index].connected.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-async fn converse(place: &Place, stream: TcpStream) {
-    let _counted = Counted::new(place);
+async fn converse(place: &Place, stream: TcpStream, idle: Option<Duration>) {
+    let line = connection::Line { stream: &stream, idle };
     // A connection that breaks has nobody left to tell.
-    let _ = connection::serve(place, &stream, place.board.next_client()).await;
+    let _ = connection::serve(place, line, place.board.next_client()).await;
 }
 
 /// How often keys are expired that nobody looks at, while there are any, and how many at once.

@@ -9,11 +9,15 @@
 //!                          '── shard 1 ────────'───────────'
 //! ```
 //!
+//! Answers of others come in portions, and leave as soon as they are in order: however much a batch
+//! asks for, no more is in memory than a portion of each shard, and one answer.
+//!
 //! Owns: the split of a command over shards, and putting answers together. Invariants: answers are
 //! in the order of their commands; each shard sees the commands of a connection in their order. A
 //! command on one shard is atomic. One on several is so on each of them, not on all together:
 //! another connection may see half of an `MSET`.
 
+use std::collections::VecDeque;
 use std::io;
 
 use super::command::{Scope, Spec, Verb};
@@ -53,11 +57,15 @@ pub(super) struct Batch {
     pub(super) out: Vec<u8>,
     pub(super) now: Now,
     pub(super) commands: u64,
-    gaps: Vec<Gap>,
+    gaps: VecDeque<Gap>,
+    /// Bytes of `out` that have left.
+    gone: usize,
     /// Commands that others do: the shard, and the number in its parcel.
     parts: Vec<(usize, usize)>,
     parcels: Vec<Option<Box<Parcel>>>,
     away_bytes: usize,
+    /// Commands on this core's shard are among them.
+    own_waits: bool,
     errands: Option<Errands>,
 }
 
@@ -84,7 +92,7 @@ impl Batch {
         args: Args<'_>,
         protocol: Protocol,
     ) {
-        if place.shards() == 1 {
+        if place.shards() == 1 && spec.verb != Verb::Mget {
             return self.here(place, spec.verb, args, protocol);
         }
         match spec.scope {
@@ -126,12 +134,19 @@ impl Batch {
     /// A command on one key.
     fn one(&mut self, place: &Place, verb: Verb, args: Args<'_>, protocol: Protocol) {
         let shard = place.shard_of(args.get(1));
-        if shard == place.index {
+        if shard == place.index && !self.is_own_later() {
             return self.here(place, verb, args, protocol);
         }
+        self.own_waits |= shard == place.index;
         let begin = self.parts.len();
         self.away(place, shard, (verb, args, protocol));
         self.gap(Kind::Verbatim, begin);
+    }
+
+    /// Whether a command on this core's shard has to wait: there are answers enough by now, of one
+    /// `MGET`, or others wait already.
+    fn is_own_later(&self) -> bool {
+        self.own_waits || self.out.len() - self.gone >= ANSWERS_BYTES
     }
 
     /// A command on several shards: what each is asked, if anything.
@@ -145,7 +160,7 @@ impl Batch {
         let mut own = 0;
         for (shard, spans) in spans.iter().enumerate().filter(|(_, spans)| !spans.is_empty()) {
             let args = Args { base, spans };
-            if shard == place.index {
+            if shard == place.index && !self.own_waits {
                 let at = self.out.len();
                 self.here(place, verb, args, protocol);
                 own = counted(&self.out[at..]);
@@ -174,45 +189,66 @@ impl Batch {
     }
 
     fn gap(&mut self, kind: Kind, begin: usize) {
-        self.gaps.push(Gap { at: self.out.len(), kind, parts: (begin, self.parts.len()) });
+        self.gaps.push_back(Gap { at: self.out.len(), kind, parts: (begin, self.parts.len()) });
     }
 
-    /// Waits for the answers of others, and puts them where they belong.
+    /// Waits for a portion of the answers of others. Gives what is in order by then, and has not
+    /// left before; when it has given the last, there are no gaps any more.
     ///
     /// # Errors
     /// Another core has stopped.
-    pub(super) async fn settle(&mut self, place: &Place) -> io::Result<()> {
+    pub(super) async fn portion(&mut self, place: &Place) -> io::Result<Vec<u8>> {
         if let Some(errands) = &mut self.errands {
             errands.run(place, &mut self.parcels).await?;
         }
-        let mut whole = Vec::with_capacity(self.out.len() + 32 * self.gaps.len());
-        let mut written = 0;
-        for gap in self.gaps.drain(..) {
-            whole.extend_from_slice(&self.out[written..gap.at]);
-            written = gap.at;
-            let parts = self.parts[gap.parts.0..gap.parts.1].iter();
-            let mut answers = parts.map(|&(shard, number)| {
-                self.parcels[shard].as_ref().map_or(&[][..], |parcel| parcel.answer(number))
-            });
-            match gap.kind {
-                Kind::Verbatim => answers.for_each(|answer| whole.extend_from_slice(answer)),
-                Kind::Sum(own) => {
-                    let sum = answers.map(counted).sum::<i64>();
-                    reply::integer(&mut whole, own + sum);
-                }
-                Kind::Done => match answers.find(|answer| *answer != b"+OK\r\n") {
-                    Some(refused) => whole.extend_from_slice(refused),
-                    None => reply::ok(&mut whole),
-                },
+        let mut portion = Vec::new();
+        while let Some(gap) = self.gaps.front() {
+            portion.extend_from_slice(&self.out[self.gone..gap.at]);
+            self.gone = gap.at;
+            let parts = &self.parts[gap.parts.0..gap.parts.1];
+            if !fill(&gap.kind, parts, &self.parcels, &mut portion) {
+                return Ok(portion);
             }
+            for &(shard, number) in parts {
+                if let Some(parcel) = &mut self.parcels[shard] {
+                    parcel.use_up(number);
+                }
+            }
+            self.gaps.pop_front();
         }
-        whole.extend_from_slice(&self.out[written..]);
-        self.out = whole;
+        portion.extend_from_slice(&self.out[self.gone..]);
+        self.out.clear();
         self.parts.clear();
-        self.away_bytes = 0;
+        (self.gone, self.away_bytes, self.own_waits) = (0, 0, false);
         self.parcels.iter_mut().flatten().for_each(|parcel| parcel.clear());
-        Ok(())
+        Ok(portion)
     }
+}
+
+/// Fills a gap; false if not all of its answers have come.
+fn fill(
+    kind: &Kind,
+    parts: &[(usize, usize)],
+    parcels: &[Option<Box<Parcel>>],
+    out: &mut Vec<u8>,
+) -> bool {
+    let answer = |&(shard, number): &(usize, usize)| parcels[shard].as_ref()?.answer(number);
+    if !parts.iter().all(|part| answer(part).is_some()) {
+        return false;
+    }
+    let mut answers = parts.iter().filter_map(answer);
+    match kind {
+        Kind::Verbatim => answers.for_each(|answer| out.extend_from_slice(answer)),
+        Kind::Sum(own) => {
+            let sum = answers.map(counted).sum::<i64>();
+            reply::integer(out, own + sum);
+        }
+        Kind::Done => match answers.find(|answer| *answer != b"+OK\r\n") {
+            Some(refused) => out.extend_from_slice(refused),
+            None => reply::ok(out),
+        },
+    }
+    true
 }
 
 /// The number that an answer gives; 0 if it gives none.

@@ -6,7 +6,7 @@
 use super::command::Verb;
 use super::lifetime::{self, Deadline};
 use super::number;
-use super::parser::{Args, BULK_BYTES_MAX};
+use super::parser::Args;
 use super::reply::{self, Protocol};
 use super::store::{NEVER, Now, Store};
 
@@ -272,8 +272,9 @@ fn add(work: &mut Work<'_>, step: i64) {
 
 fn append(work: &mut Work<'_>) {
     let more = work.args.get(2);
+    let most = work.store.value_bytes_max;
     if let Some(value) = value(work, 1) {
-        if value.len() + more.len() > BULK_BYTES_MAX {
+        if value.len() + more.len() > most {
             return reply::error(work.out, TOO_LONG);
         }
         value.extend_from_slice(more);

@@ -13,12 +13,29 @@
 use super::inline;
 use super::number;
 
-/// Bytes of one argument, as `proto-max-bulk-len` of Redis.
-pub(super) const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// Arguments of one command.
-pub(super) const ARGS_MAX: usize = 1024 * 1024;
-/// Bytes of one command, as `client-query-buffer-limit`.
-const COMMAND_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// What a command may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of one argument, as `proto-max-bulk-len` of Redis.
+    pub arg_bytes: usize,
+    /// Bytes of a key.
+    pub key_bytes: usize,
+    /// Arguments of one command.
+    pub args: usize,
+    /// Bytes of one command, as `client-query-buffer-limit`.
+    pub command_bytes: usize,
+}
+
+impl Limits {
+    /// If nothing else is said.
+    pub(super) const DEFAULT: Self = Self {
+        arg_bytes: 512 * 1024 * 1024,
+        key_bytes: 64 * 1024,
+        args: 1024 * 1024,
+        command_bytes: 1024 * 1024 * 1024,
+    };
+}
+
 /// Bytes of an inline command, and of a line that has a number to say.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
@@ -72,8 +89,9 @@ pub(super) enum Broken {
     TooLong,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Parser {
+    limits: Limits,
     spans: Vec<Span>,
     /// Arguments that are still to come; nothing if a new command begins.
     missing: Option<usize>,
@@ -81,6 +99,8 @@ pub(super) struct Parser {
     bulk: Option<usize>,
     /// Where to go on.
     at: usize,
+    /// Up to where the end of a line was looked for in vain.
+    looked: usize,
     /// What inline arguments are without their quotes, if the last command was of that kind.
     inline: Option<Vec<u8>>,
 }
@@ -89,6 +109,11 @@ pub(super) struct Parser {
 const SPANS_KEPT: usize = 1024;
 
 impl Parser {
+    pub(super) fn new(limits: Limits) -> Self {
+        let spans = Vec::new();
+        Self { limits, spans, missing: None, bulk: None, at: 0, looked: 0, inline: None }
+    }
+
     /// Goes on with the command that `bytes` begin with.
     #[inline]
     pub(super) fn parse(&mut self, bytes: &[u8]) -> Result<Step, Broken> {
@@ -132,8 +157,8 @@ impl Parser {
         self.inline = None;
         match bytes.first() {
             None => Ok(Begun::Not(1)),
-            Some(b'*') => match count(bytes, 1, "too big mbulk count string")? {
-                Found::Number(Some(len), at) if len <= ARGS_MAX as i64 => {
+            Some(b'*') => match self.count(bytes, 1, "too big mbulk count string")? {
+                Found::Number(Some(len), at) if len <= self.limits.args as i64 => {
                     self.at = at;
                     let len = usize::try_from(len).unwrap_or(0);
                     Ok(if len == 0 { Begun::Whole(at) } else { Begun::Array(len) })
@@ -147,8 +172,7 @@ impl Parser {
 
     /// An inline command: words up to the end of the line.
     fn line(&mut self, bytes: &[u8]) -> Result<Begun, Broken> {
-        let Some(end) = bytes.iter().take(LINE_BYTES_MAX + 1).position(|&byte| byte == b'\n')
-        else {
+        let Some(end) = self.line_end(bytes, (0, LINE_BYTES_MAX + 1), b'\n') else {
             if bytes.len() > LINE_BYTES_MAX {
                 return Err(Broken::Protocol("too big inline request"));
             }
@@ -174,8 +198,8 @@ impl Parser {
                     Some(b'$') => {}
                     Some(&other) => return Err(Broken::Expected(other)),
                 }
-                match count(bytes, self.at + 1, "too big bulk count string")? {
-                    Found::Number(Some(len @ 0..), at) if len <= BULK_BYTES_MAX as i64 => {
+                match self.count(bytes, self.at + 1, "too big bulk count string")? {
+                    Found::Number(Some(len @ 0..), at) if len <= self.limits.arg_bytes as i64 => {
                         self.at = at;
                         self.bulk = Some(len as usize);
                         len as usize
@@ -188,7 +212,7 @@ impl Parser {
         let end = self.at + len;
         // The line end behind an argument is skipped unseen, as Redis does.
         if bytes.len() < end + 2 {
-            if end > COMMAND_BYTES_MAX {
+            if end > self.limits.command_bytes {
                 return Err(Broken::TooLong);
             }
             return Ok(Some(end + 2));
@@ -217,28 +241,50 @@ enum Found {
     Cut,
 }
 
-/// The number on the line that begins at `from`.
-#[inline]
-fn count(bytes: &[u8], from: usize, too_long: &'static str) -> Result<Found, Broken> {
-    // Nearly all are one digit or two.
-    match &bytes[from..] {
-        [digit @ b'0'..=b'9', b'\r', _, ..] => {
-            return Ok(Found::Number(Some(i64::from(digit - b'0')), from + 3));
+impl Parser {
+    /// The number on the line that begins at `from`.
+    #[inline]
+    fn count(
+        &mut self,
+        bytes: &[u8],
+        from: usize,
+        too_long: &'static str,
+    ) -> Result<Found, Broken> {
+        // Nearly all are one digit or two.
+        match &bytes[from..] {
+            [digit @ b'0'..=b'9', b'\r', _, ..] => {
+                self.looked = 0;
+                return Ok(Found::Number(Some(i64::from(digit - b'0')), from + 3));
+            }
+            [tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
+                self.looked = 0;
+                let number = 10 * (tens - b'0') + (ones - b'0');
+                return Ok(Found::Number(Some(i64::from(number)), from + 4));
+            }
+            _ => {}
         }
-        [tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
-            let number = 10 * (tens - b'0') + (ones - b'0');
-            return Ok(Found::Number(Some(i64::from(number)), from + 4));
+        match self.line_end(bytes, (from, from + LINE_BYTES_MAX), b'\r') {
+            // Its second half must be there, too.
+            Some(end) if end + 1 < bytes.len() => {
+                Ok(Found::Number(number::parse(&bytes[from..end]), end + 2))
+            }
+            Some(end) => {
+                self.looked = end;
+                Ok(Found::Cut)
+            }
+            None if bytes.len() >= from + LINE_BYTES_MAX => Err(Broken::Protocol(too_long)),
+            None => Ok(Found::Cut),
         }
-        _ => {}
     }
-    let line = &bytes[from..];
-    match line.iter().take(LINE_BYTES_MAX).position(|&byte| byte == b'\r') {
-        // Its second half must be there, too.
-        Some(len) if len + 1 < line.len() => {
-            Ok(Found::Number(number::parse(&line[..len]), from + len + 2))
-        }
-        None if line.len() >= LINE_BYTES_MAX => Err(Broken::Protocol(too_long)),
-        _ => Ok(Found::Cut),
+
+    /// Where the line ends that begins at `from`, if it does before `most`. What was looked at
+    /// before is not looked at again, so a line costs no more if it comes byte by byte.
+    fn line_end(&mut self, bytes: &[u8], (from, most): (usize, usize), last: u8) -> Option<usize> {
+        let most = most.min(bytes.len());
+        let from = self.looked.max(from).min(most);
+        let found = bytes[from..most].iter().position(|&byte| byte == last);
+        self.looked = if found.is_some() { 0 } else { most };
+        found.map(|len| from + len)
     }
 }
 

@@ -9,7 +9,7 @@ use super::about;
 use super::batch::Batch;
 use super::command::{Lookup, Scope, Spec, Verb};
 use super::keys::SYNTAX;
-use super::parser::{Args, Broken, Parser, Step};
+use super::parser::{Args, Broken, Limits, Parser, Step};
 use super::reply::{self, Protocol};
 use super::shards::Place;
 
@@ -30,9 +30,9 @@ pub(super) struct Client {
 }
 
 impl Session {
-    pub(super) fn new(id: u64) -> Self {
+    pub(super) fn new(id: u64, limits: Limits) -> Self {
         let client = Client { id, name: Vec::new(), protocol: Protocol::default() };
-        let (parser, lookup, batch) = (Parser::default(), Lookup::default(), Batch::default());
+        let (parser, lookup, batch) = (Parser::new(limits), Lookup::default(), Batch::default());
         Self { parser, lookup, batch, client, closing: false }
     }
 
@@ -88,6 +88,10 @@ impl Session {
                 }
                 _ => about::answer(spec, args, place, (&mut self.client, out)),
             },
+            _ if has_long_key(spec, args, place.limits.key_bytes) => {
+                let text = format!("ERR a key is longer than {} bytes", place.limits.key_bytes);
+                reply::error(out, text.as_bytes());
+            }
             _ if spec.verb == Verb::Mset && args.len() % 2 == 0 => wrong_number(out, spec),
             _ if spec.verb == Verb::Flush && !is_flush(args) => reply::error(out, SYNTAX),
             _ => self.batch.command(place, spec, args, self.client.protocol),
@@ -109,6 +113,16 @@ impl Session {
             Broken::TooLong => {}
         }
         self.closing = true;
+    }
+}
+
+/// Whether a command names a key of more than so many bytes.
+#[inline]
+fn has_long_key(spec: &Spec, args: Args<'_>, most: usize) -> bool {
+    match spec.scope {
+        Scope::Key => args.get(1).len() > most,
+        Scope::Keys => args.rest(1).step_by(spec.keys.2 as usize).any(|key| key.len() > most),
+        Scope::All | Scope::Connection => false,
     }
 }
 

@@ -20,7 +20,7 @@ use foldhash::fast::RandomState;
 
 use super::command::Verb;
 use super::keys::{self, Work};
-use super::parser::{Args, Span};
+use super::parser::{Args, Limits, Span};
 use super::reply::Protocol;
 use super::store::{Now, Store, hash};
 
@@ -36,6 +36,7 @@ pub(super) struct Place {
     pub(super) expiring: annulus::sync::Notify,
     /// Empty buffers for answers.
     pub(super) spare: RefCell<Vec<Vec<u8>>>,
+    pub(super) limits: Limits,
 }
 
 impl Place {
@@ -116,31 +117,46 @@ struct Ask {
     answered: usize,
 }
 
-/// Commands for one shard, and then their answers.
+/// Commands for one shard, and then their answers. Those come in portions: a parcel goes back and
+/// forth until all its commands are answered, and on the way home it carries so many bytes of
+/// answers, and the one that went beyond.
 pub(super) struct Parcel {
     shard: usize,
     home: Sender<Box<Self>>,
     asks: Vec<Ask>,
     spans: Vec<Span>,
     bytes: Vec<u8>,
+    /// Commands that are answered.
+    done: usize,
+    /// Commands whose answers are used.
+    used: usize,
     answers: Vec<u8>,
+    /// Bytes of answers that were used, and are in `answers` no more.
+    forgotten: usize,
 }
 
 /// Buffers of a parcel that are kept for the next.
 const KEPT_BYTES: usize = 64 * 1024;
+/// Bytes of answers that a parcel carries.
+const ANSWERS_BYTES: usize = 256 * 1024;
 
 impl Parcel {
     pub(super) fn new(shard: usize, home: Sender<Box<Self>>) -> Self {
-        let (asks, spans) = (Vec::new(), Vec::new());
-        Self { shard, home, asks, spans, bytes: Vec::new(), answers: Vec::new() }
+        Self {
+            shard,
+            home,
+            asks: Vec::new(),
+            spans: Vec::new(),
+            bytes: Vec::new(),
+            done: 0,
+            used: 0,
+            answers: Vec::new(),
+            forgotten: 0,
+        }
     }
 
     pub(super) fn shard(&self) -> usize {
         self.shard
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.asks.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -159,16 +175,37 @@ impl Parcel {
         self.asks.len() - 1
     }
 
-    /// The answer to command number `ask`.
-    pub(super) fn answer(&self, ask: usize) -> &[u8] {
+    /// The answer to command number `ask`, if it has come.
+    pub(super) fn answer(&self, ask: usize) -> Option<&[u8]> {
+        if ask >= self.done {
+            return None;
+        }
         let begin = ask.checked_sub(1).map_or(0, |before| self.asks[before].answered);
-        &self.answers[begin..self.asks[ask].answered]
+        let end = self.asks[ask].answered;
+        Some(&self.answers[begin - self.forgotten..end - self.forgotten])
+    }
+
+    /// The answers up to that of command number `ask` are used.
+    pub(super) fn use_up(&mut self, ask: usize) {
+        self.used = self.used.max(ask + 1);
+    }
+
+    /// Whether it is to go to its shard, again or for the first time: there are commands without
+    /// an answer, and room for more answers.
+    fn is_to_go(&mut self) -> bool {
+        if let Some(last) = self.used.checked_sub(1) {
+            let until = self.asks[last].answered;
+            self.answers.drain(..until - self.forgotten);
+            self.forgotten = until;
+        }
+        self.done < self.asks.len() && self.answers.len() < ANSWERS_BYTES
     }
 
     /// Makes room for the next commands.
     pub(super) fn clear(&mut self) {
         self.asks.clear();
         self.spans.clear();
+        (self.done, self.used, self.forgotten) = (0, 0, 0);
         for buffer in [&mut self.bytes, &mut self.answers] {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES);
@@ -177,12 +214,14 @@ impl Parcel {
 
     fn run(&mut self, store: &mut Store) {
         let now = Now::default();
-        for ask in &mut self.asks {
+        while self.done < self.asks.len() && self.answers.len() < ANSWERS_BYTES {
+            let ask = &mut self.asks[self.done];
             let (first, end) = ask.spans;
             let args = Args { base: &self.bytes, spans: &self.spans[first..end] };
             let (protocol, out) = (ask.protocol, &mut self.answers);
             keys::run(ask.verb, Work { store, args, protocol, now: &now, out });
-            ask.answered = self.answers.len();
+            ask.answered = self.forgotten + self.answers.len();
+            self.done += 1;
         }
     }
 }
@@ -224,7 +263,8 @@ impl Errands {
         Box::new(Parcel::new(shard, self.home.clone()))
     }
 
-    /// Sends all parcels that have something in them, and waits until they are back.
+    /// Sends all parcels that have something to ask, and waits until they are back: each with one
+    /// answer more at least.
     pub(super) async fn run(
         &mut self,
         place: &Place,
@@ -232,7 +272,7 @@ impl Errands {
     ) -> io::Result<()> {
         let mut under_way = 0;
         for parcel in parcels.iter_mut() {
-            if let Some(parcel) = parcel.take_if(|parcel| !parcel.is_empty()) {
+            if let Some(parcel) = parcel.take_if(|parcel| parcel.is_to_go()) {
                 let shard = parcel.shard();
                 place.mail[shard].send(parcel).await.map_err(|_| stopped())?;
                 under_way += 1;

@@ -15,6 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+
+use super::parser::Limits;
 use hashbrown::hash_table::Entry as Slot;
 
 /// The time of a batch of commands, in milliseconds since 1970: read once, and only if a command
@@ -65,12 +67,15 @@ pub(super) struct Store {
     hasher: RandomState,
     table: HashTable<Entry>,
     due: BTreeSet<(i64, u64)>,
+    /// Bytes that a value may have.
+    pub(super) value_bytes_max: usize,
 }
 
 impl Store {
     /// An empty shard. All shards of a server have the same hasher, which says whose a key is.
     pub(super) fn new(hasher: RandomState) -> Self {
-        Self { hasher, table: HashTable::new(), due: BTreeSet::new() }
+        let value_bytes_max = Limits::DEFAULT.arg_bytes;
+        Self { hasher, table: HashTable::new(), due: BTreeSet::new(), value_bytes_max }
     }
 
     pub(super) fn hash(&self, key: &[u8]) -> u64 {

@@ -1,5 +1,6 @@
 //! The cache: real clients, and a real Redis beside it that must answer the same.
 
+mod bounds;
 mod resp;
 
 use std::ffi::OsStr;
@@ -13,8 +14,13 @@ use self::resp::{Client, Random, SameEnough, command};
 use crate::example::{BOUND, Example, connect};
 
 fn kv(cores: &str) -> (Example, SocketAddr) {
-    let args = ["--addr", "127.0.0.1:0", "--cores", cores];
-    let server = Example::start("kv", &args.map(OsStr::new));
+    kv_with(&["--cores", cores])
+}
+
+fn kv_with(options: &[&str]) -> (Example, SocketAddr) {
+    let args = [&["--addr", "127.0.0.1:0"], options].concat();
+    let args: Vec<&OsStr> = args.into_iter().map(OsStr::new).collect();
+    let server = Example::start("kv", &args);
     let line = server.line();
     let address = line.strip_prefix("Listening on ").expect("it listens");
     let address = address.parse().expect("an address follows");

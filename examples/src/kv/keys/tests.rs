@@ -18,7 +18,8 @@ impl Shard {
 
     /// The answer to an inline command.
     fn ask(&mut self, line: &str) -> String {
-        let (mut parser, line) = (Parser::default(), format!("{line}\n"));
+        let (mut parser, line) =
+            (Parser::new(super::super::parser::Limits::DEFAULT), format!("{line}\n"));
         assert_eq!(parser.parse(line.as_bytes()), Ok(Step::Command(line.len())));
         let args = parser.args(line.as_bytes());
         let spec = Lookup::default().find(args.get(0)).unwrap();

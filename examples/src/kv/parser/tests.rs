@@ -5,6 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+impl Default for Parser {
+    fn default() -> Self {
+        Self::new(Limits::DEFAULT)
+    }
+}
+
 fn encode(args: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
     for arg in args {
@@ -95,13 +101,43 @@ fn what_breaks_the_protocol_is_said_as_redis_says_it() {
 
 #[test]
 fn the_largest_argument_is_waited_for_and_a_command_has_a_bound() {
-    let head = format!("*1\r\n${BULK_BYTES_MAX}\r\n");
-    let wanted = head.len() + BULK_BYTES_MAX + 2;
+    let head = format!("*1\r\n${}\r\n", Limits::DEFAULT.arg_bytes);
+    let wanted = head.len() + Limits::DEFAULT.arg_bytes + 2;
     assert_eq!(Parser::default().parse(head.as_bytes()), Ok(Step::NeedAtLeast(wanted)));
     // As if nearly as much had come already as may.
-    let mut parser = Parser { missing: Some(1), at: COMMAND_BYTES_MAX - 1, ..Parser::default() };
+    let mut parser =
+        Parser { missing: Some(1), at: Limits::DEFAULT.command_bytes - 1, ..Parser::default() };
     parser.bulk = Some(2);
     assert_eq!(parser.parse(b""), Err(Broken::TooLong));
+}
+
+#[test]
+fn the_limits_are_those_that_it_was_told() {
+    let limits = Limits { arg_bytes: 10, key_bytes: 5, args: 3, command_bytes: 40 };
+    let parse = |bytes: &[u8]| Parser::new(limits).parse(bytes);
+    assert_eq!(parse(b"*3\r\n$10\r\n"), Ok(Step::NeedAtLeast(21)));
+    assert_eq!(parse(b"*4\r\n"), Err(Broken::Protocol("invalid multibulk length")));
+    assert_eq!(parse(b"*3\r\n$11\r\n"), Err(Broken::Protocol("invalid bulk length")));
+    let long = b"*3\r\n$10\r\n0123456789\r\n$10\r\n0123456789\r\n$10\r\n";
+    assert_eq!(parse(long), Err(Broken::TooLong));
+}
+
+#[test]
+fn a_line_that_comes_byte_by_byte_is_looked_at_once() {
+    for (begin, last) in [("get ", "\n"), ("*", "\r\n"), ("*1\r\n$", "\r\n")] {
+        let mut parser = Parser::default();
+        let mut bytes = begin.as_bytes().to_vec();
+        for _ in 0..60_000 {
+            bytes.push(b'1');
+            assert_eq!(parser.parse(&bytes), Ok(Step::NeedAtLeast(bytes.len() + 1)));
+            // The next look begins where this one has ended.
+            assert_eq!(parser.looked, bytes.len(), "{begin}");
+        }
+        bytes.extend(last.as_bytes());
+        let ended = parser.parse(&bytes);
+        assert_eq!(parser.looked, 0, "{begin}");
+        assert_eq!(ended.is_ok(), begin == "get ", "{ended:?}");
+    }
 }
 
 proptest! {

@@ -24,6 +24,7 @@ fn place(index: usize, cores: usize) -> (Place, Vec<Receiver<Box<Parcel>>>) {
         board: Arc::new(Board::new(cores, 6379)),
         expiring: annulus::sync::Notify::new(),
         spare: RefCell::default(),
+        limits: Limits::DEFAULT,
     };
     (place, inboxes)
 }
@@ -32,7 +33,7 @@ fn place(index: usize, cores: usize) -> (Place, Vec<Receiver<Box<Parcel>>>) {
 /// ends the connection.
 fn answers(bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, bool) {
     let (place, _inboxes) = place(0, 1);
-    let (mut session, mut out) = (Session::new(7), Vec::new());
+    let (mut session, mut out) = (Session::new(7, Limits::DEFAULT), Vec::new());
     let mut begin = 0;
     for end in cuts.iter().copied().chain([bytes.len()]) {
         while begin < end && !session.closing {
@@ -152,11 +153,13 @@ fn of_two_cores(lines: &str) -> String {
     runtime.block_on(async {
         let inbox = far_in.remove(1);
         let other = annulus::spawn(async move { super::super::shards::serve(&far, inbox).await });
-        let mut session = Session::new(1);
+        let mut session = Session::new(1, Limits::DEFAULT);
         let mut rest = bytes.as_bytes();
         while let Parsed::Consumed(n @ 1..) = session.take(&near, rest) {
             rest = &rest[n..];
-            session.batch.settle(&near).await.unwrap();
+            while session.batch.has_gaps() {
+                out.append(&mut session.batch.portion(&near).await.unwrap());
+            }
             session.end_batch(&near);
             out.append(&mut session.batch.out);
         }
