@@ -7,7 +7,7 @@
 //!   predecessor                                          successor
 //!   Handle::hand_over(path)                              Inherited::receive(path)
 //!     listens at path ................ connects
-//!     one packet for each socket ────────────────────> "listener", its file, its name, a descriptor
+//!     one packet for each socket ────────────────────> "listener", file and name, a descriptor
 //!     the last one ──────────────────────────────────> "end"
 //!                                                        launches: accepts from the same sockets
 //!     stops: drains what it has <───────────────────── "ready"

@@ -1,6 +1,7 @@
 //! Connections that are still for too long.
 //!
-//! Owns: looking at the connections of a core now and then. Does not own: what is seen (`conn::still`).
+//! Owns: looking at the connections of a core now and then. Does not own: what is seen
+//! (`conn::still`).
 
 use std::sync::Arc;
 use std::time::Duration;

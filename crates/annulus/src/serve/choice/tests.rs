@@ -1,3 +1,5 @@
+//! Choices among cores that do not run: balance, limits, who is woken.
+
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 

@@ -1,5 +1,5 @@
-//! Listeners that others have made, and a new process in the place of the old. What concerns a process as a whole is done in a child, which is this program once
-//! more.
+//! Listeners that others have made, and a new process in the place of the old. What concerns a
+//! process as a whole is done in a child, which is this program once more.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

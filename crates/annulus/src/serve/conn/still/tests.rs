@@ -1,3 +1,5 @@
+//! Connections that are looked at with a clock of the test, and peers that read when it says so.
+
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 
@@ -61,7 +63,8 @@ async fn settled(conn: &Conn) {
     }
 }
 
-/// A send of `LONG` bytes to a peer that reads a little each quarter of the limit, and then no more.
+/// A send of `LONG` bytes to a peer that reads a little each quarter of the limit, and then no
+/// more.
 async fn long_send(conn: Conn, mut peer: impl std::io::Read) {
     conn.inner.still.set_limit(Some(LIMIT));
     let sender = conn.clone();
