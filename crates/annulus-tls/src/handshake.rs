@@ -68,15 +68,17 @@ impl Shaking {
                 }));
             }
             if !self.engine.is_handshaking() {
+                // It may be long until somebody reads what came with the handshake.
+                self.engine.plain().own();
                 return Poll::Ready(Ok(()));
             }
             match ready!(below.poll_recv(places, cx)).map_err(HandshakeError::Io)? {
-                Some(mut lease) => {
+                Some(lease) => {
                     if self.silent {
                         self.http = is_http(&lease);
                     }
                     self.silent = false;
-                    self.engine.receive(&mut lease);
+                    self.engine.receive(lease);
                 }
                 None => return Poll::Ready(Err(HandshakeError::Closed { silent: self.silent })),
             }

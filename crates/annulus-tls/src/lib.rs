@@ -13,10 +13,16 @@
 //! the cryptography of `ring`.
 //!
 //! # Copies
-//! rustls decrypts in the buffer into which the kernel received, copies the plaintext out of it
-//! once, and that copy is made another time for whoever reads. What is written is copied into a
-//! record and encrypted there, and from there copied to memory that the send queue takes over where
-//! it is large, and copies where it is small.
+//! A record is decrypted in the buffer into which the kernel received it, and that is what a reader
+//! gets. (A record that came in two pieces is put together first.) What is written is copied once,
+//! to where it is encrypted and sent from; small records are copied once more, so that those of one
+//! turn leave together. A configuration of rustls that comes from elsewhere
+//! ([`TlsAcceptor::with_config`]) has ciphers that know nothing of that: two copies more each way.
+//!
+//! # Memory
+//! As below other streams, received bytes stay in the runtime's buffers until later ones overwrite
+//! them, and so does what was sent: plaintext is no exception. rustls overwrites its secrets when a
+//! connection ends.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -27,6 +33,8 @@ mod handshake;
 mod stream;
 
 mod engine;
+mod in_place;
+mod plain;
 mod scratch;
 
 mod certificates;

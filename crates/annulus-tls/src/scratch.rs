@@ -8,7 +8,7 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends the memory; its length is what it has been grown to.
+/// Lends the memory, with whatever is in it.
 pub(crate) fn with<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut memory = SPARE.take();
     let done = work(&mut memory);

@@ -136,7 +136,7 @@ impl<H: Handle> fmt::Debug for TlsStream<H> {
         f.debug_struct("TlsStream")
             .field("below", &self.below)
             .field("version", &state.engine.common().protocol_version())
-            .field("unread", &state.engine.plain().bytes().len())
+            .field("unread", &state.engine.plain().len())
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 //! encrypting to queueing, so records are queued in the order of their numbers.
 
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use annulus::buf::Lease;
 use annulus_compat::{Handle, Readable, Writable};
@@ -33,6 +33,11 @@ impl State {
             return Ok(Known::Bytes);
         }
         self.beyond()
+    }
+
+    /// A reader that waits for the stream below, and need not.
+    fn next_reader(&mut self) -> Option<Waker> {
+        if self.engine.plain().is_empty() { None } else { self.reader.take() }
     }
 
     /// What comes behind the bytes that are there.
@@ -93,7 +98,7 @@ impl<H: Handle> TlsStream<H> {
         loop {
             let (there, beyond) = {
                 let mut state = self.state();
-                (state.engine.plain().bytes().len(), state.beyond())
+                (state.engine.plain().len(), state.beyond())
             };
             if there >= wanted || matches!(beyond, Ok(Known::End)) {
                 return Poll::Ready(Ok(there));
@@ -119,8 +124,8 @@ impl<H: Handle> TlsStream<H> {
         let mut state = self.state();
         match received {
             None => state.below_ended = true,
-            Some(mut lease) => {
-                state.engine.receive(&mut lease);
+            Some(lease) => {
+                state.engine.receive(lease);
                 // Sending may have failed long since; a reader reads on.
                 let _ = send_outgoing(&self.below, &mut state.engine);
             }
@@ -134,13 +139,17 @@ impl<H: Handle> TlsStream<H> {
         places: &mut H::Places,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Lease>>> {
-        let more = ready!(self.poll_readable(places, cx))?;
-        Poll::Ready(Ok(more.then(|| {
-            let (bytes, read) = self.state().engine.plain().take();
-            let mut lease = Lease::from(bytes);
-            lease.advance(read);
-            lease
-        })))
+        while ready!(self.poll_readable(places, cx))? {
+            let mut state = self.state();
+            // Another thread may have taken it.
+            if let Some(next) = state.engine.plain().next() {
+                let waits = state.next_reader();
+                drop(state);
+                waits.into_iter().for_each(Waker::wake);
+                return Poll::Ready(Ok(Some(next)));
+            }
+        }
+        Poll::Ready(Ok(None))
     }
 
     /// Gives `take` the bytes that are there, and uses up as many as it says; none at the end.
@@ -150,21 +159,20 @@ impl<H: Handle> TlsStream<H> {
         cx: &mut Context<'_>,
         take: impl FnOnce(&[u8]) -> usize,
     ) -> Poll<io::Result<usize>> {
-        let more = ready!(self.poll_readable(places, cx))?;
-        if !more {
-            return Poll::Ready(Ok(0));
-        }
-        let (left, n) = {
+        while ready!(self.poll_readable(places, cx))? {
             let mut state = self.state();
             let plain = state.engine.plain();
+            if plain.is_empty() {
+                continue; // another thread has taken it
+            }
             let n = take(plain.bytes());
             plain.consume(n);
-            (if plain.is_empty() { None } else { state.reader.take() }, n)
-        };
-        if let Some(reader) = left {
-            reader.wake(); // it waits for the stream below, and need not
+            let waits = state.next_reader();
+            drop(state);
+            waits.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Ok(n));
         }
-        Poll::Ready(Ok(n))
+        Poll::Ready(Ok(0))
     }
 
     /// Encrypts and queues as much as one turn should, once there is room.
@@ -201,30 +209,22 @@ impl<H: Handle> TlsStream<H> {
     fn encrypt_piece(&self, bytes: &[u8]) -> io::Result<usize> {
         scratch::with(|out| {
             let mut state = self.state();
-            let records = state.engine.encrypt(bytes, out).map_err(|error| broken(&error))?;
-            self.queue_records(&mut state.engine, (out, records))
+            state.engine.encrypt(bytes, out).map_err(|error| broken(&error))?;
+            self.queue_records(&mut state.engine, out)
         })?;
         Ok(bytes.len())
     }
 
     /// Queues records, whose numbers are spent: should there be no room after all, they go out
     /// before the next ones.
-    fn queue_records(
-        &self,
-        engine: &mut Engine,
-        (out, records): (&mut Vec<u8>, usize),
-    ) -> io::Result<()> {
-        let queued = match records {
-            // The memory stays as long as it is, and need not be initialised again.
-            ..=COPIED_BYTES => self.below.queue(&out[..records]),
-            _ => {
-                out.truncate(records);
-                self.below.queue_vec(out)
-            }
+    fn queue_records(&self, engine: &mut Engine, records: &mut Vec<u8>) -> io::Result<()> {
+        let queued = match records.len() {
+            ..=COPIED_BYTES => self.below.queue(records),
+            _ => self.below.queue_vec(records),
         };
         match queued {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                engine.send_later(&out[..records]);
+                engine.send_later(records);
                 Ok(())
             }
             queued => queued,
@@ -248,8 +248,8 @@ impl<H: Handle> TlsStream<H> {
             if state.engine.is_closed() || state.engine.error().is_some() {
                 return Ok(()); // an alert has said so
             }
-            let records = state.engine.close(out).map_err(|error| broken(&error))?;
-            self.queue_records(&mut state.engine, (out, records))
+            state.engine.close(out).map_err(|error| broken(&error))?;
+            self.queue_records(&mut state.engine, out)
         })
     }
 }

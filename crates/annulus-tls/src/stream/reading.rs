@@ -98,14 +98,16 @@ impl<H: Readable> TlsStream<H> {
                 return self.cut_off(len);
             }
             // Taken out for the call: `parse` may write to this stream.
-            let (bytes, read) = self.state().engine.plain().take();
-            let parsed = parse(&bytes[read..]);
+            let taken = self.state().engine.plain().take();
+            let parsed = parse(taken.as_deref().unwrap_or_default());
             let used = match parsed {
                 Parsed::Consumed(n) => n,
                 Parsed::NeedMore | Parsed::NeedAtLeast(_) => 0,
             };
             assert!(used <= len, "a parser consumed {used} of {len} bytes");
-            self.state().engine.plain().put_back((bytes, read + used));
+            if let Some(taken) = taken {
+                self.state().engine.plain().put_back(taken, used);
+            }
             match parsed {
                 Parsed::Consumed(n) if n > 0 => return Ok(n),
                 Parsed::Consumed(_) | Parsed::NeedMore => wanted = len + 1,

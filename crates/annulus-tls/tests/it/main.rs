@@ -5,11 +5,14 @@
 
 mod cancel;
 mod certificates;
+mod chops;
 mod compat;
 mod ends;
 mod handshakes;
+mod interactive;
 mod many;
 mod oracle;
+mod pressure;
 mod programs;
 mod sendable;
 mod serving;

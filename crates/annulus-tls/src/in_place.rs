@@ -1,0 +1,338 @@
+//! Cipher suites that move no bytes: what they decrypt stays where it lies, and what they encrypt
+//! goes straight to where it is sent from.
+//!
+//! Owns: the suites of `ring`, wrapped, and how they tell the engine on whose behalf they run. Does
+//! not own: when anything is encrypted or decrypted, with which key and number (rustls).
+//!
+//! rustls copies each record that was decrypted to memory of its own, and each that was encrypted
+//! from memory of its own. Both happen inside of a call that the engine makes, on one thread, so
+//! engine and cipher agree past rustls:
+//!
+//! ```text
+//!   engine: Reading::begin ──> rustls ──> decrypter: notes where the plaintext lies,
+//!           Reading::found <── rustls <──            and gives rustls its first byte
+//!   engine: Sealing::begin ──> rustls ──> encrypter: appends a record to the engine's memory,
+//!           Sealing::end   <── rustls <──            and gives rustls an empty one
+//! ```
+//!
+//! Invariants: what rustls does not accept it does not hand on, so the engine never sees the bytes
+//! behind such a first byte; each number of a record is used by one encryption, whichever way its
+//! bytes go; without an engine that asks, the suites are those of any provider.
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+use ring::aead::{
+    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce as RingNonce,
+    UnboundKey,
+};
+use rustls::crypto::cipher::{
+    AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
+    MessageEncrypter, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload,
+    Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError, make_tls13_aad,
+};
+use rustls::crypto::{CipherSuiteCommon, ring as provided};
+use rustls::{
+    CipherSuite, ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion,
+    SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
+};
+
+/// What the head of a record takes, and so the whole of an empty one.
+pub(crate) const HEAD_BYTES: usize = 5;
+/// What the head, the type and the tag of a record of TLS 1.3 take.
+pub(crate) const AROUND_BYTES: usize = HEAD_BYTES + 1 + TAG_BYTES;
+/// All three ciphers have one of this length.
+const TAG_BYTES: usize = 16;
+
+/// Where plaintext lies, and how much.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) address: usize,
+    pub(crate) len: usize,
+}
+
+/// What a decrypter on this thread is to do.
+#[derive(Clone, Copy)]
+enum Found {
+    /// Nobody asks.
+    Unasked,
+    Nothing,
+    At(Place),
+}
+
+/// What encrypters on this thread append to.
+struct Sealed {
+    records: Vec<u8>,
+    count: usize,
+}
+
+thread_local! {
+    static FOUND: Cell<Found> = const { Cell::new(Found::Unasked) };
+    static SEALED: Cell<Option<Sealed>> = const { Cell::new(None) };
+}
+
+/// While it lives, application data stays where it was decrypted.
+pub(crate) struct Reading(());
+
+impl Reading {
+    pub(crate) fn begin() -> Self {
+        FOUND.set(Found::Nothing);
+        Self(())
+    }
+
+    /// Where the plaintext lies whose first byte rustls has handed on; none if that is all of it.
+    pub(crate) fn found(&self) -> Option<Place> {
+        match FOUND.replace(Found::Nothing) {
+            Found::At(place) => Some(place),
+            Found::Unasked | Found::Nothing => None,
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        FOUND.set(Found::Unasked);
+    }
+}
+
+/// While it lives, records of application data are appended to its memory.
+pub(crate) struct Sealing(());
+
+impl Sealing {
+    pub(crate) fn begin(records: Vec<u8>) -> Self {
+        SEALED.set(Some(Sealed { records, count: 0 }));
+        Self(())
+    }
+
+    /// The memory, and how many records were appended to it.
+    pub(crate) fn end(self) -> (Vec<u8>, usize) {
+        let sealed = SEALED.take();
+        sealed.map_or_else(Default::default, |sealed| (sealed.records, sealed.count))
+    }
+}
+
+impl Drop for Sealing {
+    fn drop(&mut self) {
+        SEALED.set(None);
+    }
+}
+
+/// These suites, wrapped as far as they can be.
+pub(crate) fn suites() -> Vec<SupportedCipherSuite> {
+    let wrapped = |suite: &SupportedCipherSuite| match suite {
+        SupportedCipherSuite::Tls13(suite) => {
+            let found = SUITES_13.iter().find(|wrapped| wrapped.common.suite == suite.common.suite);
+            SupportedCipherSuite::Tls13(found.unwrap_or(suite))
+        }
+        SupportedCipherSuite::Tls12(suite) => {
+            let found = SUITES_12.iter().find(|wrapped| wrapped.common.suite == suite.common.suite);
+            SupportedCipherSuite::Tls12(found.unwrap_or(suite))
+        }
+    };
+    provided::DEFAULT_CIPHER_SUITES.iter().map(wrapped).collect()
+}
+
+static SUITES_13: LazyLock<Vec<Tls13CipherSuite>> = LazyLock::new(|| {
+    let wrapped = CIPHERS_13.iter().map(|cipher| Tls13CipherSuite {
+        common: common(&cipher.suite.common),
+        hkdf_provider: cipher.suite.hkdf_provider,
+        aead_alg: cipher,
+        quic: None,
+    });
+    wrapped.collect()
+});
+
+static SUITES_12: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
+    let wrapped = CIPHERS_12.iter().map(|cipher| Tls12CipherSuite {
+        common: common(&cipher.suite.common),
+        prf_provider: cipher.suite.prf_provider,
+        kx: cipher.suite.kx,
+        sign: cipher.suite.sign,
+        aead_alg: cipher,
+    });
+    wrapped.collect()
+});
+
+static CIPHERS_13: LazyLock<Vec<Cipher13>> = LazyLock::new(|| {
+    let wrapped = provided::DEFAULT_CIPHER_SUITES.iter().filter_map(|suite| {
+        let suite = suite.tls13()?;
+        let algorithm = match suite.common.suite {
+            CipherSuite::TLS13_AES_128_GCM_SHA256 => &AES_128_GCM,
+            CipherSuite::TLS13_AES_256_GCM_SHA384 => &AES_256_GCM,
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => &CHACHA20_POLY1305,
+            _ => return None,
+        };
+        Some(Cipher13 { suite, algorithm })
+    });
+    wrapped.collect()
+});
+
+static CIPHERS_12: LazyLock<Vec<Cipher12>> = LazyLock::new(|| {
+    let wrapped = provided::DEFAULT_CIPHER_SUITES.iter().filter_map(|suite| match suite {
+        SupportedCipherSuite::Tls12(suite) => Some(Cipher12 { suite }),
+        SupportedCipherSuite::Tls13(_) => None,
+    });
+    wrapped.collect()
+});
+
+fn common(of: &CipherSuiteCommon) -> CipherSuiteCommon {
+    let &CipherSuiteCommon { suite, hash_provider, confidentiality_limit } = of;
+    CipherSuiteCommon { suite, hash_provider, confidentiality_limit }
+}
+
+/// A cipher of TLS 1.3: the provider's decrypts, and it encrypts itself, to where it is told.
+struct Cipher13 {
+    suite: &'static Tls13CipherSuite,
+    algorithm: &'static Algorithm,
+}
+
+impl Tls13AeadAlgorithm for Cipher13 {
+    fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
+        let key = UnboundKey::new(self.algorithm, key.as_ref());
+        let key = LessSafeKey::new(key.expect("rustls makes keys as long as `key_len` says"));
+        Box::new(Encrypter { key, iv })
+    }
+
+    fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
+        Box::new(Decrypter(self.suite.aead_alg.decrypter(key, iv)))
+    }
+
+    fn key_len(&self) -> usize {
+        self.suite.aead_alg.key_len()
+    }
+
+    fn extract_keys(
+        &self,
+        key: AeadKey,
+        iv: Iv,
+    ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+        self.suite.aead_alg.extract_keys(key, iv)
+    }
+}
+
+/// A cipher of TLS 1.2: the provider's, of which only what is decrypted stays where it lies.
+struct Cipher12 {
+    suite: &'static Tls12CipherSuite,
+}
+
+impl Tls12AeadAlgorithm for Cipher12 {
+    fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
+        self.suite.aead_alg.encrypter(key, iv, extra)
+    }
+
+    fn decrypter(&self, key: AeadKey, iv: &[u8]) -> Box<dyn MessageDecrypter> {
+        Box::new(Decrypter(self.suite.aead_alg.decrypter(key, iv)))
+    }
+
+    fn key_block_shape(&self) -> KeyBlockShape {
+        self.suite.aead_alg.key_block_shape()
+    }
+
+    fn extract_keys(
+        &self,
+        key: AeadKey,
+        iv: &[u8],
+        explicit: &[u8],
+    ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+        self.suite.aead_alg.extract_keys(key, iv, explicit)
+    }
+}
+
+struct Decrypter(Box<dyn MessageDecrypter>);
+
+impl MessageDecrypter for Decrypter {
+    fn decrypt<'a>(
+        &mut self,
+        msg: InboundOpaqueMessage<'a>,
+        seq: u64,
+    ) -> Result<InboundPlainMessage<'a>, Error> {
+        let plain = self.0.decrypt(msg, seq)?;
+        let is_data = plain.typ == ContentType::ApplicationData && !plain.payload.is_empty();
+        if !is_data || matches!(FOUND.get(), Found::Unasked) {
+            return Ok(plain);
+        }
+        let (address, len) = (plain.payload.as_ptr().addr(), plain.payload.len());
+        FOUND.set(Found::At(Place { address, len }));
+        // Not nothing: rustls counts empty records, and refuses many of them.
+        Ok(InboundPlainMessage { payload: &plain.payload[..1], ..plain })
+    }
+}
+
+struct Encrypter {
+    key: LessSafeKey,
+    iv: Iv,
+}
+
+impl Encrypter {
+    /// Encrypts what lies there, as the record of this number, and gives the tag.
+    fn seal(
+        &self,
+        seq: u64,
+        head: [u8; HEAD_BYTES],
+        bytes: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES], Error> {
+        let nonce = RingNonce::assume_unique_for_key(Nonce::new(&self.iv, seq).0);
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(head), bytes);
+        let tag = tag.map_err(|_| Error::EncryptError)?;
+        tag.as_ref().try_into().map_err(|_| Error::EncryptError)
+    }
+
+    /// Appends a whole record.
+    fn append(
+        &self,
+        records: &mut Vec<u8>,
+        msg: &OutboundPlainMessage<'_>,
+        seq: u64,
+    ) -> Result<(), Error> {
+        // What is authenticated besides is the head of the record.
+        let head = make_tls13_aad(msg.payload.len() + 1 + TAG_BYTES);
+        records.extend_from_slice(&head);
+        let start = records.len();
+        msg.payload.copy_to_vec(records);
+        records.push(u8::from(msg.typ));
+        let tag = self.seal(seq, head, &mut records[start..])?;
+        records.extend_from_slice(&tag);
+        Ok(())
+    }
+}
+
+impl MessageEncrypter for Encrypter {
+    fn encrypt(
+        &mut self,
+        msg: OutboundPlainMessage<'_>,
+        seq: u64,
+    ) -> Result<OutboundOpaqueMessage, Error> {
+        let sealed = match msg.typ {
+            ContentType::ApplicationData => SEALED.take(),
+            _ => None, // keys, tickets and alerts are rustls's to queue
+        };
+        let payload = match sealed {
+            Some(mut sealed) => {
+                let appended = self.append(&mut sealed.records, &msg, seq);
+                sealed.count += 1;
+                SEALED.set(Some(sealed));
+                appended?;
+                PrefixedPayload::with_capacity(0)
+            }
+            None => {
+                let len = msg.payload.len() + 1 + TAG_BYTES;
+                let mut payload = PrefixedPayload::with_capacity(len);
+                payload.extend_from_chunks(&msg.payload);
+                payload.extend_from_slice(&[u8::from(msg.typ)]);
+                let tag = self.seal(seq, make_tls13_aad(len), payload.as_mut())?;
+                payload.extend_from_slice(&tag);
+                payload
+            }
+        };
+        let (data, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_2);
+        Ok(OutboundOpaqueMessage::new(data, version, payload))
+    }
+
+    /// Of data that is appended elsewhere nothing results here.
+    fn encrypted_payload_len(&self, payload_len: usize) -> usize {
+        let sealed = SEALED.take();
+        let elsewhere = sealed.is_some();
+        SEALED.set(sealed);
+        if elsewhere { 0 } else { payload_len + 1 + TAG_BYTES }
+    }
+}
