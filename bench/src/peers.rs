@@ -71,6 +71,7 @@ pub const PEERS: &[Peer] = &[
     peer("std", "threads and system calls of the standard library"),
     peer("tokio", "on one thread (LocalRuntime)"),
     Peer { shows: "tokio", ..peer("tokio-mt", "its default, several threads") },
+    peer("tokio-rustls", "TLS above tokio, on one thread"),
     peer("monoio", "on io_uring"),
     peer("compio", "on io_uring"),
     peer("glommio", "one executor"),

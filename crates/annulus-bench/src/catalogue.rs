@@ -271,6 +271,45 @@ pub const WORKLOADS: &[Workload] = &[
         .titled("HTTP/1.1 with hyper, a greeting of 14 B, 64 connections", "request")
         .load("http")
         .tasks(64),
+    server("tls-echo-1", "tls", "net")
+        .titled("TLS 1.3 echo of 64 B, 1 connection", "request")
+        .load("tls"),
+    server("tls-echo-64", "tls", "net")
+        .titled("TLS 1.3 echo of 64 B, 64 connections", "request")
+        .load("tls")
+        .tasks(64),
+    server("tls-echo-4k-1", "tls", "net")
+        .titled("TLS 1.3 echo of 4 KiB, 1 connection", "request")
+        .load("tls")
+        .bytes(4096),
+    server("tls-echo-4k", "tls", "net")
+        .titled("TLS 1.3 echo of 4 KiB, 64 connections", "request")
+        .load("tls")
+        .tasks(64)
+        .bytes(4096),
+    server("tls-echo-16k-1", "tls", "net")
+        .titled("TLS 1.3 echo of 16 KiB, 1 connection", "request")
+        .load("tls")
+        .bytes(16384),
+    server("tls-echo-16k", "tls", "net")
+        .titled("TLS 1.3 echo of 16 KiB, 64 connections", "request")
+        .load("tls")
+        .tasks(64)
+        .bytes(16384),
+    server("tls-echo-64k-1", "tls", "net")
+        .titled("TLS 1.3 echo of 64 KiB, 1 connection", "request")
+        .load("tls")
+        .bytes(65536),
+    server("tls-echo-64k", "tls", "net")
+        .titled("TLS 1.3 echo of 64 KiB, 64 connections", "request")
+        .load("tls")
+        .tasks(64)
+        .bytes(65536),
+    server("tls-idle-5000", "tls", "net")
+        .titled("memory of 5000 TLS connections that have spoken", "connection")
+        .load("tls")
+        .tasks(5000)
+        .kind(Kind::Memory),
     server("udp-echo-1", "udp-echo", "net").titled("UDP echo of 64 B, 1 client", "request"),
     server("udp-echo-64", "udp-echo", "net")
         .titled("UDP echo of 64 B, 64 clients", "request")

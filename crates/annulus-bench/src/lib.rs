@@ -15,7 +15,7 @@
 //! | `stats`, `table` | what a few rounds say, and how it is shown |
 //! | `sys` | CPU time, pinning, memory |
 //!
-//! With the feature `programs`, also [`ours`] and [`limit`]; with the feature `driver`, also
+//! With the feature `tls`, what servers of TLS show. With the feature `programs`, also [`ours`] and [`limit`]; with the feature `driver`, also
 //! [`driver`], which runs programs beside each other and shows what came.
 
 #![deny(unsafe_code)]
@@ -41,6 +41,8 @@ pub mod stats;
 pub mod sys;
 pub mod table;
 pub mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use address::Address;
 pub use ball::{Ball, yield_now};
@@ -51,6 +53,8 @@ pub use program::{Run, main, main_of};
 pub use scratch::Scratch;
 pub use server::{beside, serve, serve_program, serve_udp, serve_unix, serve_unix_at};
 pub use shares::{Share, Shares};
+#[cfg(feature = "tls")]
+pub use tls::{Identity, identity};
 
 /// Room of the channels that numbers go through.
 pub const CHANNEL_CAPACITY: usize = 128;

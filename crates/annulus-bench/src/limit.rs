@@ -13,7 +13,7 @@
 //! | `cross` | a ball between two threads with a ring each |
 //! | `echo` | multishot accept, multishot receive, one send in flight per connection |
 //! | `load`, `connect`, `storm`, `idle` | the other sides of `echo` |
-//! | `http` | the other side of servers that greet over HTTP |
+//! | `http`, `tls` | the other side of servers that greet over HTTP, that echo over TLS |
 //! | `files`, `kv` | the other sides of servers of files, and of caches |
 //! | `pool` | provided buffers |
 //!
@@ -59,6 +59,8 @@ pub const PROGRAMS: &[(&str, Run)] = &[
 pub const LOADS: &[(&str, Run)] = &[
     ("load", load::echoes::run),
     ("http", load::http::run),
+    #[cfg(feature = "tls")]
+    ("tls", load::tls::run),
     ("connect", connect::run),
     ("requests", connect::run),
     ("storm", storm::run),

@@ -9,6 +9,8 @@ pub mod echoes;
 pub mod files;
 pub mod http;
 pub mod kv;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::io::{self, BufRead as _};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
@@ -33,6 +35,11 @@ const SEND: u64 = 1;
 
 /// What is said on the connections, which have numbers from 0.
 trait Talk {
+    /// What has to be said on a new connection before anything is measured.
+    fn meet(&mut self, _stream: &OwnedFd) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Sends so many requests on a connection.
     fn ask(&mut self, ring: &mut Ring, slot: u32, requests: usize, now: Instant) -> io::Result<()>;
 
@@ -147,6 +154,7 @@ impl<T: Talk> Load<T> {
         };
         for slot in 0..job.tasks {
             let stream = first.take().map_or_else(|| connect(job), Ok)?;
+            load.talk.meet(&stream)?;
             load.ring.update_files(slot, &[stream.as_raw_fd()])?;
             load.connections.push(stream);
             load.receive(slot)?;
