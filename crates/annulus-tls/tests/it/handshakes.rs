@@ -79,6 +79,41 @@ fn a_record_that_is_too_large_is_refused_by_its_head() {
     });
 }
 
+/// A record of a handshake.
+fn record(bytes: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(bytes.len()).expect("it fits").to_be_bytes();
+    [&[22, 3, 1][..], &len, bytes].concat()
+}
+
+#[test]
+fn a_message_that_is_too_large_is_refused_before_it_comes() {
+    run(async {
+        // A hello of a mebibyte, by what it says of itself.
+        let (error, _) = told(&record(&[1, 0x10, 0, 0, 3, 3]), false).await?;
+        assert!(matches!(error, HandshakeError::Tls(_)), "{error:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn garbage_behind_half_a_message_is_refused() {
+    run(async {
+        let hello = hello().await?;
+        for cut in [1, 3, 4, 50] {
+            let half = record(&hello[5..5 + cut]);
+            for garbage in [&[99; 40][..], &[22, 3, 1, 0, 0], &[21, 3, 1, 0, 2, 9, 9]] {
+                let (error, _) = told(&[&half, garbage].concat(), false).await?;
+                assert!(matches!(error, HandshakeError::Tls(_)), "{error:?}");
+            }
+            // And a message in two records is one.
+            let rest = record(&hello[5 + cut..]);
+            let (error, _) = told(&[half, rest].concat(), true).await?;
+            assert!(matches!(error, HandshakeError::Closed { silent: false }), "{error:?}");
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn an_end_is_told_from_silence_and_from_the_middle() {
     run(async {

@@ -4,19 +4,25 @@ use std::io;
 
 use annulus_tls::{TlsAcceptor, TlsConnector};
 
-use crate::support::{connected, made, nothing_left};
+use crate::support::{connected, made, nothing_left, skip};
 
-/// How many, without being asked for more.
-const USUALLY: usize = 300;
+/// How many, without being asked for another number: handshakes without optimisation take longer.
+const USUALLY: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+/// What the process needs besides.
+const DESCRIPTORS: usize = 100;
 
 /// `ANNULUS_TLS_CONNECTIONS=10000 cargo test --release -p annulus-tls --test it many --
 /// --nocapture` opens so many, and says what one costs.
 #[test]
 fn many_connections_are_open_at_once_and_all_answer() {
     let asked = std::env::var("ANNULUS_TLS_CONNECTIONS").ok();
-    let count = asked.and_then(|count| count.parse().ok()).unwrap_or(USUALLY);
+    let asked = asked.map(|count| count.parse().expect("ANNULUS_TLS_CONNECTIONS is a number"));
+    let count = asked.unwrap_or(USUALLY);
     let (_, hard) = annulus::runtime::raise_descriptor_limit().unwrap();
-    assert!(hard as usize > 2 * count + 100, "{hard} descriptors are too few for {count}");
+    if (hard as usize) < 2 * count + DESCRIPTORS {
+        let why = format!("{hard} descriptors are too few for {count} connections");
+        return skip("many_connections_are_open_at_once_and_all_answer", &why);
+    }
     let made = made(&["localhost"]);
     let acceptor = TlsAcceptor::builder().identity(made.identity()).build().unwrap();
     let connector = TlsConnector::builder().roots(made.roots()).build().unwrap();

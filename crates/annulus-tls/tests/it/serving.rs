@@ -7,9 +7,9 @@ use std::time::Duration;
 use annulus::net::{Parsed, TcpStream};
 use annulus::runtime::Cores;
 use annulus::serve::{Config, Conn, Ended, Handler, Server};
-use annulus_tls::TlsInfo;
+use annulus_tls::{Certificates, Reloadable, TlsAcceptor, TlsConnector, TlsInfo};
 
-use crate::support::{BOUND, ends, run};
+use crate::support::{BOUND, Made, ends, made, run};
 
 /// Says whom the client asked for, echoes lines, and ends when the client does.
 struct Lines;
@@ -77,6 +77,39 @@ fn connections_of_a_server_speak_tls_and_their_handler_does_not_notice() {
     handle.shutdown();
     workers.join().expect("no core fails");
     assert_eq!(metrics.cores[0].handshakes_failed, 1);
+}
+
+#[test]
+fn a_server_exchanges_its_certificate_and_keeps_its_connections() {
+    let (old, new) = (made(&["localhost"]), made(&["localhost"]));
+    let certificates = Reloadable::new(Certificates::from(old.identity()));
+    let acceptor = TlsAcceptor::builder().reloadable(certificates.clone()).build().unwrap();
+    let connector =
+        |made: &Made| TlsConnector::builder().roots(made.roots()).sessions(0).build().unwrap();
+    let (of_old, of_new) = (connector(&old), connector(&new));
+    let config = Config::new().cores(Cores::Count(1)).drain_timeout(BOUND);
+    let server = Server::builder(config).bind_with(([127, 0, 0, 1], 0).into(), acceptor);
+    let (handle, workers) = server.launch::<Lines>().expect("it starts");
+    let address = handle.addr().expect("it listens");
+    run(async move {
+        let before = of_old.connect("localhost", TcpStream::connect(address).await?).await?;
+        let ((), _) = before.read_exact(vec![0; "localhost\n".len()]).await?;
+        certificates.replace(Certificates::from(new.identity()));
+        let after = of_new.connect("localhost", TcpStream::connect(address).await?).await?;
+        let ((), _) = after.read_exact(vec![0; "localhost\n".len()]).await?;
+        let refused = of_old.connect("localhost", TcpStream::connect(address).await?).await;
+        refused.expect_err("the certificate is another one");
+        for stream in [&before, &after] {
+            stream.write_all("still here\n").await?;
+            let ((), line) = stream.read_exact(vec![0; "still here\n".len()]).await?;
+            assert_eq!(line, b"still here\n");
+            stream.shutdown().await?;
+            assert!(stream.recv().await?.is_none());
+        }
+        Ok(())
+    });
+    handle.shutdown();
+    workers.join().expect("no core fails");
 }
 
 /// Hears one byte, and leaves in the way that it says.
