@@ -136,6 +136,13 @@ pub unsafe trait Kernel {
     /// CLOCK_MONOTONIC in nanoseconds.
     fn now(&self) -> u64;
 
+    /// Whether descriptors are numbers of this process, which any thread may use and close, also
+    /// after the end of the ring. Those of a simulated kernel are not, and end with it. They are by
+    /// default.
+    fn has_process_descriptors(&self) -> bool {
+        true
+    }
+
     /// close(2).
     ///
     /// # Errors
@@ -480,6 +487,10 @@ unsafe impl Kernel for AnyKernel {
     #[inline]
     fn now(&self) -> u64 {
         forward!(self.now())
+    }
+
+    fn has_process_descriptors(&self) -> bool {
+        forward!(self.has_process_descriptors())
     }
 
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {

@@ -52,6 +52,7 @@ pub(crate) mod name_op;
 pub(crate) mod now;
 pub(crate) mod once_op;
 pub(crate) mod op;
+mod owned;
 pub(crate) mod path_op;
 pub(crate) mod path_xattr_op;
 pub(crate) mod pool;
@@ -94,7 +95,7 @@ pub(crate) mod zero_copy;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use annulus_ring::abi::Sqe;
@@ -109,7 +110,7 @@ use clock::Clock;
 use devices::Devices;
 use doubts::Doubts;
 use driver::After;
-use key::{Handle, Key};
+use key::Key;
 use locals::Locals;
 use messages::Messages;
 use metrics::Board;
@@ -124,6 +125,8 @@ use waiting::{Spin, Tick};
 use wheel::Wheel;
 use workers::Workers;
 use zero_copy::Gear;
+
+pub(crate) use owned::Owned;
 
 thread_local! {
     static CURRENT: Current = const { Current::none() };
@@ -319,69 +322,6 @@ pub(crate) fn feed_current() {
     let _ = with_any(|core| core.state.borrow_mut().feed_starved());
 }
 
-/// What a handle of a descriptor owns: its record, on its core.
-///
-/// `Send + Sync`: the record is only ever touched on its core. Dropping it elsewhere posts to the
-/// core's inbox; after the core's end there is nothing left to do.
-#[derive(Debug)]
-pub(crate) struct Owned {
-    handle: Handle,
-    fd: RawFd,
-}
-
-impl Owned {
-    /// Makes a record on the current core for a descriptor that the caller owns.
-    pub(crate) fn adopt(fd: RawFd, kind: Kind) -> io::Result<Self> {
-        with_any(|core| core.adopt(fd, kind))
-    }
-
-    /// As [`Owned::adopt`], for a descriptor of `std`.
-    pub(crate) fn adopt_fd(fd: OwnedFd, kind: Kind) -> io::Result<Self> {
-        let owned = Self::adopt(fd.as_raw_fd(), kind)?;
-        let _ = fd.into_raw_fd();
-        Ok(owned)
-    }
-
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the record keeps the descriptor open for as long as this handle and its runtime
-        // live; the end of the runtime is what `AsFd` of every handle warns of.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
-    }
-
-    pub(crate) fn handle(&self) -> Handle {
-        self.handle
-    }
-
-    pub(crate) fn raw_fd(&self) -> RawFd {
-        self.fd
-    }
-
-    /// The descriptor, for a call on the record's own core: an error after the end of the runtime,
-    /// when the number may be another's.
-    pub(crate) fn live_fd(&self) -> io::Result<RawFd> {
-        let is_open = self.with(|state, key| state.records.get(key).is_some())?;
-        if is_open { Ok(self.fd) } else { Err(errors::handle_gone()) }
-    }
-
-    /// The same open file by another descriptor.
-    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.live_fd()?;
-        self.as_fd().try_clone_to_owned()
-    }
-
-    /// Runs `f` on the state of the core that the record is on.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut State, Key) -> R) -> io::Result<R> {
-        with_core(self.handle.core, |core| f(&mut core.state.borrow_mut(), self.handle.key))
-    }
-
-    /// Gives up the record without closing it.
-    pub(crate) fn forget(self) -> Handle {
-        let handle = self.handle;
-        std::mem::forget(self);
-        handle
-    }
-}
-
 /// A descriptor that was taken out of its record, as `std` owns it.
 pub(crate) fn adopted_fd(fd: RawFd) -> OwnedFd {
     // SAFETY: `State::detach` removed the record that owned it, so it has no other owner.
@@ -413,27 +353,13 @@ impl Core {
         let target = state.take_fixed(fd);
         let key = state.records.insert(fd, target, kind);
         state.counters.descriptors.add(1);
-        Owned { handle: Handle { core: self.id(), key }, fd }
+        Owned::of_record(self.id(), key, fd, state.lets_go())
     }
 
-    fn close(&self, key: Key) {
-        self.state.borrow_mut().close(key);
+    /// The handle of a record is gone. False if the record is.
+    fn close(&self, key: Key) -> bool {
+        let was_there = self.state.borrow_mut().close(key);
         self.run_after();
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        let Handle { core, key } = self.handle;
-        if current_id() == Some(core) {
-            let _ = with_core(core, |core| core.close(key));
-        } else if process::is_inherited(core) {
-            process::close_copy(self.fd);
-        } else {
-            // A core that is gone has closed its records already.
-            let _ = annulus_task::post(core, move || {
-                let _ = with_core(core, |core| core.close(key));
-            });
-        }
+        was_there
     }
 }

@@ -68,6 +68,10 @@ use crate::core::{Core, setup::Config, with_any};
 /// to is leaked. Work of [`spawn_blocking`](crate::task::spawn_blocking) that has begun is awaited
 /// as long; what has not begun is dropped.
 ///
+/// Handles that live on (files, sockets, listeners, pipes) keep their descriptors, and close them
+/// when they are dropped, on any thread; that may block as close(2) does. All else that is asked of
+/// them is an error, and what they had received and nobody had read is gone.
+///
 /// # Forking
 /// A child of fork(2) inherits nothing but memory: dropping the runtime there does nothing to the
 /// parent's, and running it is an error. Every descriptor is closed by execve(2).

@@ -81,6 +81,10 @@ unsafe impl Kernel for Sim {
         self.clock_ns()
     }
 
+    fn has_process_descriptors(&self) -> bool {
+        false
+    }
+
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
         self.close_fd(fd)
     }

@@ -72,6 +72,10 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.inner.now()
     }
 
+    fn has_process_descriptors(&self) -> bool {
+        self.inner.has_process_descriptors()
+    }
+
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
         self.inner.close(fd)
     }

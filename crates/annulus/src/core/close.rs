@@ -2,7 +2,8 @@
 //!
 //! Owns: the order of a record's last steps. Invariants: a descriptor is closed when no request is
 //! in flight on it and never earlier; bytes that a handle accepted before it was dropped are sent,
-//! within a bounded time; the fixed-file slot is emptied before the descriptor is closed.
+//! within a bounded time; the fixed-file slot is emptied before the descriptor is closed; the end
+//! of a core closes no descriptor whose handle lives (`owned`).
 
 use std::os::fd::RawFd;
 
@@ -17,8 +18,34 @@ use super::timers::Due;
 use super::unread::Unread;
 
 impl State {
-    /// The handle is gone.
-    pub(crate) fn close(&mut self, key: Key) {
+    /// The handle is gone. False if the record is, too: the core is ending, and has let the
+    /// descriptor go.
+    pub(crate) fn close(&mut self, key: Key) -> bool {
+        let Some(record) = self.records.get(key) else {
+            return false;
+        };
+        record.is_kept = false;
+        self.wind_up(key);
+        true
+    }
+
+    /// The core is ending, and the handle may live on: then the descriptor is its own, once nothing
+    /// is in flight on it any more.
+    pub(crate) fn let_go(&mut self, key: Key) {
+        let is_kept = self.lets_go();
+        if let Some(record) = self.records.get(key).filter(|record| !record.closing) {
+            record.is_kept = is_kept;
+            self.wind_up(key);
+        }
+    }
+
+    /// Whether descriptors can outlive the core: not those that only its kernel knows.
+    pub(crate) fn lets_go(&mut self) -> bool {
+        self.ring.kernel().has_process_descriptors()
+    }
+
+    /// Ends what is armed on a record, and gives what is to be sent its time.
+    fn wind_up(&mut self, key: Key) {
         let flush_ns = self.close_flush_ns;
         let Some(record) = self.records.get(key) else {
             return;
@@ -71,6 +98,7 @@ impl State {
         if !record.closing || record.in_flight > 0 {
             return;
         }
+        let is_kept = record.is_kept;
         let (fd, target, kind) = self.records.remove(key.index);
         self.counters.descriptors.subtract(1);
         self.release_fixed(target);
@@ -79,6 +107,9 @@ impl State {
                 self.wheel.cancel(timer);
                 self.note_timers();
             }
+        }
+        if is_kept {
+            return;
         }
         match kind {
             // A last close of a file may write back and block (NFS, FUSE): the kernel's affair.

@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, RenameFlags};
 
 use super::key::Handle;
 use super::op::Operation;
-use super::{Core, Owned, errors, with_core};
+use super::{Core, Owned, errors};
 
 /// An operation that can be had without the ring as well.
 pub(crate) trait Aside: Operation<Output: Send> + Send {
@@ -81,13 +81,7 @@ impl Base {
 
     fn detach(&mut self) -> io::Result<()> {
         if self.fd != libc::AT_FDCWD && self.copy.is_none() {
-            if let Some(handle) = self.handle {
-                let is_open =
-                    |core: &Core| core.state.borrow_mut().records.get(handle.key).is_some();
-                if !with_core(handle.core, is_open)? {
-                    return Err(errors::handle_gone());
-                }
-            }
+            self.handle.map_or(Ok(()), Handle::check_open)?;
             // SAFETY: the future that holds this borrows the directory, whose record is open.
             let dir = unsafe { BorrowedFd::borrow_raw(self.fd) };
             self.copy = Some(dir.try_clone_to_owned()?);

@@ -59,9 +59,9 @@ extern "C" fn in_child() {
     super::leave_all();
 }
 
-/// Closes this process's copy of a descriptor whose core was inherited.
-pub(crate) fn close_copy(fd: std::os::fd::RawFd) {
-    // SAFETY: a handle owned the descriptor and is going away, and its record is in a core that
-    // this process never runs.
+/// Closes a descriptor that no core of this process has.
+pub(crate) fn close_fd(fd: std::os::fd::RawFd) {
+    // SAFETY: a handle owned the descriptor and is gone, and its record is gone as well, or is in a
+    // core that this process never runs.
     unsafe { libc::close(fd) };
 }

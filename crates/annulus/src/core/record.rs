@@ -41,10 +41,12 @@ pub(crate) struct Record {
     target: Target,
     /// Requests that the kernel has, or that wait in the send queue.
     pub(crate) in_flight: u32,
-    /// The handle is gone; the descriptor closes when nothing is in flight.
+    /// The handle is gone, or the core is ending; the record ends when nothing is in flight.
     pub(crate) closing: bool,
     /// Whether reads are tried without the ring.
     pub(crate) luck: Luck,
+    /// The handle lives on after the core: the descriptor stays open then.
+    pub(crate) is_kept: bool,
     pub(crate) kind: Kind,
 }
 
@@ -94,6 +96,7 @@ impl Records {
                 in_flight: 0,
                 closing: false,
                 luck: Luck::Unknown,
+                is_kept: false,
                 kind,
             });
             return Key { index, generation: 0 };
@@ -111,6 +114,7 @@ impl Records {
             in_flight: 0,
             closing: false,
             luck: Luck::Unknown,
+            is_kept: false,
             kind,
         };
         Key { index, generation }

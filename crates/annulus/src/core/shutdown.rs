@@ -8,6 +8,7 @@ use annulus_ring::Kernel as _;
 use annulus_ring::abi::{CancelFlags, Errno, SyncCancel, Timespec};
 
 use super::key::{Key, Kind, user_data};
+use super::owned::Ending;
 use super::pool::Pool;
 use super::table::{Lane, Phase};
 use super::unread::Unread;
@@ -15,10 +16,11 @@ use super::{Core, State};
 use crate::runtime::Metrics;
 
 impl Core {
-    /// Ends the core within about `deadline_ns`. Afterwards its handles are dead, and their drops
-    /// do nothing.
+    /// Ends the core within about `deadline_ns`. Afterwards its handles are dead but for their
+    /// descriptors, which are their own.
     pub(crate) fn shut_down(&self, deadline_ns: u64) -> Metrics {
         let entered = self.enter();
+        let ending = Ending::begin(self);
         self.executor.drain_inbox();
         self.executor.shutdown();
         self.drop_locals();
@@ -28,16 +30,18 @@ impl Core {
         // The bounds of the end are of the real world.
         self.state.borrow_mut().resume_clock();
         let end_ns = self.state.borrow_mut().ring.kernel().now().saturating_add(deadline_ns);
-        let mut drained = self.drain(end_ns);
+        let mut drained = self.drain(&ending, end_ns);
         if !drained {
             self.cancel_everything();
-            drained = self.drain(end_ns.saturating_add(deadline_ns / 4));
+            drained = self.drain(&ending, end_ns.saturating_add(deadline_ns / 4));
         }
         self.state.borrow_mut().discard_received();
         let last = self.metrics();
         if !drained {
             self.state.borrow_mut().abandon_descriptors();
         }
+        // There is no record any more.
+        drop(ending);
         let mut state = self.state.borrow_mut();
         let mut pools = (std::mem::take(&mut state.pools), state.messages.take());
         let rings = pools.0.iter_mut().chain(&mut pools.1).filter_map(Pool::take_ring);
@@ -60,13 +64,14 @@ impl Core {
     }
 
     /// Turns without tasks until nothing is in flight. False if the time is over before.
-    fn drain(&self, end_ns: u64) -> bool {
+    fn drain(&self, ending: &Ending<'_>, end_ns: u64) -> bool {
         loop {
             self.executor.drain_inbox();
+            ending.close_dropped();
             let now_ns = {
                 let mut state = self.state.borrow_mut();
                 // Destructors may still have made handles while the tasks ended.
-                state.close_all();
+                state.let_go_all();
                 if state.in_flight() == 0 {
                     return true;
                 }
@@ -108,14 +113,14 @@ impl Core {
 }
 
 impl State {
-    /// Asks the kernel to end everything, and closes every record.
+    /// Asks the kernel to end everything, and ends every record.
     fn stop(&mut self) {
         self.stopping = true;
         if self.bell_armed {
             self.push_cancel(user_data(Kind::Bell, Key { index: 0, generation: 0 }));
         }
         self.stop_tick();
-        self.close_all();
+        self.let_go_all();
         for key in self.table.live() {
             let phase = self.table.at(key.index).phase();
             let has_kernel = matches!(phase, Phase::Flight | Phase::Orphan | Phase::Cancelling);
@@ -140,9 +145,9 @@ impl State {
         }
     }
 
-    fn close_all(&mut self) {
+    fn let_go_all(&mut self) {
         for key in self.records.live() {
-            self.close(key);
+            self.let_go(key);
         }
     }
 
@@ -154,11 +159,15 @@ impl State {
     }
 
     /// Closes descriptors although requests are in flight on them: the kernel holds the files, and
-    /// this ring takes no more requests that could meet a reused number.
+    /// this ring takes no more requests that could meet a reused number. Those of handles that live
+    /// stay.
     fn abandon_descriptors(&mut self) {
         for key in self.records.live() {
+            let is_kept = self.records.at(key.index).is_kept;
             let (fd, _, _) = self.records.remove(key.index);
-            self.close_descriptor(fd);
+            if !is_kept {
+                self.close_descriptor(fd);
+            }
         }
     }
 

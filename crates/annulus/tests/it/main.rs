@@ -36,6 +36,7 @@ mod namespaces;
 mod notify;
 mod option_table;
 mod options;
+mod outliving;
 mod peers;
 mod pipes;
 mod processes;

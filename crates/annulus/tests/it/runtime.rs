@@ -128,7 +128,7 @@ fn several_runtimes_live_in_one_process_and_their_handles_do_not_mix() {
 }
 
 #[test]
-fn handles_that_outlive_their_runtime_are_dead_and_harmless() {
+fn futures_that_outlive_their_runtime_are_dead_and_harmless() {
     let _own = own_process();
     let before = descriptors();
     let runtime = made(Runtime::builder());
@@ -138,9 +138,9 @@ fn handles_that_outlive_their_runtime_are_dead_and_harmless() {
         assert!(futures_util::poll!(&mut reading).is_pending());
     });
     drop(runtime);
-    assert_eq!(descriptors(), before, "the runtime closed them");
     drop(right);
     drop(reading);
+    assert_eq!(descriptors(), before, "the handles closed them");
     let again = made(Runtime::builder());
     again.block_on(async {});
 }
