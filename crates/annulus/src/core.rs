@@ -31,7 +31,6 @@ pub(crate) mod driver;
 pub(crate) mod dump;
 pub(crate) mod end;
 pub(crate) mod errors;
-pub(crate) mod exit_signals;
 pub(crate) mod file_call;
 pub(crate) mod file_op;
 pub(crate) mod futex_op;

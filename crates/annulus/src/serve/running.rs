@@ -12,13 +12,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use annulus_task::{Closed, JoinError};
-use rustix::event::{PollFd, PollFlags, poll};
 
 use super::handler::Notice;
 use super::listen::Bound;
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use super::{Error, Metrics, driver};
-use crate::core::exit_signals;
+use crate::core::signals::Exits;
 use crate::runtime::CoreHandle;
 
 /// A server, for any thread. Clones are the same; dropping them changes nothing: the server runs on
@@ -93,33 +92,31 @@ impl Handle {
 
     /// Waits until SIGINT or SIGTERM comes, or until all cores have ended (`None`).
     ///
-    /// It handles each of the two signals once: a second one of the same kind ends the process, as
-    /// if nobody handled it. Before this is called, the first one does. One thread of a process
-    /// should call this.
+    /// It handles each of the two signals once: a second one of the same kind does what it did
+    /// before, so it ends the process, unless there was a handler, or a
+    /// [`signal`](crate::signal::signal) listens to it. Before this is called, the first one does.
+    /// Any number of threads, also for several servers, may call this: each hears of it, once.
     ///
     /// # Errors
-    /// Those of sigaction(2) and poll(2).
+    /// Those of sigaction(2) and epoll_wait(2).
     ///
     /// # Kernel
-    /// sigaction(2), eventfd(2), poll(2).
+    /// sigaction(2), eventfd(2), epoll_wait(2).
     #[doc(alias = "wait_on_signal")]
     pub fn wait_for_signal(&self) -> io::Result<Option<Signal>> {
-        let signalled = exit_signals::install()?;
+        let seen = *lock(&self.shared.signals);
+        let mut exits = Exits::listen(seen, self.shared.ended.as_fd())?;
+        lock(&self.shared.signals).get_or_insert(exits.seen());
         loop {
-            let mut fds = [
-                PollFd::new(&signalled, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.shared.ended.as_fd(), PollFlags::IN),
-            ];
-            match poll(&mut fds, None) {
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
+            let signal = exits.take();
+            if signal.is_some() {
+                *lock(&self.shared.signals) = Some(exits.seen());
             }
-            match exit_signals::take() {
+            match signal {
                 Some(libc::SIGINT) => return Ok(Some(Signal::Interrupt)),
                 Some(_) => return Ok(Some(Signal::Terminate)),
                 None if self.shared.running.now() == 0 => return Ok(None),
-                None => {}
+                None => exits.wait()?,
             }
         }
     }

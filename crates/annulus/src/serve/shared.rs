@@ -101,6 +101,8 @@ pub(super) struct Shared {
     peers: Mutex<HashMap<IpAddr, usize>>,
     /// What a successor would take over; empty once the server is to stop.
     pub(super) kept: Mutex<Kept>,
+    /// The signals that ask it to end, as many of each as it has heard of.
+    pub(super) signals: Mutex<Option<[u64; 2]>>,
     /// Readable when the threads of all cores have ended.
     pub(super) ended: OwnedFd,
     pub(super) running: Count,
@@ -121,8 +123,8 @@ impl Shared {
         let running = Count::default();
         running.add(cpus.len() as u64);
         let (handles, peers) = (OnceLock::new(), Mutex::default());
-        let kept = Mutex::new(kept);
-        Arc::new(Self { config, cores, cpus, bound, handles, peers, kept, ended, running })
+        let (kept, signals) = (Mutex::new(kept), Mutex::default());
+        Arc::new(Self { config, cores, cpus, bound, handles, peers, kept, signals, ended, running })
     }
 
     pub(super) fn handles(&self) -> &[CoreHandle] {

@@ -18,6 +18,7 @@ mod crossing;
 mod dump;
 mod efficiency;
 mod ending;
+mod exit_signals;
 mod files;
 mod foreign;
 mod futex;
