@@ -75,6 +75,7 @@ pub(crate) mod splice_op;
 pub(crate) mod stall;
 pub(crate) mod standard;
 pub(crate) mod steering;
+pub(crate) mod stock;
 pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod submit;

@@ -16,6 +16,7 @@ use annulus_task::CoreId;
 
 use super::{IoBuf, IoBufMut};
 use crate::core::arena::Arena;
+use crate::core::stock::Wait;
 
 /// What a page of memory is aligned to, and nearly every device is content with.
 const PAGE_BYTES: usize = 4096;
@@ -94,19 +95,19 @@ impl DirectPool {
     /// # Cancel safety
     /// Dropping the future gives its place to the next.
     pub fn take(&self) -> impl Future<Output = DirectBuf> + '_ {
-        Taking { arena: &self.arena, ticket: None }
+        Taking { arena: &self.arena, wait: self.arena.free().wait() }
     }
 
     /// A buffer, if one is free that nobody waits for.
     #[must_use]
     pub fn try_take(&self) -> Option<DirectBuf> {
-        self.arena.try_take().map(|buffer| DirectBuf::of(&self.arena, buffer))
+        self.arena.free().try_take().map(|buffer| DirectBuf::of(&self.arena, buffer))
     }
 
     /// How many buffers there are, and how many of them are free.
     #[must_use]
     pub fn buffers(&self) -> (usize, usize) {
-        (self.arena.count() as usize, self.arena.free_count())
+        (self.arena.count() as usize, self.arena.free().free_count())
     }
 
     /// How large each one is.
@@ -143,7 +144,7 @@ impl fmt::Debug for DirectPool {
 /// A wait for a buffer.
 struct Taking<'a> {
     arena: &'a Arc<Arena>,
-    ticket: Option<u64>,
+    wait: Wait<'a, u32>,
 }
 
 impl Future for Taking<'_> {
@@ -151,15 +152,7 @@ impl Future for Taking<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DirectBuf> {
         let this = &mut *self;
-        this.arena.poll_take(&mut this.ticket, cx).map(|buffer| DirectBuf::of(this.arena, buffer))
-    }
-}
-
-impl Drop for Taking<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.arena.leave(ticket);
-        }
+        this.wait.poll(cx).map(|buffer| DirectBuf::of(this.arena, buffer))
     }
 }
 
@@ -199,7 +192,7 @@ impl DirectBuf {
 
 impl Drop for DirectBuf {
     fn drop(&mut self) {
-        self.arena.give_back(self.buffer);
+        self.arena.free().give_back(self.buffer);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Memory for direct I/O: one allocation for each pool, registered with the ring if that is
 //! granted.
 //!
-//! Owns: the memory, which buffers of it are free, who waits for one, and the place in the ring's
-//! table of registered buffers. Does not own: what users see ([`crate::buf::DirectPool`]).
+//! Owns: the memory, which buffers of it are free (a [`Stock`] of their numbers), and the place in
+//! the ring's table of registered buffers. Does not own: what users see
+//! ([`crate::buf::DirectPool`]).
 //!
 //! ```text
 //!   free --take--> out --dropped--> free          on any thread
@@ -14,15 +15,12 @@
 //! the pages that they work on, so emptying a place disturbs nobody.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::collections::VecDeque;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 
 use annulus_ring::RegisterError;
-use annulus_task::clone_waker;
 
+use super::stock::Stock;
 use super::{State, current_id, with_any, with_core};
 use crate::buf::Registered;
 
@@ -105,20 +103,11 @@ pub(crate) struct Arena {
     buffer_bytes: usize,
     count: u32,
     registered: Result<Registered, Refused>,
-    free: Mutex<Free>,
+    /// By their numbers.
+    free: Stock<u32>,
 }
 
-/// Which buffers are free, and who waits.
-struct Free {
-    /// The last one came back last.
-    buffers: Vec<u32>,
-    /// In their order: the first as many as there are free buffers have one each.
-    waiting: VecDeque<(u64, Waker)>,
-    next: u64,
-}
-
-// SAFETY: the memory is reached only through buffers, each of which is owned by one value; the
-// lists are behind a lock.
+// SAFETY: the memory is reached only through buffers, each of which is owned by one value.
 unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
@@ -143,11 +132,7 @@ impl Arena {
             buffer_bytes,
             count,
             registered: Err(Refused::NoPlace),
-            free: Mutex::new(Free {
-                buffers: (0..count).rev().collect(),
-                waiting: VecDeque::new(),
-                next: 0,
-            }),
+            free: Stock::new((0..count).rev().collect()),
         };
         arena.registered = with_any(|core| {
             let index = core.state.borrow_mut().register_arena(start, bytes)?;
@@ -186,90 +171,9 @@ impl Arena {
         unsafe { self.start.add(buffer as usize * self.buffer_bytes) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Buffers that are free.
-    pub(crate) fn free_count(&self) -> usize {
-        self.lock().buffers.len()
-    }
-
-    /// A free buffer that nobody waits for.
-    pub(crate) fn try_take(&self) -> Option<u32> {
-        let mut free = self.lock();
-        if free.buffers.len() > free.waiting.len() { free.buffers.pop() } else { None }
-    }
-
-    /// A buffer, when it is the caller's turn. `ticket` is the place in the queue.
-    pub(crate) fn poll_take(&self, ticket: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<u32> {
-        let waker = clone_waker(cx.waker());
-        let mut free = self.lock();
-        let place = ticket.and_then(|ticket| free.place_of(ticket));
-        if place.unwrap_or(free.waiting.len()) < free.buffers.len() {
-            let left = place.and_then(|place| free.waiting.remove(place));
-            *ticket = None;
-            let buffer = free.buffers.pop();
-            drop(free);
-            drop((left, waker));
-            return buffer.map_or(Poll::Pending, Poll::Ready);
-        }
-        let displaced = match place {
-            Some(place) => std::mem::replace(&mut free.waiting[place].1, waker),
-            None => {
-                free.next += 1;
-                *ticket = Some(free.next);
-                let entry = (free.next, waker);
-                free.waiting.push_back(entry);
-                drop(free);
-                return Poll::Pending;
-            }
-        };
-        drop(free);
-        drop(displaced);
-        Poll::Pending
-    }
-
-    /// Who waited does not any more.
-    pub(crate) fn leave(&self, ticket: u64) {
-        let mut free = self.lock();
-        let Some(place) = free.place_of(ticket) else { return };
-        let left = free.waiting.remove(place);
-        // Who stood behind the last one that has a buffer has one now.
-        let next = match free.buffers.len() {
-            have if have > place => free.waker(have - 1),
-            _ => None,
-        };
-        drop(free);
-        drop(left);
-        if let Some(waker) = next {
-            waker.wake();
-        }
-    }
-
-    /// A buffer is not used any more.
-    pub(crate) fn give_back(&self, buffer: u32) {
-        let mut free = self.lock();
-        free.buffers.push(buffer);
-        let last = free.buffers.len() - 1;
-        let next = free.waker(last);
-        drop(free);
-        if let Some(waker) = next {
-            waker.wake();
-        }
-    }
-}
-
-impl Free {
-    fn place_of(&self, ticket: u64) -> Option<usize> {
-        self.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()
-    }
-
-    /// Who waits there, to be woken: a poll notes who it is once more. Cloning it here would run
-    /// code of a user under the lock.
-    fn waker(&mut self, place: usize) -> Option<Waker> {
-        let (_, waker) = self.waiting.get_mut(place)?;
-        Some(std::mem::replace(waker, Waker::noop().clone()))
+    /// The numbers of the buffers that are free.
+    pub(crate) fn free(&self) -> &Stock<u32> {
+        &self.free
     }
 }
 

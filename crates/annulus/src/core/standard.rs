@@ -14,85 +14,79 @@
 //! whatever became of the future.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::LazyLock;
+use std::task::{Context, Poll};
 
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::key::Handle;
 use super::op::{Late, Operation};
+use super::stock::{Stock, Wait};
 use super::{Core, errors};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, fill, receive_room, send_len};
 
 /// At the position of the open file.
 const HERE: u64 = u64::MAX;
 
-/// One of the three streams of this process.
-pub(crate) struct Stream(Mutex<State>);
+/// One of the three streams of this process: its one turn, which has what was read by who had
+/// stopped waiting.
+pub(crate) struct Stream(Stock<Vec<u8>>);
 
-struct State {
-    is_busy: bool,
-    /// Read by who had stopped waiting.
-    late: Vec<u8>,
-    waiting: Vec<Waker>,
-}
-
-static STREAMS: [Stream; 3] =
-    [const { Stream(Mutex::new(State { is_busy: false, late: Vec::new(), waiting: Vec::new() })) };
-        3];
+static STREAMS: LazyLock<[Stream; 3]> =
+    LazyLock::new(|| [(); 3].map(|()| Stream(Stock::new(vec![Vec::new()]))));
 
 /// The stream of a descriptor: 0, 1 or 2.
 pub(crate) fn stream(number: usize) -> &'static Stream {
     &STREAMS[number]
 }
 
-/// The right to have the one request of a stream.
-pub(crate) struct Turn(&'static Stream);
+/// A wait for a turn; its place in the queue is left when it is dropped.
+pub(crate) struct Queued {
+    stream: &'static Stream,
+    wait: Wait<'static, Vec<u8>>,
+}
 
 impl Stream {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A wait for a turn, behind all who have polled theirs before.
+    pub(crate) fn queue(&'static self) -> Queued {
+        Queued { stream: self, wait: self.0.wait() }
+    }
+}
+
+impl Queued {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let stream = self.stream;
+        self.wait.poll(cx).map(|late| Turn { stream, late })
     }
 
-    /// A turn, once nobody else has it.
-    pub(crate) fn poll_turn(&'static self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let waker = cx.waker().clone();
-        let mut state = self.lock();
-        if !state.is_busy {
-            state.is_busy = true;
-            drop(state);
-            return Poll::Ready(Turn(self));
-        }
-        if !state.waiting.iter().any(|waiting| waiting.will_wake(&waker)) {
-            state.waiting.push(waker);
-        }
-        Poll::Pending
+    /// Waits no more.
+    pub(crate) fn leave(&mut self) {
+        self.wait.leave();
     }
+}
+
+/// The right to have the one request of a stream.
+pub(crate) struct Turn {
+    stream: &'static Stream,
+    late: Vec<u8>,
 }
 
 impl Turn {
     /// Bytes that were read late, as many as there is room for.
-    pub(crate) fn take_late<B: IoBufMut>(&self, buf: &mut B) -> Option<usize> {
-        let mut late = std::mem::take(&mut self.0.lock().late);
-        if late.is_empty() {
+    pub(crate) fn take_late<B: IoBufMut>(&mut self, buf: &mut B) -> Option<usize> {
+        if self.late.is_empty() {
             return None;
         }
-        // User code: nobody else changes what is late during this turn.
-        let taken = fill(buf, &late);
-        late.drain(..taken);
-        self.0.lock().late = late;
+        let taken = fill(buf, &self.late);
+        self.late.drain(..taken);
         Some(taken)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.is_busy = false;
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        self.stream.0.give_back(std::mem::take(&mut self.late));
     }
 }
 
@@ -135,7 +129,7 @@ unsafe impl<B: IoBufMut> Operation for ReadHere<B> {
             // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
             unsafe { self.buf.set_bytes_len(late.res as usize) };
             let read = &self.buf.as_init()[..late.res as usize];
-            self.turn.0.lock().late.extend_from_slice(read);
+            self.turn.late.extend_from_slice(read);
         }
     }
 }

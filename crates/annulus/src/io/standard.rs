@@ -20,7 +20,7 @@ use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, Slice, receive_len};
 use crate::core::end::End;
 use crate::core::op::Op;
 use crate::core::record::Kind;
-use crate::core::standard::{ReadHere, Stream, Turn, WriteHere, stream};
+use crate::core::standard::{Queued, ReadHere, Stream, Turn, WriteHere, stream};
 use crate::core::{Owned, errors};
 use crate::op::OpExt;
 use crate::pipe::{ReadNow, Receiver, Sender, Wait, WriteNow};
@@ -291,6 +291,7 @@ fn tries_again<B>(error: &BufError<B>) -> bool {
 /// The future of a read.
 struct ReadStandard<'a, B: IoBufMut> {
     from: &'a Stdin,
+    queued: Queued,
     wait: Wait,
     ending: bool,
     stage: ReadStage<'a, B>,
@@ -314,11 +315,11 @@ impl<'a, B: IoBufMut> ReadStandard<'a, B> {
         } else {
             ReadStage::Queued(buf)
         };
-        Self { from, wait: Wait::default(), ending: false, stage }
+        Self { from, queued: stream(0).queue(), wait: Wait::default(), ending: false, stage }
     }
 
     /// It has its turn: what was read late comes first.
-    fn has_turn(&mut self, mut buf: B, turn: Turn) -> Option<BufResult<usize, B>> {
+    fn has_turn(&mut self, mut buf: B, mut turn: Turn) -> Option<BufResult<usize, B>> {
         if receive_len(&buf).is_err() {
             return Some(Err(BufError::new(errors::no_capacity(), buf)));
         }
@@ -347,7 +348,7 @@ impl<B: IoBufMut> Future for ReadStandard<'_, B> {
                 ReadStage::Trying(read) => ready!(Pin::new(read).poll(cx)),
                 ReadStage::Reading(read) => ready!(Pin::new(read).poll(cx)),
                 ReadStage::Queued(_) => {
-                    let turn = ready!(stream(0).poll_turn(cx));
+                    let turn = ready!(this.queued.poll(cx));
                     let ReadStage::Queued(buf) = this.take_stage() else { unreachable!("matched") };
                     match this.has_turn(buf, turn) {
                         Some(ended) => return Poll::Ready(ended),
@@ -387,6 +388,7 @@ impl<B: IoBufMut> Future for ReadStandard<'_, B> {
 impl<B: IoBufMut> End for ReadStandard<'_, B> {
     fn ask_to_end(&mut self) -> Option<Self::Output> {
         self.ending = true;
+        self.queued.leave();
         self.wait.end();
         match self.take_stage() {
             ReadStage::Trying(mut read) => read.ask_to_end(),
@@ -410,6 +412,7 @@ type To<'a> = (&'a Sender, &'a Nature, &'static Stream);
 /// The future of a write.
 struct WriteStandard<'a, B: IoBuf> {
     to: To<'a>,
+    queued: Queued,
     wait: Wait,
     all: bool,
     ending: bool,
@@ -432,13 +435,14 @@ impl<'a, B: IoBuf> WriteStandard<'a, B> {
         } else {
             WriteStage::Waiting(buf)
         };
-        Self { to, wait: Wait::default(), all, ending: false, done: 0, stage }
+        let (queued, wait) = (to.2.queue(), Wait::default());
+        Self { to, queued, wait, all, ending: false, done: 0, stage }
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What is wrong with it, the write says.
         let _ = ready!(self.wait.poll(cx));
-        let turn = ready!(self.to.2.poll_turn(cx));
+        let turn = ready!(self.queued.poll(cx));
         let WriteStage::Waiting(buf) = std::mem::replace(&mut self.stage, WriteStage::Done) else {
             unreachable!("it waits for its turn");
         };
@@ -526,6 +530,7 @@ impl<B: IoBuf> Future for WriteStandard<'_, B> {
 impl<B: IoBuf> End for WriteStandard<'_, B> {
     fn ask_to_end(&mut self) -> Option<Self::Output> {
         self.ending = true;
+        self.queued.leave();
         self.wait.end();
         let stage = std::mem::replace(&mut self.stage, WriteStage::Done);
         match stage {

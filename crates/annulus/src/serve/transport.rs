@@ -7,16 +7,16 @@
 //! go.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::shared::lock;
 use crate::buf::Lease;
+use crate::core::stock::Stock;
 use crate::net::{Polled, Socket, TcpStream, UnixStream};
 
 /// A layer above a TCP connection, for one connection: it turns its bytes into others.
@@ -128,13 +128,14 @@ pub(super) enum Carrier {
 pub(super) struct Layered {
     transport: Mutex<Box<dyn Transport>>,
     unread: Mutex<Option<Lease>>,
-    /// Of those who send.
-    turns: Turns,
+    /// One, of those who send.
+    turns: Stock<()>,
 }
 
 impl Layered {
     pub(super) fn new(transport: Box<dyn Transport>) -> Self {
-        Self { transport: Mutex::new(transport), unread: Mutex::default(), turns: Turns::default() }
+        let turns = Stock::new(vec![()]);
+        Self { transport: Mutex::new(transport), unread: Mutex::default(), turns }
     }
 
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut dyn Transport) -> T) -> T {
@@ -160,27 +161,9 @@ impl Layered {
 
     /// The turn to send, behind all who asked for it before. It ends when it is dropped.
     pub(super) async fn turn(&self) -> Turn<'_> {
-        let number = {
-            let mut queue = lock(&self.turns.0);
-            queue.next += 1;
-            let number = queue.next;
-            queue.waiting.push_back((number, None));
-            number
-        };
-        let turn = Turn { turns: &self.turns, number };
-        poll_fn(|cx| {
-            let mut queue = lock(&self.turns.0);
-            let first = queue.waiting.front().is_some_and(|(first, _)| *first == number);
-            if first {
-                return Poll::Ready(());
-            }
-            if let Some((_, waker)) = queue.waiting.iter_mut().find(|(who, _)| *who == number) {
-                *waker = Some(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
-        turn
+        let mut wait = self.turns.wait();
+        poll_fn(|cx| wait.poll(cx)).await;
+        Turn(&self.turns)
     }
 
     pub(super) fn give_back(&self, lease: Lease) {
@@ -192,32 +175,12 @@ impl Layered {
     }
 }
 
-/// Those who send through one layer, in the order in which they began.
-#[derive(Default)]
-struct Turns(Mutex<TurnQueue>);
-
-#[derive(Default)]
-struct TurnQueue {
-    next: u64,
-    /// The first has its turn.
-    waiting: VecDeque<(u64, Option<Waker>)>,
-}
-
-/// A turn, or a place in the queue for one.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
-    number: u64,
-}
+/// The turn of one who sends through a layer.
+pub(super) struct Turn<'a>(&'a Stock<()>);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut queue = lock(&self.turns.0);
-        queue.waiting.retain(|(number, _)| *number != self.number);
-        let next = queue.waiting.front_mut().and_then(|(_, waker)| waker.take());
-        drop(queue);
-        if let Some(next) = next {
-            next.wake();
-        }
+        self.0.give_back(());
     }
 }
 
