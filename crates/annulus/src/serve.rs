@@ -49,6 +49,7 @@
 //! [`Inherited::receive`]; [`Inherited::from_env`] takes those of a service manager.
 
 mod accept;
+mod backoff;
 mod choice;
 mod config;
 mod conn;

@@ -28,7 +28,7 @@ use super::key::{Key, Kind as UserKind, user_data};
 use super::message::{Layout, Message};
 use super::messages::UNREAD_MAX;
 use super::record::Kind;
-use super::stream::{Arm, is_passing};
+use super::stream::{Arm, IN_VAIN_MAX, is_passing};
 use super::waiters::Queue;
 use super::{State, errors};
 
@@ -43,6 +43,8 @@ pub(crate) struct Datagrams {
     ended: bool,
     has_end: bool,
     pub(crate) leaving: bool,
+    /// Receives in a row that ended and brought nothing.
+    pub(crate) in_vain: u8,
     /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
     pub(crate) heap: Option<Key>,
     layout: Layout,
@@ -73,6 +75,7 @@ impl Datagrams {
             ended: false,
             has_end,
             leaving: false,
+            in_vain: 0,
             heap: None,
             layout,
         })
@@ -85,6 +88,12 @@ impl Datagrams {
     /// How many messages nobody has taken, and how many bytes are in them.
     pub(crate) fn unread(&self) -> (usize, usize) {
         (self.queue.len(), self.queue.iter().map(|message| message.payload().len()).sum())
+    }
+
+    /// A receive has ended for a passing reason. True if it has done so too often for that.
+    fn is_in_vain(&mut self) -> bool {
+        self.in_vain = self.in_vain.saturating_add(1);
+        self.in_vain > IN_VAIN_MAX
     }
 
     /// Forgets what nobody will take any more.
@@ -276,14 +285,18 @@ impl State {
             self.finish_close(key);
             return;
         }
+        let is_asked = datagrams.arm == Arm::Cancelling;
         if ended {
             datagrams.arm = Arm::Idle;
         }
         let mut starving = false;
         match cqe.res {
-            res if res >= 0 => {}
-            res if is_passing(-res) => {}
-            res if -res == libc::ENOBUFS && ended => starving = !datagrams.leaving,
+            res if res >= 0 => datagrams.in_vain = 0,
+            res if is_passing(-res) && (is_asked || !datagrams.is_in_vain()) => {}
+            res if -res == libc::ENOBUFS && ended => {
+                starving = !datagrams.leaving;
+                datagrams.in_vain = datagrams.in_vain.saturating_add(1);
+            }
             // A kernel that has buffer rings and no multishot RECVMSG.
             res if -res == libc::EINVAL && self.messages.refuse_multishot() => {}
             res => datagrams.failed = Some(-res),
@@ -321,8 +334,14 @@ impl State {
             } else {
                 datagrams.queue.push_back(message);
             }
-        } else if res < 0 && !is_passing(-res) {
+        } else if res < 0
+            && res != -libc::ECANCELED
+            && (!is_passing(-res) || datagrams.is_in_vain())
+        {
             datagrams.failed = Some(-res);
+        }
+        if res >= 0 {
+            datagrams.in_vain = 0;
         }
         self.tell_messages(key);
     }

@@ -5,7 +5,8 @@
 //!
 //! Invariants: one multishot accept is in flight at a time; an accepted descriptor is in the queue,
 //! in a handle, or closed; running out of descriptors pauses the accept for a while instead of
-//! spinning, and the connections stay in the kernel's backlog meanwhile.
+//! spinning, and so does an error that would pass and does not; the connections stay in the
+//! kernel's backlog meanwhile.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,6 +19,7 @@ use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, user_data};
 use super::record::Kind;
+use super::stream::IN_VAIN_MAX;
 use super::timers::Due;
 use super::waiters::Queue;
 use super::{State, errors};
@@ -25,8 +27,9 @@ use crate::runtime::Armed;
 
 /// Connections that may wait for a taker before the accept is cancelled; more wait in the backlog.
 const UNTAKEN_CONNECTIONS: usize = 256;
-/// How long the accept rests after the process or the system ran out of descriptors.
-const EXHAUSTED_PAUSE_NS: u64 = 20_000_000;
+/// How long the accept rests after the process or the system ran out of descriptors, or after it
+/// ended too often for nothing.
+const PAUSE_NS: u64 = 20_000_000;
 
 /// A listening socket.
 pub(crate) struct Listener {
@@ -34,6 +37,8 @@ pub(crate) struct Listener {
     pub(crate) waiters: Queue,
     arm: Arm,
     failed: Option<i32>,
+    /// Accepts in a row that ended and brought nobody.
+    in_vain: u8,
     /// The descriptor is about to leave: nothing is armed again.
     leaving: bool,
     /// The group of buffers that accepted streams receive into.
@@ -45,7 +50,7 @@ enum Arm {
     Idle,
     Armed,
     Cancelling,
-    /// Descriptors ran out; a timer will end the pause.
+    /// Descriptors ran out, or it fails again and again; a timer will end the pause.
     Resting,
 }
 
@@ -53,7 +58,8 @@ impl Listener {
     pub(crate) fn new() -> Box<Self> {
         let (queue, waiters) = (VecDeque::new(), Queue::EMPTY);
         let arm = Arm::Idle;
-        Box::new(Self { queue, waiters, arm, failed: None, leaving: false, group: 0 })
+        let (failed, in_vain) = (None, 0);
+        Box::new(Self { queue, waiters, arm, failed, in_vain, leaving: false, group: 0 })
     }
 
     /// Descriptors that nobody will take any more.
@@ -224,13 +230,20 @@ impl State {
         let Kind::Listener(listener) = &mut record.kind else {
             return;
         };
+        let is_asked = listener.arm == Arm::Cancelling;
         if ended {
             listener.arm = Arm::Idle;
         }
         let mut rest = false;
         match cqe.res {
-            fd if fd >= 0 => listener.queue.push_back(fd),
-            res if is_transient(-res) => {}
+            fd if fd >= 0 => {
+                listener.in_vain = 0;
+                listener.queue.push_back(fd);
+            }
+            res if is_transient(-res) => {
+                listener.in_vain = listener.in_vain.saturating_add(u8::from(!is_asked));
+                rest = ended && !is_asked && listener.in_vain > IN_VAIN_MAX;
+            }
             res => {
                 listener.failed = Some(-res);
                 rest = is_exhausted(-res) && ended;
@@ -245,7 +258,7 @@ impl State {
         }
         let wanted = !listener.waiters.is_empty() && listener.failed.is_none();
         if rest {
-            let deadline = self.now_ns() + EXHAUSTED_PAUSE_NS;
+            let deadline = self.now_ns() + PAUSE_NS;
             self.wheel.insert(deadline, Due::AcceptRest(key).token());
             self.has_chores = true;
             self.note_timers();

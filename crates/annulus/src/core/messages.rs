@@ -24,7 +24,7 @@ use super::State;
 use super::key::Key;
 use super::metrics::Board;
 use super::pool::{Pool, Shape};
-use super::stream::Arm;
+use super::stream::{Arm, IN_VAIN_MAX};
 use crate::buf::Lease;
 
 /// Messages that may lie unread before the receive is cancelled; more wait in the socket.
@@ -166,7 +166,8 @@ impl State {
             if datagrams.waiters.is_empty() {
                 continue;
             }
-            if buffers > 0 {
+            // Buffers that never come to it may be there all the same.
+            if buffers > 0 && datagrams.in_vain <= IN_VAIN_MAX {
                 buffers -= 1;
                 self.arm_messages(key);
             } else {

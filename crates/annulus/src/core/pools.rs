@@ -17,7 +17,7 @@ use std::io;
 use super::State;
 use super::key::Key;
 use super::pool::Pool;
-use super::stream::Arm;
+use super::stream::{Arm, IN_VAIN_MAX};
 
 /// The groups of a core.
 #[derive(Default)]
@@ -150,10 +150,12 @@ impl State {
             }
             recv.arm = Arm::Idle;
             let (group, wanted) = (recv.group, !recv.waiters.is_empty());
+            // Buffers that never come to it may be there all the same.
+            let in_vain = recv.in_vain > IN_VAIN_MAX;
             if !wanted {
                 continue;
             }
-            if self.pools.get(group).is_some_and(Pool::take_ration) {
+            if !in_vain && self.pools.get(group).is_some_and(Pool::take_ration) {
                 self.arm_recv(key);
             } else {
                 self.launch_heap_receive(key);

@@ -41,6 +41,10 @@ const UNREAD_SHARED: usize = 8;
 /// Up to so many bytes that came in two pieces are copied into one lease.
 const JOINED_BYTES: usize = 4096;
 
+/// How often in a row a multishot may end for nothing and be armed again at once. After that the
+/// reason is no passing one.
+pub(super) const IN_VAIN_MAX: u8 = 16;
+
 /// Both directions of a connected socket.
 pub(crate) struct Stream {
     pub(crate) recv: Receive,
@@ -64,8 +68,34 @@ pub(crate) struct Receive {
     loses_end: bool,
     /// It may have, and nobody has looked yet.
     pub(crate) in_doubt: bool,
+    /// Receives in a row that ended and brought nothing.
+    pub(crate) in_vain: u8,
     /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
     pub(crate) heap: Option<Key>,
+}
+
+impl Receive {
+    /// A receive has ended for a passing reason. True if it has done so too often for that.
+    fn is_in_vain(&mut self) -> bool {
+        self.in_vain = self.in_vain.saturating_add(1);
+        self.in_vain > IN_VAIN_MAX
+    }
+
+    /// Notes what a completion says beside its bytes; `is_asked` if the receive was cancelled. True
+    /// if no buffer was left.
+    fn note(&mut self, res: i32, is_asked: bool) -> bool {
+        match res {
+            0 => self.end = Some(End::Eof),
+            res if res > 0 => {}
+            res if is_passing(-res) && (is_asked || !self.is_in_vain()) => {}
+            res if -res == libc::ENOBUFS => {
+                self.in_vain = self.in_vain.saturating_add(1);
+                return !self.leaving;
+            }
+            res => self.end = Some(End::Failed(-res)),
+        }
+        false
+    }
 }
 
 /// What of the receive is with the kernel.
@@ -125,6 +155,7 @@ impl Stream {
                 armed_group: 0,
                 loses_end: false,
                 in_doubt: false,
+                in_vain: 0,
                 heap: None,
             },
             send: Sends {
@@ -312,8 +343,12 @@ impl State {
         };
         match res {
             0 => stream.recv.end = Some(End::Eof),
-            res if res > 0 => stream.recv.queue.push_back(Lease::from_vec(bytes), JOINED_BYTES),
-            res if is_passing(-res) => {}
+            res if res > 0 => {
+                stream.recv.in_vain = 0;
+                stream.recv.queue.push_back(Lease::from_vec(bytes), JOINED_BYTES);
+            }
+            res if res == -libc::ECANCELED => {}
+            res if is_passing(-res) && !stream.recv.is_in_vain() => {}
             res => stream.recv.end = Some(End::Failed(-res)),
         }
         self.wake_reader(key);
@@ -357,19 +392,15 @@ impl State {
             self.doubts.add(key);
             self.has_chores = true;
         }
+        let is_asked = recv.arm == Arm::Cancelling;
         if ended {
             recv.arm = Arm::Idle;
         }
         if let Some(lease) = lease {
+            recv.in_vain = 0;
             recv.queue.push_back(lease, joined_max);
         }
-        let mut starving = false;
-        match cqe.res {
-            0 => recv.end = Some(End::Eof),
-            res if res > 0 || is_passing(-res) => {}
-            res if -res == libc::ENOBUFS => starving = !recv.leaving,
-            res => recv.end = Some(End::Failed(-res)),
-        }
+        let starving = recv.note(cqe.res, is_asked);
         if starving {
             if let Some(pool) = self.pools.get(recv.armed_group) {
                 pool.grow();

@@ -26,6 +26,7 @@ use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, user_data};
 use super::record::Kind;
+use super::stream::{IN_VAIN_MAX, is_passing};
 use super::waiters::Queue;
 use super::{State, errors};
 
@@ -52,13 +53,16 @@ pub(crate) struct Watch {
     /// What is waited for has changed, and a cancel of the poll is on its way.
     changing: bool,
     failed: Option<i32>,
+    /// Polls in a row that ended and reported nothing.
+    in_vain: u8,
 }
 
 impl Watch {
     pub(crate) fn new(events: u32, mode: Mode) -> Box<Self> {
         let waiters = Queue::EMPTY;
         let (reports, ready, armed, changing, failed) = (0, 0, false, false, None);
-        Box::new(Self { mode, reports, events, ready, waiters, armed, changing, failed })
+        let in_vain = 0;
+        Box::new(Self { mode, reports, events, ready, waiters, armed, changing, failed, in_vain })
     }
 
     pub(crate) fn is_armed(&self) -> bool {
@@ -222,6 +226,7 @@ impl State {
         let Kind::Watch(watch) = &mut record.kind else {
             return;
         };
+        let is_asked = watch.changing;
         watch.armed &= !ended;
         watch.changing &= !ended;
         match cqe.res {
@@ -229,9 +234,13 @@ impl State {
                 // It may be of a poll for other events, which is being cancelled.
                 watch.ready |= res as u32 & (watch.events | ALWAYS);
                 watch.reports = watch.reports.wrapping_add(1);
+                watch.in_vain = 0;
             }
-            // It says nothing about the descriptor: the poll is simply armed again.
-            res if matches!(-res, libc::ECANCELED | libc::EAGAIN | libc::EINTR) => {}
+            // It says nothing about the descriptor: the poll is simply armed again. Unless it says
+            // so again and again.
+            res if is_passing(-res) && (is_asked || watch.in_vain < IN_VAIN_MAX) => {
+                watch.in_vain += u8::from(!is_asked);
+            }
             res => watch.failed = Some(-res),
         }
         if closing {

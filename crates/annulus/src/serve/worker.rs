@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::accept::{Acceptor, Arrival};
+use super::backoff::Backoff;
 use super::choice::Choice;
 use super::conn::{Beginning, Conn};
 use super::driver::{Driver, Hooks};
@@ -35,7 +36,7 @@ use super::transport::{Carrier, Layered, Plain};
 use crate::net::UdpSocket;
 use crate::runtime::stopping;
 use crate::task::JoinSet;
-use crate::time::{interval, timeout};
+use crate::time::{interval, sleep, timeout};
 
 /// What the tasks of a core share.
 pub(super) struct Site<S> {
@@ -192,9 +193,16 @@ impl<S: Serves> Site<S> {
     }
 
     async fn datagrams(self: Rc<Self>, socket: Rc<UdpSocket>) {
+        let mut backoff = Backoff::default();
         while let Some(received) = or_stop(socket.recv()).await {
-            // An error is news of an earlier datagram.
-            let Ok(datagram) = received else { continue };
+            let Ok(datagram) = received else {
+                // An error is news of an earlier datagram, but for those that do not end.
+                match backoff.failed() {
+                    Some(rest) if or_stop(sleep(rest)).await.is_none() => break,
+                    _ => continue,
+                }
+            };
+            backoff = Backoff::default();
             self.counts().datagrams.add(1);
             let answering = self.serves.datagram(socket.clone(), datagram);
             if crate::spawn(answering).await.is_err_and(|error| error.is_panic()) {

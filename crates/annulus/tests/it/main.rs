@@ -27,6 +27,7 @@ mod hand_off;
 mod harness;
 mod hazards;
 mod hostile;
+mod in_vain;
 mod io_traits;
 mod limits;
 #[cfg(target_arch = "x86_64")]
