@@ -10,6 +10,13 @@
 //!                v                        future has ended, the other tasks are ---+
 //!                all end, the error       awaited; past the deadline all are dropped
 //! ```
+//!
+//! | stops the cores | their tasks have |
+//! |---|---|
+//! | [`Launched::stop`] | as long as they like |
+//! | [`Launched::shutdown`] | what it was told |
+//! | a future of a core that panics | [`Builder::shutdown_timeout`]: nobody may be left to say when it is enough |
+//! | [`Launched`] that is dropped by a panic | the same |
 
 use std::fmt;
 use std::future::Future;
@@ -82,10 +89,12 @@ impl LaunchedCore {
 
 /// The cores that [`launch`] started.
 ///
-/// Dropping it lets them run on.
+/// Dropping it lets them run on. If a panic drops it, nobody is left to stop them, so they are
+/// asked to end: within [`Builder::shutdown_timeout`], which that does not wait for.
 #[must_use = "dropping it lets the cores run on"]
 pub struct Launched<T> {
     peers: Arc<[CoreHandle]>,
+    bound: Duration,
     threads: Vec<JoinHandle<Result<T, JoinError>>>,
 }
 
@@ -96,8 +105,8 @@ impl<T> Launched<T> {
     }
 
     /// The threads, each with the result of its core.
-    pub(crate) fn into_threads(self) -> Vec<JoinHandle<Result<T, JoinError>>> {
-        self.threads
+    pub(crate) fn into_threads(mut self) -> Vec<JoinHandle<Result<T, JoinError>>> {
+        std::mem::take(&mut self.threads)
     }
 
     /// Asks all cores to end, without a deadline: their tasks see
@@ -110,9 +119,9 @@ impl<T> Launched<T> {
     ///
     /// The result of a core whose future panicked is [`JoinError::Panic`], and of one whose future
     /// was dropped at a deadline [`JoinError::Aborted`]. A core that panics asks the others to
-    /// stop, so that this returns.
+    /// stop, within [`Builder::shutdown_timeout`], so that this returns.
     pub fn join(self) -> Vec<Result<T, JoinError>> {
-        let ended = self.threads.into_iter().map(|thread| match thread.join() {
+        let ended = self.into_threads().into_iter().map(|thread| match thread.join() {
             Ok(result) => result,
             Err(payload) => Err(JoinError::panicked(payload)),
         });
@@ -127,6 +136,14 @@ impl<T> Launched<T> {
     pub fn shutdown(self, bound: Duration) -> Vec<Result<T, JoinError>> {
         self.peers.iter().for_each(|core| core.stop(Some(bound)));
         self.join()
+    }
+}
+
+impl<T> Drop for Launched<T> {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() && thread::panicking() {
+            self.peers.iter().for_each(|core| core.stop(Some(self.bound)));
+        }
     }
 }
 
@@ -167,6 +184,7 @@ impl Builder {
     {
         let cpus = cores.choose(&Machine::of_process()?)?;
         let mut config = self.into_config();
+        let bound = Duration::from_nanos(config.shutdown_ns);
         config.workers = Some(Workers::new(config.threads));
         let start = Arc::new(start);
         let (mut threads, mut gates, mut built) = (Vec::new(), Vec::new(), Vec::new());
@@ -199,7 +217,7 @@ impl Builder {
         for gate in gates {
             let _ = gate.send(peers.clone());
         }
-        Ok(Launched { peers, threads })
+        Ok(Launched { peers, bound, threads })
     }
 }
 
@@ -214,6 +232,7 @@ impl Seat {
         F: Future,
     {
         let Self { index, cpu, config, built, go } = self;
+        let bound = Duration::from_nanos(config.shutdown_ns);
         let runtime = pin(cpu).map_err(Error::from).and_then(|()| Runtime::from_config(config));
         let (runtime, report) = match runtime {
             Ok(runtime) => {
@@ -234,7 +253,7 @@ impl Seat {
             output
         }));
         if ended.is_err() {
-            peers.iter().for_each(|peer| peer.stop(None));
+            peers.iter().for_each(|peer| peer.stop(Some(bound)));
         }
         drop(runtime);
         match ended {
