@@ -6,13 +6,13 @@
 use std::io;
 
 use annulus_ring::abi::{Opcode, Sqe};
-use annulus_ring::op::{self, Op as _, Target};
+use annulus_ring::op::Target;
 
+use super::Core;
 use super::file_op::{ReadAt, WriteAt};
 use super::key::Handle;
 use super::op::Operation;
 use super::vectored_op::{ReadVectoredAt, WriteVectoredAt};
-use super::{Core, errors};
 use crate::buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::fs::{Alignment, AtomicWrites, RwOptions, Span};
 
@@ -117,34 +117,5 @@ unsafe impl<D: Transfer> Operation for With<D> {
 
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
         D::refuse(this.map(|this| this.transfer), error)
-    }
-}
-
-/// Space for a range of a file.
-pub(crate) struct Allocate {
-    pub(crate) handle: Handle,
-    pub(crate) offset: u64,
-    pub(crate) len: u64,
-}
-
-// SAFETY: the request refers to no memory.
-unsafe impl Operation for Allocate {
-    type Output = io::Result<()>;
-    const OPCODE: Option<Opcode> = Some(Opcode::FALLOCATE);
-
-    fn handle(&self) -> Option<Handle> {
-        Some(self.handle)
-    }
-
-    fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        op::Fallocate { target, mode: 0, offset: self.offset, len: self.len }.encode(sqe);
-    }
-
-    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
-        if res < 0 { Err(errors::from_res(res)) } else { Ok(()) }
-    }
-
-    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(error)
     }
 }

@@ -6,13 +6,15 @@ use std::io;
 use std::path::Path;
 
 use annulus_ring::Kernel as _;
+use annulus_ring::op::Fallocate;
 
 use super::synced::WriteSynced;
 use super::{File, OpenOptions, ReadStream, RwOptions, Synced};
 use crate::buf::{AlignedBuf, BufResult, IoBuf, IoBufMut};
 use crate::core::Owned;
 use crate::core::devices::{self, Polled};
-use crate::core::direct_op::{Allocate, Limits, With};
+use crate::core::direct_op::{Limits, With};
+use crate::core::file_call::{FileCall, NO_TARGET};
 use crate::core::file_op::{ReadAt, WriteAt};
 use crate::core::op::Op;
 use crate::op::{Linkable, OpExt, Shaped};
@@ -282,7 +284,8 @@ impl Direct {
         offset: u64,
         len: u64,
     ) -> impl Linkable<Output = io::Result<()>> + use<'_> {
-        Op::new(Allocate { handle: self.file.handle(), offset, len })
+        let call = Fallocate { target: NO_TARGET, mode: 0, offset, len };
+        Op::new(FileCall { handle: self.file.handle(), call })
     }
 
     /// As [`File::sync_all`].

@@ -137,8 +137,14 @@ impl Socket {
 
     /// Whether `send_nowait` would take bytes; true where it would say why not.
     pub(crate) fn has_room(&self) -> bool {
+        self.has_room_below(usize::MAX)
+    }
+
+    /// As [`has_room`](Self::has_room), with a limit of the caller's besides.
+    #[inline]
+    pub(crate) fn has_room_below(&self, bytes_max: usize) -> bool {
         let has = self.owned.with(|state, key| {
-            let most = state.send_high_bytes;
+            let most = state.send_high_bytes.min(bytes_max);
             state.records.stream(key).is_none_or(|stream| stream.send.queued_bytes < most)
         });
         has.unwrap_or(true)

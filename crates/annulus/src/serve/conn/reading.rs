@@ -202,12 +202,7 @@ impl Conn {
     #[inline]
     fn has_room(&self, socket: &Socket) -> bool {
         // ORDERING: Relaxed; a hint of this core.
-        let high = self.inner.high_bytes.load(Ordering::Relaxed);
-        let has = socket.owned.with(|state, key| {
-            let high = high.min(state.send_high_bytes);
-            state.records.stream(key).is_none_or(|stream| stream.send.queued_bytes < high)
-        });
-        has.unwrap_or(true)
+        socket.has_room_below(self.inner.high_bytes.load(Ordering::Relaxed))
     }
 }
 
