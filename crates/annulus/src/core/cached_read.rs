@@ -18,8 +18,8 @@ use annulus_ring::abi::Errno;
 use annulus_ring::{AnyKernel, Kernel};
 use annulus_task::coop;
 
-use super::op::{Op, Operation};
-use super::with_core;
+use super::Core;
+use super::key::Key;
 
 /// What a read asks for: the room that its buffer has, and where in the file.
 pub(crate) struct Wanted {
@@ -97,53 +97,39 @@ fn fill(
     Ok(done)
 }
 
-impl<D: Operation> Op<D> {
-    /// The output of a read whose bytes are all in the page cache; `None` leaves it to the ring.
-    #[inline]
-    pub(super) fn answer_from_cache(&mut self) -> Option<D::Output> {
-        let description = self.idle()?;
-        let handle = description.handle()?;
-        let wanted = description.wanted()?;
-        if !coop::has_budget() {
+impl Core {
+    /// Fills the room from the page cache, if it is worth asking and all of it is there, up to the
+    /// end of the file; how many bytes that were.
+    ///
+    /// # Safety
+    /// * The room is as [`Operation::wanted`](super::op::Operation::wanted) says, and nobody else
+    ///   refers to it.
+    #[inline(never)]
+    pub(super) unsafe fn read_cached(&self, key: Key, wanted: Wanted) -> Option<usize> {
+        let mut borrowed = self.state.borrow_mut();
+        let state = &mut *borrowed;
+        if !state.reads_cached || state.stopping || state.ring.sq_pending() > 0 {
             return None;
         }
-        let read = |core: &super::Core| {
-            let mut borrowed = core.state.borrow_mut();
-            let state = &mut *borrowed;
-            if state.stopping || !state.reads_cached {
-                return None;
+        let (record, kernel) = (state.records.get(key)?, state.ring.kernel());
+        if !coop::has_budget() || !record.luck.is_with(kernel, record.fd) {
+            return None;
+        }
+        let (start, len) = (wanted.start.cast::<MaybeUninit<u8>>(), wanted.len as usize);
+        // SAFETY: so many bytes are writable there, and ours for this call (the caller's promise).
+        let room = unsafe { std::slice::from_raw_parts_mut(start, len) };
+        match fill(kernel, record.fd, room, wanted.offset) {
+            Ok(done) => {
+                record.luck = Luck::Tried { pause: 0, left: 0 };
+                state.counters.reads_cached.add(1);
+                coop::made_progress();
+                Some(done)
             }
-            // Who shares the call that enters the ring pays less than a call of his own.
-            if core.executor.has_ready() || state.ring.sq_pending() > 0 {
-                return None;
+            Err(errno) => {
+                record.luck.note(errno);
+                None
             }
-            let (record, kernel) = (state.records.get(handle.key)?, state.ring.kernel());
-            if !record.luck.is_with(kernel, record.fd) {
-                return None;
-            }
-            let (start, len) = (wanted.start.cast::<MaybeUninit<u8>>(), wanted.len as usize);
-            // SAFETY: so many bytes are writable there, of a buffer that the operation owns and
-            // nobody else refers to (the contract of `Operation::wanted`).
-            let room = unsafe { std::slice::from_raw_parts_mut(start, len) };
-            match fill(kernel, record.fd, room, wanted.offset) {
-                Ok(done) => {
-                    record.luck = Luck::Tried { pause: 0, left: 0 };
-                    state.counters.reads_cached.add(1);
-                    Some(done)
-                }
-                Err(errno) => {
-                    record.luck.note(errno);
-                    None
-                }
-            }
-        };
-        // Elsewhere than on its core, the ring's way says so.
-        with_core(handle.core, |core| {
-            let done = read(core)?;
-            coop::made_progress();
-            Some(self.take_idle()?.complete(core, done as i32, 0))
-        })
-        .ok()?
+        }
     }
 }
 

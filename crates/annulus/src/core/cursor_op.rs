@@ -93,6 +93,7 @@ impl<D: Placed> Here<D> {
 unsafe impl<D: Placed> Operation for Here<D> {
     type Output = D::Output;
     const OPCODE: Option<Opcode> = D::OPCODE;
+    const READS_FILE: bool = D::READS_FILE;
 
     fn handle(&self) -> Option<Handle> {
         self.inner.handle()

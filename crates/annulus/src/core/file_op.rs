@@ -26,6 +26,7 @@ pub(crate) struct ReadAt<B> {
 unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
     type Output = BufResult<usize, B>;
     const OPCODE: Option<Opcode> = Some(Opcode::READ);
+    const READS_FILE: bool = true;
 
     #[inline]
     fn handle(&self) -> Option<Handle> {
