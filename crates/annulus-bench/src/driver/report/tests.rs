@@ -87,7 +87,7 @@ fn idle(peer: &str, again: bool, bytes: u64) -> Row {
 
 #[test]
 fn idle_connections_are_compared_by_memory_and_the_base_stands_beside() {
-    let workload = *WORKLOADS.iter().find(|workload| workload.kind == Kind::Memory).unwrap();
+    let workload = *WORKLOADS.iter().find(|workload| workload.name == "idle-9000").unwrap();
     let rows = vec![idle(OURS, false, 512), idle("large", false, 2048), idle(OURS, true, 512)];
     let measured = Measured { workload, rows, skipped: Vec::new() };
     assert_eq!(verdict(&measured, &measured.rows[1]), Verdict::Times(4.0));

@@ -180,7 +180,7 @@ fn names_count(directory: &Path) -> usize {
 fn breakable() -> (annulus::runtime::Builder, Failing) {
     let failing: Failing = Arc::new(Mutex::new(Vec::new()));
     let broken = failing.clone();
-    let builder = Runtime::builder().kernel(move || {
+    let builder = Runtime::builder().reads_cached(false).kernel(move || {
         let kernel = Unreliable::new(Real::new(), 7, Faults::none()).failing(broken.clone());
         AnyKernel::Dyn(Box::new(kernel))
     });
