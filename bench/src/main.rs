@@ -41,7 +41,8 @@ const LOAD: &str = "load";
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some(LOAD) {
-        return annulus_bench::main_of(annulus_bench::limit::LOADS, arguments.collect());
+        let loads = [annulus_bench::limit::LOADS, annulus_bench::limit::TLS_LOADS].concat();
+        return annulus_bench::main_of(&loads, arguments.collect());
     }
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,8 +15,9 @@
 //! | `stats`, `table` | what a few rounds say, and how it is shown |
 //! | `sys` | CPU time, pinning, memory |
 //!
-//! With the feature `tls`, what servers of TLS show. With the feature `programs`, also [`ours`] and [`limit`]; with the feature `driver`, also
-//! [`driver`], which runs programs beside each other and shows what came.
+//! With the feature `tls`, what servers of TLS show. With the feature `programs`, also [`ours`] and
+//! [`limit`]; with the feature `driver`, also [`driver`], which runs programs beside each other and
+//! shows what came.
 
 #![deny(unsafe_code)]
 

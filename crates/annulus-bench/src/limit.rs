@@ -59,8 +59,6 @@ pub const PROGRAMS: &[(&str, Run)] = &[
 pub const LOADS: &[(&str, Run)] = &[
     ("load", load::echoes::run),
     ("http", load::http::run),
-    #[cfg(feature = "tls")]
-    ("tls", load::tls::run),
     ("connect", connect::run),
     ("requests", connect::run),
     ("storm", storm::run),
@@ -68,6 +66,10 @@ pub const LOADS: &[(&str, Run)] = &[
     ("static", load::files::run),
     ("kv", load::kv::run),
 ];
+
+/// The other side of servers of TLS.
+#[cfg(feature = "tls")]
+pub const TLS_LOADS: &[(&str, Run)] = &[("tls", load::tls::run)];
 
 /// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
 #[inline]

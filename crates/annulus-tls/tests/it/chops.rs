@@ -126,7 +126,12 @@ proptest! {
     #[test]
     fn however_the_wire_is_cut_every_byte_arrives(
         seed in any::<u64>(),
-        len in prop_oneof![0_usize..100, 0_usize..40_000, 16_380_usize..16_390, 100_000_usize..300_000],
+        len in prop_oneof![
+            0_usize..100,
+            0_usize..40_000,
+            16_380_usize..16_390,
+            100_000_usize..300_000
+        ],
         room in 64_usize..70_000,
         newer in any::<bool>(),
         ours in any::<bool>(),

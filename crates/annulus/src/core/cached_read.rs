@@ -44,21 +44,27 @@ pub(crate) enum Luck {
 }
 
 impl Luck {
+    /// Whether the file may be asked without waiting for a device.
+    pub(super) fn may_be(&mut self, kernel: &mut AnyKernel, fd: RawFd) -> bool {
+        if *self == Self::Unknown {
+            let flags = kernel.status_flags(fd);
+            let is_cached = flags.is_ok_and(|flags| flags & libc::O_DIRECT == 0);
+            *self = if is_cached { Self::Tried { pause: 0, left: 0 } } else { Self::Never };
+        }
+        *self != Self::Never
+    }
+
     /// Whether the next read is tried.
     fn is_with(&mut self, kernel: &mut AnyKernel, fd: RawFd) -> bool {
+        if !self.may_be(kernel, fd) {
+            return false;
+        }
         match self {
-            Self::Never => false,
-            Self::Tried { left: 0, .. } => true,
-            Self::Tried { left, .. } => {
+            Self::Tried { left, .. } if *left > 0 => {
                 *left -= 1;
                 false
             }
-            Self::Unknown => {
-                let flags = kernel.status_flags(fd);
-                let is_cached = flags.is_ok_and(|flags| flags & libc::O_DIRECT == 0);
-                *self = if is_cached { Self::Tried { pause: 0, left: 0 } } else { Self::Never };
-                is_cached
-            }
+            _ => true,
         }
     }
 

@@ -67,8 +67,16 @@ impl Owned {
     }
 
     /// Reads at an offset what is in memory, from the buffer's first byte on. A kernel or a file
-    /// system that cannot tell what that is has nothing there.
+    /// system that cannot tell what that is has nothing there, and of a file past the page cache
+    /// nothing is.
     pub(crate) fn read_at_now<B: IoBufMut>(&self, buf: &mut B, offset: u64) -> io::Result<Now> {
+        let is_cached = self.with(|state, key| {
+            let (kernel, record) = (state.ring.kernel(), state.records.get(key));
+            record.is_some_and(|record| record.luck.may_be(kernel, record.fd))
+        })?;
+        if !is_cached {
+            return Ok(Now::Wait);
+        }
         let (start, len) = (buf.bytes_mut_ptr(), receive_room(buf) as usize);
         // SAFETY: so many bytes are writable there and belong to the buffer, which is exclusively
         // borrowed (the contract of `IoBufMut`).

@@ -174,12 +174,7 @@ impl Core {
             send_high_bytes: config.send_high_bytes,
             zero_copy_from: config.zero_copy_from,
         };
-        state.counters.sq_start.set(state.ring.sq_tail());
-        if config.start_paused {
-            state.pause_clock();
-        }
-        state.counters.life.real_clock.set(u64::from(config.kernel.is_none()));
-        state.counters.fixed_files_free.set(state.fixed_free.len() as u64);
+        state.note_beginning(config);
         executor.set_bell(state.bell.to_ring(executor.id()));
         Ok(Self {
             id: executor.id(),
@@ -192,6 +187,18 @@ impl Core {
             locals: Locals::default(),
             blocking,
         })
+    }
+}
+
+impl State {
+    /// What the numbers begin with, and the clock.
+    fn note_beginning(&mut self, config: &Config) {
+        self.counters.sq_start.set(self.ring.sq_tail());
+        self.counters.life.real_clock.set(u64::from(config.kernel.is_none()));
+        self.counters.fixed_files_free.set(self.fixed_free.len() as u64);
+        if config.start_paused {
+            self.pause_clock();
+        }
     }
 }
 

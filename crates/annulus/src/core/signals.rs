@@ -101,7 +101,12 @@ fn eventfd_of(signal: i32) -> io::Result<BorrowedFd<'static>> {
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     // ORDERING: Relaxed; written under the same lock.
     if place.eventfd.load(Ordering::Relaxed) < 0 {
-        install(signal, place)?;
+        if let Err(error) = install(signal, place) {
+            // ORDERING: Relaxed, twice; under the same lock, and no handler reads it yet.
+            let asked = (Ordering::Relaxed, Ordering::Relaxed);
+            let _ = place.manner.compare_exchange(COUNTED, AS_BEFORE, asked.0, asked.1);
+            return Err(error);
+        }
     }
     // ORDERING: Relaxed; as above.
     let fd = place.eventfd.load(Ordering::Relaxed);

@@ -1,3 +1,5 @@
+//! When a file is asked for its cached bytes, and when no more.
+
 use super::*;
 
 #[test]

@@ -127,6 +127,8 @@ fn files_that_are_read_past_the_cache_or_by_request_wait_for_the_ring() {
         let (n, buf) = direct.read_at(buf, 4096).await?;
         assert!(n == 4096 && buf[..] == pattern(8192)[4096..]);
         assert_eq!(counts().0, before, "a device may be asked only by the ring");
+        let waits = direct.try_read_at(buf, 0).expect_err("it would wait for the device");
+        assert_eq!(waits.error().kind(), ErrorKind::WouldBlock);
         Ok(())
     });
     let thread = Duration::from_millis(10);
