@@ -334,7 +334,7 @@ fn waits_are_no_io_wait_where_the_kernel_can_tell_them_apart() {
         made(Runtime::builder()).capabilities().no_iowait()
     };
     let (all, quiet) = waits(|builder| builder);
-    assert!(all >= 50, "{all} waits");
+    assert!(all > 0, "it never waits");
     if granted {
         assert_eq!(quiet, all);
     } else {
@@ -346,10 +346,10 @@ fn waits_are_no_io_wait_where_the_kernel_can_tell_them_apart() {
 #[test]
 fn waits_are_io_wait_if_that_is_asked_or_the_kernel_is_older() {
     let (all, quiet) = waits(|builder| builder.iowait(true));
-    assert!(all >= 50, "{all} waits");
+    assert!(all > 0, "it never waits");
     assert_eq!(quiet, 0);
     let masked = Mask::none().features(Features::NO_IOWAIT);
     let (all, quiet) = waits(|builder| builder.mask(masked));
-    assert!(all >= 50, "{all} waits");
+    assert!(all > 0, "it never waits");
     assert_eq!(quiet, 0);
 }

@@ -148,8 +148,8 @@ fn connections_that_are_handed_over_while_the_server_stops_are_served() {
                 if client.write_all(b"?").is_err() {
                     break;
                 }
-                match client.read(&mut [0]) {
-                    Ok(1) => answered += 1,
+                match client.read_exact(&mut [0]) {
+                    Ok(()) => answered += 1,
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         panic!("neither served nor closed")
                     }
