@@ -20,7 +20,10 @@ fn the_page_of_metrics_tells_what_has_happened() {
     assert_eq!(ask(site.address, "/a.txt").unwrap().1, b"alpha");
     assert!(ask(site.address, "/nothing").unwrap().0.starts_with("HTTP/1.1 404"));
     assert!(ask(site.address, "/large.bin").unwrap().1 == large());
-    site.until("all have gone", |site| site.count("annulus_connections_open") == 0);
+    site.until("all have gone", |site| {
+        site.count("annulus_connections_open") == 0
+            && site.count("annulus_connections_finished_total") == 3
+    });
     let page = site.page();
     let count = |series: &str| crate::site::sum(&page, series);
     assert_eq!(count("annulus_connections_accepted_total"), 3);
@@ -282,24 +285,23 @@ fn a_successor_takes_over_under_load_and_no_connection_is_refused() {
     }
     let files = Files::new();
     let path = files.text("hand-over");
-    let metrics = {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().to_string()
+    let of = |address: &str, metrics: &str| {
+        let places = ["--addr", address, "--metrics", metrics, "--hand-over", &path];
+        files.args(&[&["--cores", "2"], &places[..]].concat())
     };
-    let mut args = files.args(&["--cores", "2", "--hand-over", &path, "--metrics", &metrics]);
-    args.extend(["--addr".to_owned(), "127.0.0.1:0".to_owned()]);
-    let mut old = Program::start(&args);
+    let mut old = Program::start(&of("127.0.0.1:0", "127.0.0.1:0"));
     let address = listening(&old.line());
-    assert!(old.line().starts_with("Metrics at "));
+    let told = old.line();
+    let metrics = told.strip_prefix("Metrics at http://").unwrap_or_else(|| panic!("{told}"));
+    let metrics = metrics.strip_suffix("/metrics").unwrap();
     let load = Load::start(address, 8);
     load.until_answered(200);
-    // The successor is told the address that the first one was given.
-    args.pop();
-    args.push(address.to_string());
+    // The successor is told the addresses that the first one was given.
+    let args = of(&address.to_string(), metrics);
     for _ in 0..2 {
         let mut new = Program::start(&args);
         assert_eq!(listening(&new.line()), address);
-        assert!(new.line().starts_with("Metrics at "));
+        assert_eq!(new.line(), told);
         let (status, said) = std::mem::replace(&mut old, new).wait();
         assert!(status.success(), "{said}");
         assert!(said.contains("A successor has taken over"), "{said}");
