@@ -23,6 +23,7 @@ use annulus::net::{ListenOptions, TcpListener, TcpStream};
 use annulus::runtime::Runtime;
 
 use crate::listen::{cannot_listen, claim, raise_descriptor_limit};
+use crate::say::say;
 use crate::stop::{self, Stop};
 
 /// Arguments of `annulus echo`.
@@ -51,7 +52,7 @@ const BACKLOG: u32 = 4096;
 /// The address cannot be had, or io_uring is refused.
 pub fn run(args: &Args) -> io::Result<ExitCode> {
     if let Some(warning) = raise_descriptor_limit() {
-        eprintln!("annulus: {warning}");
+        say(format_args!("annulus: {warning}"));
     }
     let stop = Stop::default();
     stop::on_signals(stop.clone(), "Stopping.")?;
@@ -148,9 +149,9 @@ impl Setup {
     fn tell_starvation(&self, error: &io::Error) {
         // ORDERING: relaxed; the flag guards nothing but the message.
         if !self.starvation_told.swap(true, Ordering::Relaxed) {
-            eprintln!(
+            say(format_args!(
                 "annulus: connections wait until others end ({error}); this is said only once"
-            );
+            ));
         }
     }
 }

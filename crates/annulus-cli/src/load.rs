@@ -40,6 +40,7 @@ use self::report::Report;
 use self::server_cpu::CpuTime;
 use self::tally::Tally;
 use crate::listen;
+use crate::say::say;
 use crate::stop::{self, Stop};
 
 /// How often the progress is shown.
@@ -56,7 +57,7 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     // Asked once here, so that what is wrong is said before anything is connected.
     exchange::Question::new(args, &plan.target)?;
     if let Some(warning) = listen::raise_descriptor_limit() {
-        eprintln!("annulus: {warning}");
+        say(format_args!("annulus: {warning}"));
     }
     let stop = Stop::default();
     stop::on_signals(stop.clone(), "Stopping.")?;

@@ -13,6 +13,7 @@ mod doctor;
 mod echo;
 mod listen;
 mod load;
+mod say;
 mod serve;
 mod stop;
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         Command::BenchChild(args) => bench::run_child(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("annulus: {error}");
+        say::say(format_args!("annulus: {error}"));
         ExitCode::FAILURE
     })
 }

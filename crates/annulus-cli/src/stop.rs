@@ -12,6 +12,8 @@ use std::task::{Context, Poll, Waker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::say::say;
+
 /// The request to stop, shared by all cores.
 #[derive(Clone, Default)]
 pub struct Stop {
@@ -58,14 +60,14 @@ impl Stop {
     }
 }
 
-/// As [`on_first_signal`]: the first says `notice` and triggers `stop`.
+/// As [`on_first_signal`]: the first triggers `stop` and says `notice`.
 ///
 /// # Errors
 /// As there.
 pub fn on_signals(stop: Stop, notice: &'static str) -> io::Result<()> {
     on_first_signal(move |_signal| {
-        eprintln!("{notice}");
         stop.trigger();
+        say(notice);
     })
 }
 

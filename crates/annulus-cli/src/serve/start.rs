@@ -26,6 +26,7 @@ use super::scrape::Scrape;
 use super::succession::Succession;
 use super::tls::{self, Tls};
 use super::{launch, metrics};
+use crate::say::say;
 use crate::{listen, stop};
 
 /// Serves until a signal stops it, or a successor takes over.
@@ -35,7 +36,7 @@ use crate::{listen, stop};
 pub fn run(args: &Args) -> io::Result<ExitCode> {
     let root = launch::root(&args.dir)?;
     if let Some(warning) = listen::raise_descriptor_limit() {
-        eprintln!("annulus: {warning}");
+        say(format_args!("annulus: {warning}"));
     }
     let tls = Tls::load(args)?;
     let serving: Arc<OnceLock<Handle>> = Arc::default();
@@ -67,8 +68,8 @@ fn hear(serving: &Arc<OnceLock<Handle>>, tls: Option<&Tls>) -> io::Result<()> {
     let serving = serving.clone();
     stop::on_first_signal(move |signal| match serving.get() {
         Some(handle) => {
-            eprintln!("Stopping when the answers under way are sent; once more stops at once.");
             handle.shutdown();
+            say("Stopping when the answers under way are sent; once more stops at once.");
         }
         None => std::process::exit(128 + signal),
     })
@@ -95,7 +96,9 @@ fn serve(
     }
     let cancelled = handle.metrics().cancelled();
     if cancelled > 0 {
-        eprintln!("annulus: {cancelled} connection(s) were cut off at the end of the drain");
+        say(format_args!(
+            "annulus: {cancelled} connection(s) were cut off at the end of the drain"
+        ));
     }
     if let Some(scrape) = begun.scrape {
         scrape.end()?;

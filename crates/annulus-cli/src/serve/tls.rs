@@ -12,6 +12,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
 
 use super::args::Args;
+use crate::say::say;
 
 /// What all cores share of TLS.
 #[derive(Clone)]
@@ -66,10 +67,10 @@ pub fn on_hangup(certificates: Option<Reloadable>) -> io::Result<()> {
     std::thread::Builder::new().name("annulus-reload".to_owned()).spawn(move || {
         for _ in signals.forever() {
             match certificates.as_ref().map(Reloadable::reload) {
-                None => eprintln!("SIGHUP: there are no certificates to be read again."),
-                Some(Ok(())) => eprintln!("The certificates were read again."),
+                None => say("SIGHUP: there are no certificates to be read again."),
+                Some(Ok(())) => say("The certificates were read again."),
                 Some(Err(error)) => {
-                    eprintln!("annulus: the certificates stay what they were: {error}");
+                    say(format_args!("annulus: the certificates stay what they were: {error}"))
                 }
             }
         }

@@ -87,6 +87,12 @@ impl Program {
         line
     }
 
+    /// Nobody listens to standard error any more: writing to it fails.
+    pub fn hang_up(&mut self) {
+        let (_, nothing) = std::os::unix::net::UnixStream::pair().unwrap();
+        self.stderr = BufReader::new(ChildStderr::from(OwnedFd::from(nothing)));
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: libc::c_int) {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();

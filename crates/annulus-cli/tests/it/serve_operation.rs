@@ -201,6 +201,35 @@ fn a_hangup_ends_nothing() {
 }
 
 #[test]
+fn signals_are_obeyed_where_nobody_listens_to_what_is_said_of_them() {
+    if !ready() {
+        return;
+    }
+    let mut files = Files::new();
+    let args = files.args(&["--addr", "127.0.0.1:0", "--cores", "1"]);
+    for tls in [false, true] {
+        let args = if tls { [args.clone(), files.tls().to_vec()].concat() } else { args.clone() };
+        let mut program = Program::start(&args);
+        let address = listening(&program.line());
+        program.hang_up();
+        for _ in 0..2 {
+            program.signal(libc::SIGHUP);
+            if tls {
+                let site = Site { program, address, metrics: None, files };
+                let mut client = crate::site::over_tls(&site, &[]);
+                client.write_all(get("/a.txt").as_bytes()).unwrap();
+                assert_eq!(answer(&mut BufReader::new(client)).unwrap().1, b"alpha");
+                Site { program, files, .. } = site;
+            } else {
+                assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
+            }
+        }
+        let (status, _) = program.end(libc::SIGTERM);
+        assert!(status.success(), "{status}");
+    }
+}
+
+#[test]
 fn listeners_of_a_service_manager_are_served_with_what_waits_in_them() {
     if !ready() {
         return;
