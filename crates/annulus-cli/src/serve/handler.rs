@@ -117,6 +117,12 @@ impl Handler for Files {
         self.server().await.map(drop)
     }
 
+    fn on_stop(&self, _driver: &Driver) {
+        if let Some(server) = self.server.get() {
+            server.site.stop();
+        }
+    }
+
     async fn on_accept(&self, conn: Conn) {
         // Without it the core does not start, and the server ends.
         let Ok(server) = self.server().await else { return };

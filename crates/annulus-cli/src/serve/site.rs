@@ -22,6 +22,7 @@ use std::time::SystemTime;
 
 use annulus::buf::IoBufMut;
 use annulus::fs::{Dir, File, Metadata, OpenOptions};
+use annulus::runtime::is_stopping;
 use annulus::task::AbortHandle;
 use annulus::time::{Instant, sleep};
 
@@ -132,7 +133,19 @@ impl Beneath {
         }
     }
 
+    /// Lets go of the files that are kept, and keeps none any more: the runtime is to stop, and
+    /// would wait for the time of each to be over.
+    pub fn stop(&self) {
+        if let Some(sweeper) = self.sweeper.take() {
+            sweeper.abort();
+        }
+        drop(self.kept.clear());
+    }
+
     fn keep(&self, path: &[u8], file: &Rc<Opened>) {
+        if is_stopping() {
+            return;
+        }
         if self.kept.keep(path, file, Instant::now()) == Keeping::First {
             let sweeper = annulus::spawn(sweep(Rc::downgrade(&self.kept), self.kept.valid()));
             let before = self.sweeper.replace(Some(sweeper.abort_handle()));
@@ -146,9 +159,7 @@ impl Beneath {
 
 impl Drop for Beneath {
     fn drop(&mut self) {
-        if let Some(sweeper) = self.sweeper.take() {
-            sweeper.abort();
-        }
+        self.stop();
     }
 }
 

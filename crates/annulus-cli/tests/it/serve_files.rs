@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::program::{Program, ready};
 
@@ -14,7 +14,7 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 struct Site {
     files: tempfile::TempDir,
     address: String,
-    _program: Program,
+    program: Program,
 }
 
 impl Site {
@@ -29,7 +29,7 @@ impl Site {
         };
         let line = program.line();
         let address = line.strip_prefix("Listening on http://").unwrap().to_owned();
-        Self { files, address, _program: program }
+        Self { files, address, program }
     }
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) {
@@ -162,4 +162,19 @@ fn files_that_stay_open_leave_descriptors_to_connections() {
     for (number, stream) in streams.iter_mut().enumerate() {
         assert_eq!(get(stream, &number.to_string(), "").status(), "200");
     }
+}
+
+#[test]
+fn files_that_would_stay_open_for_long_do_not_hold_up_the_end() {
+    const DRAIN: Duration = Duration::from_secs(60);
+    if !ready() {
+        return;
+    }
+    let site = Site::start(&["--open-files-valid", "3600", "--drain", "60"], None);
+    site.write("file", "text");
+    let mut stream = site.connect();
+    assert_eq!(get(&mut stream, "file", "").body, b"text");
+    let begun = Instant::now();
+    let (status, said) = site.program.end(libc::SIGTERM);
+    assert!(status.success() && begun.elapsed() < DRAIN / 2, "{:?}: {said}", begun.elapsed());
 }
