@@ -77,13 +77,17 @@ Signals:
                    once more ends at once
   SIGHUP           read the certificates again; without TLS nothing happens";
 
+/// How many connections each core may have, where descriptors suffice.
+const CONNECTIONS: u64 = 16_000;
+
 /// What clients may take.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// How many connections each core may have open; further ones wait in the kernel
-    #[arg(long, value_name = "N", default_value_t = 16_000, value_parser = count())]
-    pub connections_max: u64,
+    /// How many connections each core may have open; further ones wait in the kernel. At most as
+    /// many as the descriptors that this process may have, and each is sent a file [default: 16000]
+    #[arg(long, value_name = "N", value_parser = count())]
+    pub connections_max: Option<u64>,
 
     /// How many connections one address may have open, of IPv6 one network of 64 bits; further ones
     /// are closed [default: as many as it likes]
@@ -166,7 +170,7 @@ impl Args {
         let mut config = Config::new()
             .cores(cores)
             .accept(operation.accept.mode())
-            .connections_max(usize::try_from(limits.connections_max).unwrap_or(usize::MAX))
+            .connections_max(self.connections_max())
             .drain_timeout(Duration::from_secs(operation.drain));
         if let Some(most) = limits.connections_per_peer {
             config = config.connections_per_peer_max(usize::try_from(most).unwrap_or(usize::MAX));
@@ -190,12 +194,34 @@ impl Args {
 
     /// How many files one core keeps open.
     pub fn open_files(&self) -> usize {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        open_files::share(
-            self.open_files as usize,
-            self.cores.map_or_else(available_cores, usize::from),
-            descriptors,
-        )
+        open_files::share(self.open_files as usize, self.core_count(), descriptors())
+    }
+
+    /// How many connections one core may have.
+    pub fn connections_max(&self) -> usize {
+        let asked = self.limits.connections_max.unwrap_or(CONNECTIONS);
+        usize::try_from(asked).unwrap_or(usize::MAX).min(self.connections_that_fit())
+    }
+
+    /// That the connections that were asked for do not fit, in words for people.
+    pub fn too_many(&self) -> Option<String> {
+        let (asked, fit) = (self.limits.connections_max?, self.connections_that_fit());
+        (asked > fit as u64).then(|| {
+            format!(
+                "{} descriptors are enough for {fit} connections a core, not {asked}; raise the \
+                 hard limit (ulimit -Hn, LimitNOFILE=), or lower --connections-max or --cores",
+                descriptors()
+            )
+        })
+    }
+
+    fn connections_that_fit(&self) -> usize {
+        let (cores, kept) = (self.core_count(), self.open_files());
+        connections_that_fit(descriptors(), cores as u64, kept as u64)
+    }
+
+    fn core_count(&self) -> usize {
+        self.cores.map_or_else(available_cores, usize::from)
     }
 
     /// [`Self::open_files_valid`] as a duration.
@@ -228,6 +254,19 @@ impl Accept {
             Self::LeastConnections => annulus::serve::Accept::LeastConnections,
         }
     }
+}
+
+fn descriptors() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many connections each of several cores may have, if each core keeps so many files open: one
+/// takes a descriptor, and one more for the file that it is sent.
+fn connections_that_fit(descriptors: u64, cores: u64, kept: u64) -> usize {
+    // The ring, the directory and the listeners of each core; signals, metrics, standard streams.
+    let reserve = 24 + 8 * cores;
+    let left = descriptors.saturating_sub(reserve + cores * kept);
+    usize::try_from(left / 2 / cores.max(1)).unwrap_or(usize::MAX).max(1)
 }
 
 fn seconds(least: u64) -> clap::builder::RangedU64ValueParser {

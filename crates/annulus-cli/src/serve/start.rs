@@ -38,6 +38,9 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     if let Some(warning) = listen::raise_descriptor_limit() {
         say(format_args!("annulus: {warning}"));
     }
+    if let Some(note) = args.too_many() {
+        say(format_args!("annulus: {note}"));
+    }
     let tls = Tls::load(args)?;
     let serving: Arc<OnceLock<Handle>> = Arc::default();
     hear(&serving, tls.as_ref())?;

@@ -147,10 +147,10 @@ fn files_that_stay_open_leave_descriptors_to_connections() {
     if !ready() {
         return;
     }
-    // Fewer descriptors than what is kept open and the connections take together.
-    let site = Site::start(&["--open-files", "1000"], Some(64));
+    // Fewer descriptors than the files that are to stay open.
+    let site = Site::start(&["--open-files", "1000"], Some(128));
     let mut streams = Vec::new();
-    for number in 0..40 {
+    for number in 0..30 {
         let name = number.to_string();
         site.write(&name, format!("text {number}"));
         let mut stream = site.connect();
@@ -162,6 +162,29 @@ fn files_that_stay_open_leave_descriptors_to_connections() {
     for (number, stream) in streams.iter_mut().enumerate() {
         assert_eq!(get(stream, &number.to_string(), "").status(), "200");
     }
+}
+
+#[test]
+fn connections_for_which_descriptors_do_not_suffice_wait_and_that_is_said() {
+    if !ready() {
+        return;
+    }
+    let mut site = Site::start(&["--connections-max", "1000"], Some(64));
+    // The first words are of the few descriptors themselves.
+    let said = [site.program.complaint(), site.program.complaint()];
+    assert!(said[1].contains("64 descriptors are enough for 8 connections a core"), "{said:?}");
+    site.write("file", "text");
+    let mut inside: Vec<_> = (0..8).map(|_| site.connect()).collect();
+    for stream in &mut inside {
+        assert_eq!(get(stream, "file", "").body, b"text");
+    }
+    let mut outside = site.connect();
+    outside.get_mut().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    outside.get_mut().write_all(b"GET /file HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert!(outside.fill_buf().is_err(), "it waits");
+    outside.get_mut().set_read_timeout(Some(WATCHDOG)).unwrap();
+    drop(inside);
+    assert!(outside.fill_buf().is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200 ")));
 }
 
 #[test]

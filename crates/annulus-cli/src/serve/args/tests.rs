@@ -83,3 +83,18 @@ fn certificates_come_with_their_keys() {
     assert!(parse(&["--tls-cert", "a"]).is_err());
     assert!(parse(&["--tls-key", "a"]).is_err());
 }
+
+#[test]
+fn connections_are_no_more_than_descriptors_suffice_for() {
+    assert_eq!(connections_that_fit(524_288, 32, 32), 8171);
+    assert_eq!(connections_that_fit(1024, 1, 256), 368);
+    assert_eq!(connections_that_fit(16, 4, 4), 1, "one is always tried");
+    assert_eq!(connections_that_fit(u64::MAX, 1, 0) as u64, (u64::MAX - 32) / 2);
+    let few = parse(&["--connections-max", "1", "--cores", "1"]).unwrap();
+    assert_eq!((few.connections_max(), few.too_many()), (1, None));
+    let many = parse(&["--connections-max", "1000000", "--cores", "1024"]).unwrap();
+    let note = many.too_many();
+    assert_eq!(note.is_some(), many.connections_max() < 1_000_000, "it is said");
+    assert!(note.is_none_or(|note| note.contains("not 1000000; raise")));
+    assert_eq!(parse(&[]).unwrap().too_many(), None, "nobody asked");
+}
