@@ -28,6 +28,8 @@ use crate::time::sleep;
 
 /// How long emptying a queue rests when descriptors or memory have run out.
 const REST: Duration = Duration::from_millis(20);
+/// How many connections are taken out of a queue before others have their turn.
+const AT_ONCE: u32 = 32;
 
 enum Listener {
     Tcp(TcpListener),
@@ -192,11 +194,13 @@ impl<S: Serves> Acceptor<S> {
     /// The server stops: what the kernel has accepted for this listener is served.
     async fn take_what_waits(&mut self) -> io::Result<()> {
         while let Some(listener) = self.listener.take() {
+            let mut taken = 0;
             while let Some(accepted) = now(listener.accept()).await {
                 match accepted {
                     Ok((plain, peer)) => self.admit(self.last_permit(), plain, peer).await,
                     Err(error) => self.tolerate(error)?,
                 }
+                give_way(&mut taken).await;
             }
             match listener.into_quiet().await {
                 Ok(quiet) => self.empty(&quiet).await?,
@@ -211,6 +215,7 @@ impl<S: Serves> Acceptor<S> {
     /// Takes everything out of a queue, one after the other: those that are served make room where
     /// descriptors have run out.
     async fn empty(&self, quiet: &Quiet) -> io::Result<()> {
+        let mut taken = 0;
         loop {
             match quiet.accept() {
                 Ok(Some((plain, peer))) => self.admit(self.last_permit(), plain, peer).await,
@@ -226,7 +231,18 @@ impl<S: Serves> Acceptor<S> {
                     Trouble::Fatal => return Err(error),
                 },
             }
+            give_way(&mut taken).await;
         }
+    }
+}
+
+/// One more was taken out of a queue: now and then the connections of the core have their turn, so
+/// that a flood does not keep them from their end.
+async fn give_way(taken: &mut u32) {
+    *taken += 1;
+    if *taken >= AT_ONCE {
+        *taken = 0;
+        crate::task::yield_now().await;
     }
 }
 
