@@ -139,6 +139,7 @@ impl<S: Site, W: Wire<S::File>> Connection<'_, S, W> {
                     let exchange = Exchange {
                         site: &self.server.site,
                         list: self.server.list,
+                        room: &|| true,
                         head: &head,
                         stamp: &stamp,
                         now,

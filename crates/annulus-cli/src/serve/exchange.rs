@@ -36,6 +36,8 @@ pub struct Exchange<'e, S> {
     pub site: &'e S,
     /// Whether directories without an index are shown.
     pub list: bool,
+    /// Whether there is room in memory for an answer that is made at once.
+    pub room: &'e dyn Fn() -> bool,
     /// The request.
     pub head: &'e Head<'e>,
     /// What the response carries in any case.
@@ -125,7 +127,12 @@ impl<S: Site> Exchange<'_, S> {
             let why = "This directory has no index.html, and its content is not shown.";
             return Ok(self.page(Status::FORBIDDEN, why, None));
         }
+        if !(self.room)() {
+            return Ok(self.fail(&io::ErrorKind::ResourceBusy.into()));
+        }
         match self.site.entries(&directory).await {
+            // Others may have been made meanwhile.
+            Ok(_) if !(self.room)() => Ok(self.fail(&io::ErrorKind::ResourceBusy.into())),
             Ok(entries) => {
                 let html = listing::page(&target.shown(), entries);
                 let stale = Some(("Cache-Control", &b"no-cache"[..]));

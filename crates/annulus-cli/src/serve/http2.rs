@@ -47,6 +47,9 @@ use held::{Answer, Answers, Held};
 const STREAMS: u32 = 64;
 /// Bytes of answers that wait in one stream before more is read for it.
 const STREAM_BYTES: usize = 64 * 1024;
+/// What the answers of a connection may hold before no listing is made for it: as much as those of
+/// files do at most.
+const HELD_BYTES: usize = held::CONNECTION_BYTES + STREAMS as usize * body::PIECE_BYTES;
 /// The longest content of a request that is skipped before it is answered.
 const SKIPPED_BYTES: usize = 64 * 1024;
 /// What a client may send of the content of requests before it is skipped.
@@ -206,6 +209,7 @@ async fn answer(
     let exchange = Exchange {
         site: &server.site,
         list: server.list,
+        room: &|| life.held.bytes() <= HELD_BYTES,
         head: &head,
         stamp: &stamp,
         now,

@@ -153,6 +153,32 @@ fn who_reads_nothing_holds_little_and_is_ended_by_the_write_timeout() {
 }
 
 #[test]
+fn listings_that_nobody_reads_hold_little_too() {
+    const LISTING_BYTES: u64 = 1 << 20;
+    if !ready() {
+        return;
+    }
+    let site = site(&["--cores", "1", "--list", "--write-timeout", "60"]);
+    fs::create_dir(site.files.path("site/many")).unwrap();
+    for number in 0..4000 {
+        let name = format!("site/many/{number:0>80}");
+        fs::write(site.files.path(&name), "").unwrap();
+    }
+    let mut client = Client::new(&site, 0);
+    for _ in 0..STREAMS {
+        client.ask("GET", "/many/").unwrap();
+    }
+    let most = std::cell::Cell::new(0);
+    site.until("all are answered", |site| {
+        most.set(most.get().max(site.count("annulus_http2_held_bytes")));
+        site.count("annulus_requests_total") == u64::from(STREAMS)
+    });
+    assert!(most.get() > HELD_BYTES, "listings are made: {} bytes", most.get());
+    assert!(most.get() < HELD_BYTES + LISTING_BYTES, "{} bytes", most.get());
+    assert!(site.count("annulus_requests_total{core=\"0\",class=\"5xx\"}") > 0);
+}
+
+#[test]
 fn answers_at_once_all_arrive_and_no_more_than_the_server_says_are_made() {
     if !ready() {
         return;

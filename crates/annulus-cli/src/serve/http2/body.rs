@@ -20,7 +20,7 @@ use crate::serve::live::read_step;
 use crate::serve::site::Opened;
 
 /// How much of a file is read at a time.
-const PIECE_BYTES: u64 = 32 * 1024;
+pub const PIECE_BYTES: usize = 32 * 1024;
 /// How much of that is given to hyper at a time; each counts as a move of the answer.
 const FRAME_BYTES: usize = 16 * 1024;
 
@@ -84,7 +84,7 @@ impl Body for FileBody {
             if this.part.is_empty() || this.rest.is_none() {
                 return Poll::Ready(None);
             }
-            let bytes = PIECE_BYTES.min(this.part.end - this.part.start);
+            let bytes = (PIECE_BYTES as u64).min(this.part.end - this.part.start);
             let charge = ready!(answer.poll_charge(bytes as usize, context));
             let part = this.part.start..this.part.start + bytes;
             if let Some(file) = this.rest.take() {

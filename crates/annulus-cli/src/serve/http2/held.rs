@@ -11,7 +11,7 @@
 //! Invariants: an answer that holds nothing may always take a piece, so one whose client reads it
 //! goes on whatever the client does with the others; further pieces come out of what the connection
 //! has for all of them. So a connection holds at most [`CONNECTION_BYTES`] and a piece for each of
-//! its streams.
+//! its streams; and one listing, which is made at once, and only while no more than that is held.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
