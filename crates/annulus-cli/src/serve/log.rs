@@ -10,8 +10,8 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use super::clock::HttpDate;
 use super::head::Head;
@@ -19,6 +19,8 @@ use super::response::Status;
 
 /// The most bytes that wait to be written.
 const BACKLOG_BYTES: usize = 1 << 20;
+/// How long the end waits for a reader of the output.
+const FINISH: Duration = Duration::from_secs(1);
 
 /// One core's end of the log.
 pub struct Log {
@@ -29,7 +31,8 @@ pub struct Log {
 /// The thread that writes; [`Writer::finish`] waits for it.
 pub struct Writer {
     shared: Arc<Shared>,
-    thread: JoinHandle<()>,
+    /// Hears that the thread has ended: its end is dropped.
+    ended: mpsc::Receiver<()>,
 }
 
 /// What gives each core its end of the log.
@@ -72,10 +75,12 @@ pub struct Line<'l> {
 pub fn start(output: impl Write + Send + 'static) -> io::Result<Writer> {
     let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
     let theirs = shared.clone();
-    let thread = std::thread::Builder::new()
-        .name("annulus-log".to_owned())
-        .spawn(move || theirs.write_all(output))?;
-    Ok(Writer { shared, thread })
+    let (ends, ended) = mpsc::channel();
+    std::thread::Builder::new().name("annulus-log".to_owned()).spawn(move || {
+        theirs.write_all(output);
+        drop(ends);
+    })?;
+    Ok(Writer { shared, ended })
 }
 
 impl Writer {
@@ -84,12 +89,13 @@ impl Writer {
         Ends { shared: self.shared.clone() }
     }
 
-    /// Waits until everything logged so far is written.
+    /// Waits until everything logged so far is written, if whoever reads it takes it: not for long
+    /// where nobody does.
     pub fn finish(self) {
         self.shared.lock().finished = true;
         self.shared.changed.notify_one();
         // A panic of the writer has been reported by the panic hook; the server ends either way.
-        let _ = self.thread.join();
+        let _ = self.ended.recv_timeout(FINISH);
     }
 }
 

@@ -113,3 +113,16 @@ fn a_broken_output_ends_the_log_and_not_the_server() {
     shared.append(b"ignored\n");
     assert!(shared.lock().waiting.is_empty());
 }
+
+#[test]
+fn an_output_that_nobody_reads_does_not_hold_up_the_end() {
+    let (batches, written) = mpsc::channel();
+    let (_never, gate) = mpsc::channel();
+    let writer = start(Gated { batches, gate }).unwrap();
+    let log = writer.ends().log();
+    let client = IpAddr::from([192, 0, 2, 7]);
+    log.record(&Line { client, date: DATE, head: None, status: Status::OK, content: 42 });
+    written.recv().unwrap();
+    // The thread is in its write, and stays there.
+    writer.finish();
+}
