@@ -29,9 +29,8 @@ impl Heritage {
         let from_manager = Inherited::from_env().map_err(in_words)?;
         let path = args.operation.hand_over.as_deref();
         let from_predecessor = path.map(receive).transpose()?.flatten();
-        for (name, at) in
-            from_manager.iter().chain(from_predecessor.iter().flat_map(|it| it.iter()))
-        {
+        let heritage = Self { from_manager, from_predecessor };
+        for (name, at) in heritage.iter() {
             if !matches!(at, Bound::Tcp(_)) {
                 let text = format!(
                     "the inherited listener {name:?} at {at} cannot be used: files are served over \
@@ -40,7 +39,11 @@ impl Heritage {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
         }
-        Ok(Self { from_manager, from_predecessor })
+        Ok(heritage)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &Bound)> {
+        self.from_manager.iter().chain(self.from_predecessor.iter().flat_map(Inherited::iter))
     }
 
     /// Whether a predecessor waits to hear that this process accepts.
@@ -48,10 +51,18 @@ impl Heritage {
         self.from_predecessor.is_some()
     }
 
-    /// Adds them to a server, and the addresses of the arguments.
+    /// Adds them to a server, after the addresses of the arguments. Each is served as those are,
+    /// with TLS or without, so the server is told of each.
     pub fn join(self, args: &Args, mut builder: Builder) -> Builder {
         let inherited = !self.from_manager.is_empty() || self.from_predecessor.is_some();
-        for address in args.addresses(inherited) {
+        let mut addresses = args.addresses(inherited);
+        for address in self.iter().filter_map(|(_, at)| at.addr()) {
+            // Several sockets of one address are one listener.
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        for address in addresses {
             builder = builder.bind(address);
         }
         builder = builder.inherit(self.from_manager);

@@ -45,11 +45,12 @@ impl Scrape {
             .write_timeout(BOUND)
             .drain_timeout(BOUND)
             .runtime(|core| core.entries(32).fixed_files(64).buffer_bytes(4096).buffer_count(32));
+        let address = socket.local_addr()?;
         let socket = [("metrics".to_owned(), OwnedFd::from(socket))];
         let socket = Inherited::from_fds(socket).map_err(listeners::in_words)?;
         let source = Arc::new(source);
         let make = move |_core| Scraped { source: source.clone() };
-        let server = Server::builder(config).inherit(socket);
+        let server = Server::builder(config).inherit(socket).bind(address);
         let (handle, workers) = server.launch_with(make).map_err(listeners::in_words)?;
         Ok(Self { handle, workers })
     }

@@ -43,7 +43,7 @@ impl Handle {
     }
 
     /// Where it listens, in the order in which it was told to; with the ports that were chosen.
-    /// Inherited listeners that it was not told of come last.
+    /// Inherited listeners of one name come in the order in which they were passed on.
     #[doc(alias = "bound_addr")]
     pub fn bound(&self) -> &[Bound] {
         &self.shared.bound
