@@ -4,7 +4,7 @@
 //! (connections), of the handlers (`counts`: requests) and of the rings (`annulus::runtime`).
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use annulus::runtime::Metrics;
 use annulus::serve::{CoreMetrics, Handle};
@@ -13,8 +13,8 @@ use super::counts::{Board, Count, Counts};
 
 /// Where the numbers come from.
 pub struct Source {
-    /// The server.
-    pub handle: Handle,
+    /// The server, once it runs.
+    pub serving: Arc<OnceLock<Handle>>,
     /// What its handlers count.
     pub board: Arc<Board>,
 }
@@ -36,10 +36,11 @@ struct Family {
 }
 
 impl Source {
-    /// The page, as things are now.
-    pub fn page(&self) -> String {
-        let served = self.handle.metrics().cores.into_iter();
-        let rings = self.handle.cores().iter();
+    /// The page, as things are now; nothing before the server runs.
+    pub fn page(&self) -> Option<String> {
+        let handle = self.serving.get()?;
+        let served = handle.metrics().cores.into_iter();
+        let rings = handle.cores().iter();
         let cores: Vec<Core> = served
             .zip(rings)
             .enumerate()
@@ -49,7 +50,7 @@ impl Source {
                 ring: ring.metrics().unwrap_or_default(),
             })
             .collect();
-        write(&cores)
+        Some(write(&cores))
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use annulus::net::Parsed;
 use annulus::runtime::Cores;
 use annulus::serve::{Config, Conn, Handle, Handler, Inherited, Server, Workers};
+use annulus::time::sleep;
 
 use super::listeners;
 use super::metrics::Source;
@@ -23,6 +24,9 @@ const BOUND: Duration = Duration::from_secs(5);
 /// Scrapers at a time.
 const SCRAPERS: usize = 32;
 const FIELDS: usize = 64;
+/// How often, and how long before each time, it is looked whether the server runs.
+const LOOKS: u32 = 100;
+const BEFORE_LOOK: Duration = Duration::from_millis(10);
 
 /// The server of the metrics.
 pub struct Scrape {
@@ -31,7 +35,7 @@ pub struct Scrape {
 }
 
 impl Scrape {
-    /// Starts it, on a socket that listens.
+    /// Starts it, on a socket that listens. Whoever asks before the server runs waits for that.
     ///
     /// # Errors
     /// No further core can be had.
@@ -107,7 +111,10 @@ impl Handler for Scraped {
         .await;
         let answer = match asked {
             None => return,
-            Some(Asked::Page { head }) => answer("200 OK", &self.source.page(), head),
+            Some(Asked::Page { head }) => match self.page().await {
+                Some(page) => answer("200 OK", &page, head),
+                None => answer("503 Service Unavailable", "The server starts.\n", head),
+            },
             Some(Asked::SomethingElse) => answer("404 Not Found", "There is /metrics.\n", false),
             Some(Asked::InSomeOtherWay) => {
                 answer("405 Method Not Allowed", "There are GET and HEAD.\n", false)
@@ -117,6 +124,19 @@ impl Handler for Scraped {
         // A scraper that has gone has nobody to be told.
         let _ = conn.send(answer).await;
         let _ = conn.finish().await;
+    }
+}
+
+impl Scraped {
+    /// The page, once the server runs.
+    async fn page(&self) -> Option<String> {
+        for _ in 0..LOOKS {
+            if let Some(page) = self.source.page() {
+                return Some(page);
+            }
+            sleep(BEFORE_LOOK).await;
+        }
+        None
     }
 }
 

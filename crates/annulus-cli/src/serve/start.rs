@@ -5,20 +5,18 @@
 //! `annulus::serve`.
 //!
 //! ```text
-//!   files, certificates, listeners ── launch ── announce ── serve ── join ── log, metrics end
-//!        (as who it was started)        │                     ^
-//!                            becomes --user             SIGTERM, a successor: stop, drain
+//!   files, certificates, listeners, metrics ── launch ── announce ── serve ── join ── their ends
+//!        (as who it was started)                 │                     ^
+//!                     becomes --user, a predecessor stops        SIGTERM, a successor: stop, drain
 //! ```
 
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use annulus::serve::{Bound, Handle, Server, Workers};
 
 use super::args::Args;
-use super::counts::Board;
 use super::handler::{Files, Setup};
 use super::listeners::{self, Heritage};
 use super::log;
@@ -52,13 +50,15 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let setup = Arc::new(Setup::new(args, root, tls, writer.as_ref().map(log::Writer::ends)));
-    let board = setup.board();
+    let page = metrics::Source { serving: serving.clone(), board: setup.board() };
+    // A predecessor stops at the launch: what could fail comes before it.
+    let scrape = socket.map(|socket| Scrape::start(socket, page)).transpose()?;
     let builder = heritage.join(args, Server::builder(args.config()));
     let make = move |core| Files::new(setup.clone(), core);
     let (handle, workers) = builder.launch_with(make).map_err(listeners::in_words)?;
     // Nobody else sets it.
     let _ = serving.set(handle.clone());
-    let ended = serve(args, &handle, workers, (scheme, socket, board));
+    let ended = serve(args, &handle, workers, (scheme, scrape));
     if let Some(writer) = writer {
         writer.finish();
     }
@@ -83,18 +83,17 @@ fn serve(
     args: &Args,
     handle: &Handle,
     workers: Workers,
-    (scheme, socket, board): (&str, Option<TcpListener>, Arc<Board>),
+    (scheme, scrape): (&str, Option<Scrape>),
 ) -> io::Result<()> {
-    let begun = begin(args, handle, socket, board).and_then(|begun| {
-        announce(scheme, handle.bound(), begun.scrape.as_ref())?;
-        Ok(begun)
+    let begun = succession(args, handle, scrape.as_ref()).and_then(|succession| {
+        announce(scheme, handle.bound(), scrape.as_ref())?;
+        Ok(succession)
     });
     if begun.is_err() {
         handle.shutdown();
     }
     let ended = workers.join().map_err(listeners::in_words);
-    let begun = begun?;
-    if let Some(succession) = begun.succession {
+    if let Some(succession) = begun? {
         succession.end();
     }
     let cancelled = handle.metrics().cancelled();
@@ -103,33 +102,23 @@ fn serve(
             "annulus: {cancelled} connection(s) were cut off at the end of the drain"
         ));
     }
-    if let Some(scrape) = begun.scrape {
+    if let Some(scrape) = scrape {
         scrape.end()?;
     }
     ended
 }
 
-/// What there is beside the server.
-struct Beside {
-    scrape: Option<Scrape>,
-    succession: Option<Succession>,
-}
-
-fn begin(
+/// Waits for a successor, if there is to be one.
+fn succession(
     args: &Args,
     handle: &Handle,
-    socket: Option<TcpListener>,
-    board: Arc<Board>,
-) -> io::Result<Beside> {
-    let page = metrics::Source { handle: handle.clone(), board };
-    let scrape = socket.map(|socket| Scrape::start(socket, page)).transpose()?;
-    let closing = scrape.as_ref().map(Scrape::closer);
-    let succession = args.operation.hand_over.as_deref().map(|path| {
-        // The metrics are the successor's from then on.
-        let given = move || closing.into_iter().for_each(|close| close());
-        Succession::start(path, handle.clone(), given)
-    });
-    Ok(Beside { scrape, succession: succession.transpose()? })
+    scrape: Option<&Scrape>,
+) -> io::Result<Option<Succession>> {
+    let Some(path) = args.operation.hand_over.as_deref() else { return Ok(None) };
+    let closing = scrape.map(Scrape::closer);
+    // The metrics are the successor's from then on.
+    let given = move || closing.into_iter().for_each(|close| close());
+    Succession::start(path, handle.clone(), given).map(Some)
 }
 
 fn announce(scheme: &str, bound: &[Bound], scrape: Option<&Scrape>) -> io::Result<()> {
