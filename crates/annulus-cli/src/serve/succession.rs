@@ -1,26 +1,24 @@
 //! A new process in the place of this one.
 //!
-//! Owns: the thread that waits for a successor, and the name at which it waits. Does not own: the
-//! conversation with it (`annulus::serve`, `Handle::hand_over`).
+//! Owns: the thread that waits for a successor, and which errors it outlasts. Does not own: the
+//! conversation with it, and the name at which it waits (`annulus::serve`, `Handle::hand_over`).
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use annulus::serve::Handle;
+use annulus::serve::{Error, Handle};
 
-/// A predecessor that has just handed over still has the name for a moment.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// How often the name is asked for.
-const ATTEMPTS: u32 = 250;
+/// Between one attempt and the next, at first and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+/// How long the thread has to see that the server has ended.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Waits for a successor.
 pub struct Succession {
-    path: PathBuf,
-    /// The listeners, and with them the name, are another process's.
-    done: Arc<AtomicBool>,
+    /// Closed when the thread has ended.
+    ended: Receiver<()>,
 }
 
 impl Succession {
@@ -34,51 +32,58 @@ impl Succession {
         handle: Handle,
         given: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let done = Arc::new(AtomicBool::new(false));
-        let (theirs, at) = (done.clone(), path.to_owned());
+        let path = path.to_owned();
+        let (running, ended) = sync_channel(0);
         std::thread::Builder::new().name("annulus-succession".to_owned()).spawn(move || {
-            if wait(&handle, &at) {
-                // ORDERING: Release, pairs with the load in `end`; the name is free by now.
-                theirs.store(true, Ordering::Release);
+            let _running = running;
+            if wait(&handle, &path) {
                 eprintln!(
                     "A successor has taken over; ending when the answers under way are sent."
                 );
                 given();
             }
         })?;
-        Ok(Self { path: path.to_owned(), done })
+        Ok(Self { ended })
     }
 
-    /// The server has ended: nobody is to wait at the name any more.
+    /// The server has ended: nobody waits at the name any more. Who still talks to a successor has
+    /// removed it before.
     pub fn end(self) {
-        // ORDERING: Acquire, pairs with the store in `start`.
-        if !self.done.load(Ordering::Acquire) {
-            // It may not have come into being.
-            let _ = std::fs::remove_file(&self.path);
-        }
+        // It sends nothing, so there is no result.
+        let _ = self.ended.recv_timeout(PATIENCE);
     }
 }
 
 /// Waits until the listeners are given away. False if that cannot be, or the server ends.
 fn wait(handle: &Handle, path: &Path) -> bool {
-    let mut attempts = 0;
+    let [shortest, longest] = PAUSES;
+    let mut pause = shortest;
     loop {
-        let error = match handle.hand_over(path) {
+        match handle.hand_over(path) {
             Ok(()) => return true,
-            Err(error) => error,
-        };
-        match error.kind() {
-            io::ErrorKind::NotConnected => return false,
-            io::ErrorKind::AddrInUse if attempts < ATTEMPTS => {
-                attempts += 1;
-                std::thread::sleep(PATIENCE);
+            Err(Error::HandOver(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                return false;
             }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof if attempts == 0 => {
+            Err(Error::HandOver(error)) => {
                 eprintln!(
                     "annulus: a successor did not take over, and this server goes on: {error}"
                 );
+                pause = shortest;
             }
-            _ => {
+            Err(Error::Bind { source, .. }) if may_pass(&source) => {
+                if pause < longest && pause * 2 >= longest {
+                    eprintln!(
+                        "annulus: cannot wait for a successor at {} yet: {source}",
+                        path.display()
+                    );
+                }
+                pause = longest.min(pause * 2);
+            }
+            Err(error) => {
+                let error = match error {
+                    Error::Bind { source, .. } => source,
+                    error => error.into(),
+                };
                 eprintln!(
                     "annulus: cannot wait for a successor at {}: {error}; the server goes on",
                     path.display()
@@ -86,5 +91,14 @@ fn wait(handle: &Handle, path: &Path) -> bool {
                 return false;
             }
         }
+        std::thread::sleep(pause);
     }
+}
+
+/// Whether what keeps the thread from the name may go by itself: another process there, or a want
+/// of descriptors, memory or space.
+fn may_pass(error: &io::Error) -> bool {
+    let wants = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::ENOSPC];
+    error.kind() == io::ErrorKind::AddrInUse
+        || error.raw_os_error().is_some_and(|code| wants.contains(&code))
 }

@@ -346,6 +346,104 @@ fn a_successor_takes_over_under_load_and_no_connection_is_refused() {
     assert!(!files.path("hand-over").exists(), "nobody waits there any more");
 }
 
+/// Waits until somebody listens at a path.
+fn until_listening(path: &str) {
+    let begun = std::time::Instant::now();
+    // The fourth column has the bit of sockets that accept.
+    let listens = |line: &str| {
+        line.ends_with(path) && line.split_whitespace().nth(3).is_some_and(|it| it == "00010000")
+    };
+    while !std::fs::read_to_string("/proc/net/unix").unwrap().lines().any(listens) {
+        assert!(begun.elapsed() < crate::site::WATCHDOG, "nobody waits at {path}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn successors_that_die_as_they_start_change_nothing_and_a_good_one_needs_no_address() {
+    if !ready() {
+        return;
+    }
+    let files = Files::new();
+    let path = files.text("hand-over");
+    let first = ["--cores", "1", "--hand-over", &path, "--addr", "127.0.0.1:0"];
+    let mut old = Program::start(&files.args(&first));
+    let address = listening(&old.line());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let dying = files.args(&["--cores", "1", "--hand-over", &path, "--metrics", &at]);
+    for _ in 0..2 {
+        until_listening(&path);
+        let (status, said) = Program::start(&dying).wait();
+        assert!(status.code() == Some(1) && said.contains("cannot listen"), "{said}");
+        let said = old.complaint();
+        assert!(said.contains("a successor did not take over"), "{said}");
+        assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
+    }
+    until_listening(&path);
+    let mut new = Program::start(&files.args(&["--cores", "1", "--hand-over", &path]));
+    assert_eq!(listening(&new.line()), address);
+    assert!(old.wait().0.success());
+    assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
+    assert!(new.end(libc::SIGTERM).0.success());
+}
+
+#[test]
+fn a_server_that_drains_leaves_the_name_to_the_next_one() {
+    if !ready() {
+        return;
+    }
+    let files = Files::new();
+    let path = files.text("hand-over");
+    let more =
+        |address: &str| files.args(&["--cores", "1", "--hand-over", &path, "--addr", address]);
+    let mut old = Program::start(&more("127.0.0.1:0"));
+    let address = listening(&old.line());
+    until_listening(&path);
+    let mut stuck = connect(address);
+    stuck.write_all(get("/large.bin").as_bytes()).unwrap();
+    stuck.read_exact(&mut [0; 64]).unwrap();
+    old.signal(libc::SIGTERM);
+    let begun = std::time::Instant::now();
+    while std::path::Path::new(&path).exists() || TcpStream::connect(address).is_ok() {
+        assert!(begun.elapsed() < crate::site::WATCHDOG, "it still waits");
+        thread::yield_now();
+    }
+    let mut new = Program::start(&more(&address.to_string()));
+    assert_eq!(listening(&new.line()), address);
+    until_listening(&path);
+    drop(stuck);
+    let (status, said) = old.wait();
+    assert!(status.success() && !said.contains("successor"), "{said}");
+    assert!(std::path::Path::new(&path).exists(), "the next one waits there");
+    assert!(new.end(libc::SIGTERM).0.success());
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[test]
+fn a_place_that_the_user_may_not_write_is_said_once() {
+    if !ready() {
+        return;
+    }
+    if !is_root() {
+        skip("only root can become somebody else");
+        return;
+    }
+    let files = Files::new();
+    std::fs::set_permissions(files.path(""), PermissionsExt::from_mode(0o755)).unwrap();
+    let path = files.text("hand-over");
+    let more = ["--addr", "127.0.0.1:0", "--cores", "1", "--user", "65534", "--group", "65534"];
+    let mut args = files.args(&more);
+    args.extend(["--hand-over".to_owned(), path]);
+    let mut program = Program::start(&args);
+    let address = listening(&program.line());
+    let said = program.complaint();
+    assert!(said.contains("cannot wait for a successor at"), "{said}");
+    assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
+    let (status, said) = program.end(libc::SIGTERM);
+    assert!(status.success() && !said.contains("successor"), "{said}");
+}
+
 #[test]
 fn a_place_that_cannot_be_waited_at_is_said_and_the_server_goes_on() {
     if !ready() {

@@ -25,6 +25,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Nobody has taken over: who came is a stranger or has ended before it was ready, or
+    /// (`NotConnected`) this server was stopped before.
+    HandOver(io::Error),
     /// The rights of the process could not be given up; none of the cores runs.
     Privileges {
         /// The step that failed: a call, the look-up of a name, or a check of what is left.
@@ -85,6 +88,7 @@ impl fmt::Display for Error {
             Self::Inherited { name, source } => {
                 write!(f, "the inherited listener {name:?} cannot be used: {source}")
             }
+            Self::HandOver(error) => write!(f, "no successor has taken over: {error}"),
             Self::Privileges { step, source } => write!(
                 f,
                 "{step} failed: {source}; giving up rights needs CAP_SETUID and CAP_SETGID: start as \
@@ -104,6 +108,7 @@ impl std::error::Error for Error {
             Self::Runtime(error) => Some(error),
             Self::Bind { source, .. }
             | Self::Inherited { source, .. }
+            | Self::HandOver(source)
             | Self::Privileges { source, .. }
             | Self::Start(source)
             | Self::Io(source) => Some(source),
@@ -134,6 +139,7 @@ impl From<Error> for io::Error {
         let kind = match &error {
             Error::Io(source)
             | Error::Start(source)
+            | Error::HandOver(source)
             | Error::Privileges { source, .. }
             | Error::Inherited { source, .. }
             | Error::Bind { source, .. } => source.kind(),

@@ -7,6 +7,7 @@
 //!   predecessor                                          successor
 //!   Handle::hand_over(path)                              Inherited::receive(path)
 //!     listens at path ................ connects
+//!     removes path
 //!     one packet for each socket ────────────────────> "listener", file and name, a descriptor
 //!     the last one ──────────────────────────────────> "end"
 //!                                                        launches: accepts from the same sockets
@@ -14,13 +15,15 @@
 //! ```
 //!
 //! Invariant: at each moment some process has the sockets open, so no connection that the kernel
-//! has accepted is lost; a successor that dies before it is ready changes nothing.
+//! has accepted is lost; a successor that dies before it is ready changes nothing. The path is there
+//! only while somebody waits who has listeners to give, and who made it removes it.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
@@ -30,10 +33,10 @@ use rustix::net::{
 };
 
 use super::inherit::{Inherited, Passed};
-use super::listen::KeptSocket;
+use super::listen::{Bound, KeptSocket};
 use super::shared::lock;
 use super::{Error, Handle};
-use crate::net::FileId;
+use crate::net::{FileId, SocketFile};
 
 const LISTENER: &[u8] = b"listener";
 const END: &[u8] = b"end";
@@ -70,29 +73,41 @@ impl Handle {
     /// are open stay here and finish; those that come meanwhile are taken by either process, and
     /// none is refused.
     ///
-    /// It blocks the calling thread. Only a process of the same user, or of root, is answered. Call
-    /// it again after an error: this server runs on.
+    /// It blocks the calling thread, until a successor comes or this server is stopped. Only a
+    /// process of the same user, or of root, is answered. Call it again after an error: this server
+    /// runs on.
     ///
     /// # Errors
-    /// Those of binding to `path`; `PermissionDenied` for a stranger; `UnexpectedEof` if the
-    /// successor ended before it was ready; `NotConnected` if this server was stopped before.
-    pub fn hand_over(&self, path: impl AsRef<Path>) -> io::Result<()> {
+    /// [`Error::Bind`] if nobody can wait at `path`. [`Error::HandOver`] with `PermissionDenied`
+    /// for a stranger, with `UnexpectedEof` if the successor ended before it was ready, and with
+    /// `NotConnected` if this server was stopped before.
+    pub fn hand_over(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        if crate::net::is_leftover(path)? {
-            std::fs::remove_file(path)?;
+        // Whoever calls again after an error of the path hears of the end, too.
+        if lock(&self.shared.kept).sockets.is_empty() {
+            return Err(Error::HandOver(io::ErrorKind::NotConnected.into()));
         }
-        let listener = packets()?;
-        bind(&listener, &SocketAddrUnix::new(path)?)?;
-        let given = self.give(&listener);
-        // A successor has no further use for it, and the next one binds anew.
-        let removed = std::fs::remove_file(path);
-        given.and(removed)
+        let refused = |source| Error::Bind { at: Bound::Unix(path.to_owned()), source };
+        let (listener, file) = wait_at(path).map_err(refused)?;
+        let successor = self.successor(&listener).map_err(Error::HandOver)?;
+        // Neither has a successor any use for it, nor whoever comes next, who would wait in vain.
+        drop((file, listener));
+        self.give(&successor).map_err(Error::HandOver)
     }
 
-    fn give(&self, listener: &OwnedFd) -> io::Result<()> {
-        listen(listener, 1)?;
-        let successor = retry_on_intr(|| accept_with(listener, SocketFlags::CLOEXEC))?;
-        let (theirs, ours) = (socket_peercred(&successor)?.uid, rustix::process::geteuid());
+    /// Waits for a successor, or that there is nothing to give any more.
+    fn successor(&self, listener: &OwnedFd) -> io::Result<OwnedFd> {
+        let wanted = PollFlags::IN;
+        let mut fds = [PollFd::new(listener, wanted), PollFd::new(&self.shared.emptied, wanted)];
+        retry_on_intr(|| poll(&mut fds, None))?;
+        if !fds[1].revents().is_empty() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        Ok(retry_on_intr(|| accept_with(listener, SocketFlags::CLOEXEC))?)
+    }
+
+    fn give(&self, successor: &OwnedFd) -> io::Result<()> {
+        let (theirs, ours) = (socket_peercred(successor)?.uid, rustix::process::geteuid());
         if theirs != ours && !theirs.is_root() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -111,19 +126,31 @@ impl Handle {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
             let mut control = SendAncillaryBuffer::new(&mut space);
             control.push(SendAncillaryMessage::ScmRights(&fds));
-            sendmsg(&successor, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
+            sendmsg(successor, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
         }
-        send(&successor, END, SendFlags::NOSIGNAL)?;
+        send(successor, END, SendFlags::NOSIGNAL)?;
         let mut answer = [0; 16];
-        let (_, len) = retry_on_intr(|| recv(&successor, &mut answer[..], RecvFlags::empty()))?;
+        let (_, len) = retry_on_intr(|| recv(successor, &mut answer[..], RecvFlags::empty()))?;
         if &answer[..len] != READY {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // The files of Unix sockets are the successor's from now on.
-        lock(&self.shared.kept).files.drain(..).for_each(crate::net::SocketFile::leave);
+        lock(&self.shared.kept).files.drain(..).for_each(SocketFile::leave);
         self.shutdown();
         Ok(())
     }
+}
+
+/// Listens at a path, and gives the file that is to go with it.
+fn wait_at(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
+    if crate::net::is_leftover(path)? {
+        std::fs::remove_file(path)?;
+    }
+    let listener = packets()?;
+    bind(&listener, &SocketAddrUnix::new(path)?)?;
+    let file = SocketFile::of(path)?;
+    listen(&listener, 1)?;
+    Ok((listener, file))
 }
 
 impl Inherited {
@@ -131,7 +158,8 @@ impl Inherited {
     /// this process has launched a server with them.
     ///
     /// # Errors
-    /// [`Error::Inherited`]: nobody waits there, or what came is no listener.
+    /// [`Error::Inherited`]: nobody waits there (`NotFound`, `ConnectionRefused`), or what came is no
+    /// listener. A server that stops, and gives nothing any more, is nobody.
     pub fn receive(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -149,9 +177,15 @@ fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<Passed>)> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let received = retry_on_intr(|| {
+        let received = match retry_on_intr(|| {
             recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
-        })?;
+        }) {
+            Err(Errno::CONNRESET) if passed.is_empty() => return Err(nobody()),
+            received => received?,
+        };
+        if received.bytes == 0 && passed.is_empty() {
+            return Err(nobody());
+        }
         let mut fds = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -166,6 +200,11 @@ fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<Passed>)> {
         let name = if name.is_empty() { format!("from {}", path.display()) } else { name };
         passed.extend(fds.into_iter().map(|fd| (name.clone(), fd, file)));
     }
+}
+
+/// Who was there has gone without a word.
+fn nobody() -> io::Error {
+    io::ErrorKind::ConnectionRefused.into()
 }
 
 /// The names that are passed on, at most: as long as systemd's.

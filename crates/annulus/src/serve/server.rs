@@ -215,10 +215,11 @@ fn launch<S: Serves>(
 ) -> Result<(Handle, Workers, Vec<Claim>), Error> {
     let bound = listeners.iter().map(|opened| opened.at.clone()).collect();
     let (seats, kept, claims) = listen::deal(listeners, &config, cpus.len())?;
-    let ended =
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
+    let event =
+        || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from);
+    let events = (event()?, event()?);
     let (runtime, cores) = (config.runtime.clone(), Cores::Ids(cpus.clone()));
-    let shared = Shared::new(config, cpus, (bound, kept), ended);
+    let shared = Shared::new(config, cpus, (bound, kept), events);
     let seats: Vec<Mutex<Vec<Seat>>> = seats.into_iter().map(Mutex::new).collect();
     let (site, make) = (shared.clone(), Arc::new(make));
     let launched = runtime.launch(cores, move |core| {

@@ -105,6 +105,8 @@ pub(super) struct Shared {
     pub(super) signals: Mutex<Option<[u64; 2]>>,
     /// Readable when the threads of all cores have ended.
     pub(super) ended: OwnedFd,
+    /// Readable when there is nothing to take over any more.
+    pub(super) emptied: OwnedFd,
     pub(super) running: Count,
 }
 
@@ -117,14 +119,26 @@ impl Shared {
         config: Config,
         cpus: Vec<usize>,
         (bound, kept): (Vec<Bound>, Kept),
-        ended: OwnedFd,
+        (ended, emptied): (OwnedFd, OwnedFd),
     ) -> Arc<Self> {
         let cores = cpus.iter().map(|_| OfCore::default()).collect();
         let running = Count::default();
         running.add(cpus.len() as u64);
         let (handles, peers) = (OnceLock::new(), Mutex::default());
         let (kept, signals) = (Mutex::new(kept), Mutex::default());
-        Arc::new(Self { config, cores, cpus, bound, handles, peers, kept, signals, ended, running })
+        Arc::new(Self {
+            config,
+            cores,
+            cpus,
+            bound,
+            handles,
+            peers,
+            kept,
+            signals,
+            ended,
+            emptied,
+            running,
+        })
     }
 
     pub(super) fn handles(&self) -> &[CoreHandle] {
@@ -134,6 +148,14 @@ impl Shared {
     /// Asks all cores to stop, within the drain.
     pub(super) fn stop(&self, bound: std::time::Duration) {
         self.handles().iter().for_each(|core| core.stop(Some(bound)));
+    }
+
+    /// The server takes no more connections: nobody is to take it over any more.
+    pub(super) fn let_go(&self) {
+        let kept = std::mem::take(&mut *lock(&self.kept));
+        drop(kept);
+        // Nobody reads it: full is as good as readable.
+        let _ = rustix::io::write(&self.emptied, &1_u64.to_ne_bytes());
     }
 
     /// Whether this core takes connections and may have one more.

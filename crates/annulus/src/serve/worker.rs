@@ -31,7 +31,7 @@ use super::handler::Serves;
 use super::listen::{Seat, Socket};
 use super::moving::Crossing;
 use super::privileges::Became;
-use super::shared::{OfCore, Shared, lock};
+use super::shared::{OfCore, Shared};
 use super::transport::{Carrier, Layered, Plain};
 use crate::net::UdpSocket;
 use crate::runtime::stopping;
@@ -66,8 +66,7 @@ impl Drop for Running {
         self.0.running.subtract(1);
         if self.0.running.now() == 0 {
             // Also where a core came to its end before it had stopped accepting.
-            let kept = std::mem::take(&mut *lock(&self.0.kept));
-            drop(kept);
+            self.0.let_go();
             // Nobody reads it: full is as good as readable.
             let _ = rustix::io::write(&self.0.ended, &1_u64.to_ne_bytes());
         }
@@ -134,8 +133,7 @@ async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Er
     stopping().await;
     site.counts().set_takes(false);
     // Nobody comes after us any more, if nobody has taken over.
-    let kept = std::mem::take(&mut *lock(&site.shared.kept));
-    drop(kept);
+    site.shared.let_go();
     site.contain(|| site.serves.stop(&driver));
     for conn in driver.conns() {
         conn.inner.stop();

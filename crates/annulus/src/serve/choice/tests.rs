@@ -9,8 +9,9 @@ use super::*;
 
 /// What a server of so many cores has in common, none of which runs.
 fn server(cores: usize, config: Config) -> Arc<Shared> {
-    let ended = std::fs::File::open("/dev/null").unwrap().into();
-    let shared = Shared::new(config, vec![0; cores], (Vec::new(), Kept::default()), ended);
+    let event = || std::fs::File::open("/dev/null").unwrap().into();
+    let events = (event(), event());
+    let shared = Shared::new(config, vec![0; cores], (Vec::new(), Kept::default()), events);
     shared.cores.iter().for_each(|core| core.set_takes(true));
     shared
 }

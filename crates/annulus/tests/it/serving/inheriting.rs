@@ -1,7 +1,7 @@
 //! Listeners that others have made, and a new process in the place of the old. What concerns a
 //! process as a whole is done in a child, which is this program once more.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -215,23 +215,74 @@ fn a_successor_that_dies_before_it_is_ready_changes_nothing() {
     let address = SocketAddrUnix::new(&path).unwrap();
     eventually("it listens", || connect(&dying, &address).is_ok());
     drop(dying);
-    let error = giving.join().unwrap().unwrap_err();
+    let Err(Error::HandOver(error)) = giving.join().unwrap() else { panic!("nobody was there") };
     let is_gone = [std::io::ErrorKind::UnexpectedEof, std::io::ErrorKind::BrokenPipe];
     let is_reset = error.kind() == std::io::ErrorKind::ConnectionReset;
     assert!(is_gone.contains(&error.kind()) || is_reset, "{error}");
     assert_eq!(exchange(&mut run.client(), b"still here"), b"still here");
     let handle = run.handle.clone();
     run.end();
-    let path = scratch.path().join("later");
-    let giving = std::thread::spawn({
-        let path = path.clone();
-        move || handle.hand_over(path)
-    });
-    let late = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
-    let address = SocketAddrUnix::new(&path).unwrap();
-    eventually("it listens", || connect(&late, &address).is_ok());
-    let error = giving.join().unwrap().unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::NotConnected, "it was stopped");
+    assert!(is_stopped(&handle.hand_over(&path)), "there is nothing to give any more");
+    assert!(!path.exists());
+}
+
+fn is_stopped(handed_over: &Result<(), Error>) -> bool {
+    matches!(handed_over, Err(Error::HandOver(error)) if error.kind() == ErrorKind::NotConnected)
+}
+
+#[test]
+fn a_server_that_drains_waits_for_no_successor_and_removes_its_own_file_alone() {
+    for somebody_elses in [false, true] {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("successor");
+        let run = Run::handler::<Echo>(
+            Server::builder(small().idle_on_stop(Duration::MAX)).bind(anywhere()),
+        );
+        let mut client = run.client();
+        assert_eq!(exchange(&mut client, b"there"), b"there");
+        let giving = {
+            let (handle, path) = (run.handle.clone(), path.clone());
+            std::thread::spawn(move || handle.hand_over(path))
+        };
+        eventually("it offers its listeners", || path.exists());
+        if somebody_elses {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, "precious").unwrap();
+        }
+        run.handle.shutdown();
+        // It is over while the connection is still there.
+        assert!(is_stopped(&giving.join().unwrap()));
+        assert_eq!(path.exists(), somebody_elses);
+        assert_eq!(exchange(&mut client, b"still"), b"still");
+        drop(client);
+        run.ended();
+    }
+}
+
+#[test]
+fn a_place_that_nobody_can_wait_at_is_told_from_a_successor_that_fails() {
+    let run = Run::echo(small());
+    let nowhere = std::path::Path::new("/proc/no/such/place");
+    let refused = run.handle.hand_over(nowhere);
+    assert!(
+        matches!(&refused, Err(Error::Bind { at: Bound::Unix(at), .. }) if at == nowhere),
+        "{refused:?}"
+    );
+    run.end();
+}
+
+#[test]
+fn who_waits_and_gives_nothing_is_nobody_to_take_over_from() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, accept, bind, listen, socket};
+    let scratch = Scratch::new();
+    let path = scratch.path().join("successor");
+    let waiting = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+    bind(&waiting, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&waiting, 1).unwrap();
+    let received = std::thread::spawn(move || Inherited::receive(path));
+    drop(accept(&waiting).unwrap());
+    let Err(Error::Inherited { source, .. }) = received.join().unwrap() else { panic!("it came") };
+    assert_eq!(source.kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]

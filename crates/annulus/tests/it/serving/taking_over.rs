@@ -91,7 +91,7 @@ fn echoed(path: &Path) -> Vec<u8> {
 }
 
 /// Offers the listeners of one server, and gives what another receives.
-fn hand_over(old: &Run, at: &Path) -> (Inherited, std::thread::JoinHandle<io::Result<()>>) {
+fn hand_over(old: &Run, at: &Path) -> (Inherited, std::thread::JoinHandle<Result<(), Error>>) {
     let (handle, path) = (old.handle.clone(), at.to_owned());
     let giving = std::thread::spawn(move || handle.hand_over(path));
     eventually("it offers its listeners", || at.exists());
