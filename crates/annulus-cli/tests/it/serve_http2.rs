@@ -117,7 +117,7 @@ fn who_gives_no_room_for_an_answer_is_ended_though_it_asks_for_more() {
     if !ready() {
         return;
     }
-    let site = site(&["--cores", "1", "--write-timeout", "1"]);
+    let site = site(&["--cores", "1", "--write-timeout", "5"]);
     let mut client = Client::new(&site, 0);
     client.ask("GET", "/large.bin").unwrap();
     let (client, gone) = (std::cell::RefCell::new(client), std::cell::Cell::new(false));
@@ -127,7 +127,6 @@ fn who_gives_no_room_for_an_answer_is_ended_though_it_asks_for_more() {
         site.count("annulus_connections_stuck_total") == 1
     });
     site.until("it has gone", |site| site.count("annulus_connections_open") == 0);
-    // A piece that is still read from its file goes when that is done.
     site.until("nothing is held", |site| site.count("annulus_http2_held_bytes") == 0);
     assert_eq!(site.count("annulus_http2_connections_total"), 1);
     assert!(site.count("annulus_requests_total{core=\"0\",class=\"2xx\"}") > 1);
@@ -138,7 +137,7 @@ fn who_reads_nothing_holds_little_and_is_ended_by_the_write_timeout() {
     if !ready() {
         return;
     }
-    let site = site(&["--cores", "1", "--write-timeout", "2"]);
+    let site = site(&["--cores", "1", "--write-timeout", "5"]);
     let mut client = Client::new(&site, LARGEST_WINDOW);
     for _ in 0..STREAMS {
         client.ask("GET", "/large.bin").unwrap();
@@ -150,7 +149,33 @@ fn who_reads_nothing_holds_little_and_is_ended_by_the_write_timeout() {
     });
     assert!(most.get() > 0 && most.get() <= HELD_BYTES, "{} bytes", most.get());
     site.until("it has gone", |site| site.count("annulus_connections_open") == 0);
-    assert_eq!(site.count("annulus_http2_held_bytes"), 0);
+    site.until("nothing is held", |site| site.count("annulus_http2_held_bytes") == 0);
+}
+
+#[test]
+fn listings_that_nobody_reads_hold_little_too() {
+    const LISTING_BYTES: u64 = 1 << 20;
+    if !ready() {
+        return;
+    }
+    let site = site(&["--cores", "1", "--list", "--write-timeout", "60"]);
+    fs::create_dir(site.files.path("site/many")).unwrap();
+    for number in 0..4000 {
+        let name = format!("site/many/{number:0>80}");
+        fs::write(site.files.path(&name), "").unwrap();
+    }
+    let mut client = Client::new(&site, 0);
+    for _ in 0..STREAMS {
+        client.ask("GET", "/many/").unwrap();
+    }
+    let most = std::cell::Cell::new(0);
+    site.until("all are answered", |site| {
+        most.set(most.get().max(site.count("annulus_http2_held_bytes")));
+        site.count("annulus_requests_total") == u64::from(STREAMS)
+    });
+    assert!(most.get() > HELD_BYTES, "listings are made: {} bytes", most.get());
+    assert!(most.get() < HELD_BYTES + LISTING_BYTES, "{} bytes", most.get());
+    assert!(site.count("annulus_requests_total{core=\"0\",class=\"5xx\"}") > 0);
 }
 
 #[test]
