@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Invariant: at each moment some process has the sockets open, so no connection that the kernel
-//! has accepted is lost; a successor that dies before it is ready changes nothing. The path is there
-//! only while somebody waits who has listeners to give, and who made it removes it.
+//! has accepted is lost; a successor that dies before it is ready changes nothing. The path is
+//! there only while somebody waits who has listeners to give, and who made it removes it.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -158,8 +158,8 @@ impl Inherited {
     /// this process has launched a server with them.
     ///
     /// # Errors
-    /// [`Error::Inherited`]: nobody waits there (`NotFound`, `ConnectionRefused`), or what came is no
-    /// listener. A server that stops, and gives nothing any more, is nobody.
+    /// [`Error::Inherited`]: nobody waits there (`NotFound`, `ConnectionRefused`), or what came is
+    /// no listener. A server that stops, and gives nothing any more, is nobody.
     pub fn receive(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
