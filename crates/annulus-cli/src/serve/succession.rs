@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use annulus::serve::{Error, Handle};
 
+use crate::say::say;
+
 /// Between one attempt and the next, at first and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 /// How long the thread has to see that the server has ended.
@@ -37,10 +39,8 @@ impl Succession {
         std::thread::Builder::new().name("annulus-succession".to_owned()).spawn(move || {
             let _running = running;
             if wait(&handle, &path) {
-                eprintln!(
-                    "A successor has taken over; ending when the answers under way are sent."
-                );
                 given();
+                say("A successor has taken over; ending when the answers under way are sent.");
             }
         })?;
         Ok(Self { ended })
@@ -65,17 +65,17 @@ fn wait(handle: &Handle, path: &Path) -> bool {
                 return false;
             }
             Err(Error::HandOver(error)) => {
-                eprintln!(
+                say(format_args!(
                     "annulus: a successor did not take over, and this server goes on: {error}"
-                );
+                ));
                 pause = shortest;
             }
             Err(Error::Bind { source, .. }) if may_pass(&source) => {
                 if pause < longest && pause * 2 >= longest {
-                    eprintln!(
+                    say(format_args!(
                         "annulus: cannot wait for a successor at {} yet: {source}",
                         path.display()
-                    );
+                    ));
                 }
                 pause = longest.min(pause * 2);
             }
@@ -84,10 +84,10 @@ fn wait(handle: &Handle, path: &Path) -> bool {
                     Error::Bind { source, .. } => source,
                     error => error.into(),
                 };
-                eprintln!(
+                say(format_args!(
                     "annulus: cannot wait for a successor at {}: {error}; the server goes on",
                     path.display()
-                );
+                ));
                 return false;
             }
         }

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use annulus::serve::{Accept, Conn, Driver, Handler, Server};
 use annulus::sync::cross;
@@ -195,11 +196,17 @@ fn a_turn(run: &Run) {
 
 #[test]
 fn what_waits_when_the_server_stops_without_descriptors_is_served_when_there_are_some() {
+    /// Connections may end, and so make room.
+    static MAY_END: AtomicBool = AtomicBool::new(false);
     let _own = own_process();
     let run = Run::tcp_alone(
         small().connections_max(1).raise_descriptor_limit(false),
         |conn| async move {
             annulus::runtime::stopping().await;
+            // ORDERING: SeqCst; a flag of a test.
+            while !MAY_END.load(Ordering::SeqCst) {
+                annulus::time::sleep(Duration::from_millis(1)).await;
+            }
             let _request = conn.recv().await?;
             conn.send("served").await?;
             Ok(())
@@ -226,6 +233,8 @@ fn what_waits_when_the_server_stops_without_descriptors_is_served_when_there_are
     run.handle.shutdown();
     eventually("it has found no descriptor", || run.metrics().cores[0].exhausted > before);
     drop((files, limit));
+    // ORDERING: SeqCst; as above.
+    MAY_END.store(true, Ordering::SeqCst);
     for client in &mut clients {
         assert_eq!(rest(client), b"served");
     }
