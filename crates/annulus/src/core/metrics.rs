@@ -14,10 +14,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use annulus_task::{CoreId, Tally};
 
+use super::fork_lock::ForkLock;
 use super::workers::Workers;
 use super::{Core, State};
 use crate::runtime::Metrics;
@@ -322,10 +323,10 @@ struct Boards {
     by_core: BTreeMap<CoreId, Arc<Board>>,
 }
 
-static BOARDS: Mutex<Boards> = Mutex::new(Boards { by_core: BTreeMap::new() });
+static BOARDS: ForkLock<Boards> = ForkLock::new(|| Boards { by_core: BTreeMap::new() });
 
 fn boards() -> MutexGuard<'static, Boards> {
-    BOARDS.lock().unwrap_or_else(PoisonError::into_inner)
+    BOARDS.lock()
 }
 
 impl Boards {

@@ -17,10 +17,11 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use annulus_task::CoreId;
 
+use super::fork_lock::ForkLock;
 use super::key::{Handle, Key};
 use super::record::Kind;
 use super::{Core, State, current_id, errors, process, with_any, with_core};
@@ -140,7 +141,7 @@ impl Drop for Parting {
 
 /// The cores that are ending, each with the handles that other threads have dropped since it takes
 /// no more jobs. Its requests may be in flight on them still, so they are the core's to close.
-static ENDING: Mutex<Vec<Dropped>> = Mutex::new(Vec::new());
+static ENDING: ForkLock<Vec<Dropped>> = ForkLock::new(Vec::new);
 
 struct Dropped {
     core: CoreId,
@@ -148,7 +149,7 @@ struct Dropped {
 }
 
 fn ending() -> MutexGuard<'static, Vec<Dropped>> {
-    ENDING.lock().unwrap_or_else(PoisonError::into_inner)
+    ENDING.lock()
 }
 
 /// Leaves a descriptor to its core, if that is ending. One that has ended has let it go.

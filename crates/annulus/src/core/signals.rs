@@ -25,12 +25,12 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
 use super::Owned;
+use super::fork_lock::ForkLock;
 
 /// Numbers of signals are below this.
 const SIGNALS: usize = 65;
@@ -63,7 +63,7 @@ static PLACES: [Place; SIGNALS] = [const {
 }; SIGNALS];
 
 /// Held while a handler is installed.
-static INSTALLING: Mutex<()> = Mutex::new(());
+static INSTALLING: ForkLock<()> = ForkLock::new(|| ());
 
 /// Signals that end or break the process before a handler could be of any use: the kernel refuses
 /// the first two; a handler that returns from one of the others meets it again.
@@ -98,7 +98,7 @@ pub(crate) fn listen(signal: i32) -> io::Result<OwnedFd> {
 /// The eventfd of a signal, whose handler is installed if it is not yet.
 fn eventfd_of(signal: i32) -> io::Result<BorrowedFd<'static>> {
     let place = &PLACES[signal as usize];
-    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _installing = INSTALLING.lock();
     // ORDERING: Relaxed; written under the same lock.
     if place.eventfd.load(Ordering::Relaxed) < 0 {
         if let Err(error) = install(signal, place) {
