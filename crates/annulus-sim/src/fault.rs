@@ -50,6 +50,10 @@ pub enum Fault {
     /// A cancel meets a request that is being worked on, says EALREADY, and is forgotten: the
     /// request goes on as if nobody had asked.
     CancelLost,
+    /// A request is cancelled though nobody asked, as where no worker thread can be started for it:
+    /// of those that are done by workers, and of no chain. Not one of [`ALL`](Self::ALL): it
+    /// changes what a program sees. Only [`Unreliable`](crate::Unreliable) knows it.
+    NoWorker,
     /// Entries are consumed only up to the middle of a chain, because there is no memory for the
     /// next request. What is left is another chain then, as it is to Linux. Not one of
     /// [`ALL`](Self::ALL): it changes what a program sees.
@@ -90,7 +94,7 @@ impl Fault {
             Self::Eagain | Self::Ebusy | Self::LateError | Self::Overflow => 50,
             Self::NoBuffers | Self::MultishotEnd | Self::SpuriousWake | Self::CancelLost => 100,
             Self::Poison => 1000,
-            Self::SplitChain | Self::Datagram => 0,
+            Self::NoWorker | Self::SplitChain | Self::Datagram => 0,
         }
     }
 
@@ -113,6 +117,7 @@ impl Fault {
             Self::Poison => "poison",
             Self::SpuriousWake => "spurious wake",
             Self::CancelLost => "cancel lost",
+            Self::NoWorker => "no worker",
             Self::SplitChain => "split chain",
             Self::Datagram => "datagram",
         }

@@ -23,9 +23,9 @@ use crate::memory::Published;
 /// [`PartialSubmit`](Fault::PartialSubmit), after which the call does not wait, and
 /// [`LateError`](Fault::LateError): everything is consumed and waited for, and an error is
 /// reported; and [`SplitChain`](Fault::SplitChain), a partial submission that ends inside a chain
-/// if one is submitted. All others are ignored. [`Eintr`](Fault::Eintr) meets sendfile(2) and
-/// poll(2), too: the other calls of the seam that signals interrupt. Rates must leave some calls
-/// alone, or nothing ever happens.
+/// if one is submitted; and [`NoWorker`](Fault::NoWorker), of any entry. All others are ignored.
+/// [`Eintr`](Fault::Eintr) meets sendfile(2) and poll(2), too: the other calls of the seam that
+/// signals interrupt. Rates must leave some calls alone, or nothing ever happens.
 ///
 /// ```
 /// use annulus_ring::{AnyKernel, Real, Ring, op::Nop};
@@ -96,14 +96,36 @@ impl<K> Unreliable<K> {
     }
 
     /// Replaces what is to fail of the entries of the next call.
-    pub(crate) fn sabotage(&self, to_submit: u32) {
+    pub(crate) fn sabotage(&mut self, to_submit: u32) {
+        if self.faults.rate(Fault::NoWorker) > 0 {
+            self.cancel_some(to_submit);
+        }
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(published) = self.published.as_ref().filter(|_| !failing.is_empty()) {
-            published.fail(to_submit, |opcode| {
+            published.fail(0..to_submit, |opcode| {
                 let found = failing.iter().find(|(failing, _)| *failing == opcode);
                 found.map(|(_, errno)| errno.0)
             });
         }
+    }
+
+    /// Lets some entries end as if there were no worker to do them.
+    fn cancel_some(&mut self, to_submit: u32) {
+        // Taken out for as long as this decides on its entries.
+        let Some(published) = self.published.take() else { return };
+        let mut in_chain = false;
+        for place in 0..to_submit {
+            let was_in_chain = std::mem::replace(&mut in_chain, !published.ends_chain(place));
+            if was_in_chain || in_chain || !self.strikes(Fault::NoWorker) {
+                continue;
+            }
+            let cancelled = published
+                .fail(place..place + 1, |opcode| is_for_workers(opcode).then_some(libc::ECANCELED));
+            if cancelled > 0 {
+                self.note(|report| report.counted(Fault::NoWorker));
+            }
+        }
+        self.published = Some(published);
     }
 
     /// Adds what happens to a report that others read and other kernels may add to: its `enters`,
@@ -188,4 +210,25 @@ impl<K> Unreliable<K> {
     fn note(&self, count: impl FnOnce(&mut Report)) {
         count(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Whether a worker may do it: not what is done at once or never waits for one.
+fn is_for_workers(opcode: Opcode) -> bool {
+    !matches!(
+        opcode,
+        Opcode::NOP
+            | Opcode::ASYNC_CANCEL
+            | Opcode::CLOSE
+            | Opcode::FILES_UPDATE
+            | Opcode::FUTEX_WAIT
+            | Opcode::FUTEX_WAITV
+            | Opcode::FUTEX_WAKE
+            | Opcode::LINK_TIMEOUT
+            | Opcode::MSG_RING
+            | Opcode::POLL_ADD
+            | Opcode::POLL_REMOVE
+            | Opcode::TIMEOUT
+            | Opcode::TIMEOUT_REMOVE
+            | Opcode::WAITID
+    )
 }

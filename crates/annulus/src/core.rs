@@ -83,6 +83,7 @@ pub(crate) mod submit;
 pub(crate) mod table;
 pub(crate) mod timers;
 pub(crate) mod turn;
+mod unasked;
 mod unread;
 pub(crate) mod vectored_op;
 pub(crate) mod waiters;
@@ -121,6 +122,7 @@ use samples::Samples;
 use stop::Stop;
 use table::Table;
 use timers::Sleeps;
+use unasked::Unasked;
 use waiters::Waiters;
 use waiting::{Spin, Tick};
 use wheel::Wheel;
@@ -218,6 +220,7 @@ pub(crate) struct State {
     pub(crate) cancels: u32,
     /// Requests that are to be cancelled once more.
     pub(crate) again: Again,
+    pub(crate) unasked: Unasked,
     pub(crate) closes: u32,
     pub(crate) stopping: bool,
     /// Reads of files ask the page cache before the ring.

@@ -6,6 +6,7 @@
 //! Invariant: only entries between the head and what a call of enter offers are touched; these are
 //! whole, and nobody else writes to them before the kernel has consumed them.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -39,9 +40,11 @@ impl Published {
         !flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK)
     }
 
-    /// Turns those of so many entries into NOPs that fail for which there is an error number.
-    pub(crate) fn fail(&self, count: u32, errno: impl Fn(Opcode) -> Option<i32>) {
-        for place in 0..count {
+    /// Turns those of some entries into NOPs that fail for which there is an error number. Gives
+    /// how many.
+    pub(crate) fn fail(&self, places: Range<u32>, errno: impl Fn(Opcode) -> Option<i32>) -> usize {
+        let mut failing = 0;
+        for place in places {
             let Some(sqe) = self.entry(place) else { continue };
             // SAFETY: published by this thread and not consumed, so nobody else touches it.
             let sqe = unsafe { &mut *sqe.as_ptr() };
@@ -56,7 +59,9 @@ impl Published {
                 user_data: sqe.user_data,
                 ..Sqe::default()
             };
+            failing += 1;
         }
+        failing
     }
 
     /// The entry that is so many places behind the head; none if the kernel drops that one.

@@ -20,6 +20,7 @@ use super::op::Late;
 use super::record;
 use super::stream::Arm;
 use super::table::{Lane, Phase};
+use super::unasked::is_cancelled;
 use super::waiters::Queue;
 use super::{Core, State};
 
@@ -196,7 +197,7 @@ impl State {
     #[inline(always)]
     pub(crate) fn dispatch(&mut self, cqe: Cqe) {
         match self.table.in_flight(cqe.user_data) {
-            Some(slot) if !cqe.more() => {
+            Some(slot) if !cqe.more() && !is_cancelled(cqe) => {
                 slot.end_flight(cqe.res, cqe.flags.bits());
                 let index = slot.record;
                 // SAFETY: who waits for a slot was noted by this core's executor, which outlives
@@ -217,7 +218,8 @@ impl State {
         }
     }
 
-    /// A completion of anything but one request with one completion and a future that waits.
+    /// A completion of anything but one request with one completion and a future that waits; or of
+    /// one that was cancelled.
     #[inline(never)]
     fn dispatch_other(&mut self, cqe: Cqe) {
         match parse(cqe.user_data) {
@@ -258,12 +260,14 @@ impl State {
             slot.note_first(cqe.res, cqe.flags.bits());
             return;
         }
-        let (res, flags) = slot.first().unwrap_or((cqe.res, cqe.flags.bits()));
-        if slot.lane() != Lane::Free && self.has_rest(key.index, res) {
-            match self.table.at(key.index).lane() {
-                Lane::Send => self.push_send(key.index),
-                _ => self.push_slot(key.index),
-            }
+        let first = slot.first();
+        if first.is_none() && self.is_to_be_tried_again(key, cqe) {
+            self.push_again(key.index);
+            return;
+        }
+        let (res, flags) = first.unwrap_or((cqe.res, cqe.flags.bits()));
+        if self.table.at(key.index).lane() != Lane::Free && self.has_rest(key.index, res) {
+            self.push_again(key.index);
             return;
         }
         self.settle(key.index, res, flags);

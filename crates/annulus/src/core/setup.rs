@@ -32,6 +32,7 @@ use super::stall;
 use super::stop::Stop;
 use super::table::Table;
 use super::timers::Sleeps;
+use super::unasked::Unasked;
 use super::waiters::Waiters;
 use super::waiting::{Spin, Tick};
 use super::wheel::Wheel;
@@ -164,6 +165,7 @@ impl Core {
             spin: Spin::default(),
             cancels: 0,
             again: Again::default(),
+            unasked: Unasked::default(),
             closes: 0,
             stopping: false,
             // Who pays a kernel thread to take requests wants no calls.

@@ -135,6 +135,10 @@ impl State {
         }
         slot.notifications += u16::from(cqe.more());
         let mut res = cqe.res;
+        if self.is_to_be_tried_again(key, cqe) {
+            self.push_send(key.index);
+            return;
+        }
         if self.is_refusal(key.index, res) {
             if self.goes_on(key.index) {
                 self.push_send(key.index);

@@ -71,6 +71,9 @@ pub struct Metrics {
     pub orphans: u64,
     /// Cancels sent to the kernel.
     pub cancels: u64,
+    /// Requests that the kernel cancelled although nobody had asked, because it could not start a
+    /// worker thread; each was given to it again, up to 16 times in a row.
+    pub cancels_unasked: u64,
     /// Leases handed out.
     pub leases: u64,
     /// Times that a receive found no provided buffer.
@@ -173,6 +176,7 @@ impl Metrics {
             &mut self.bell_rings,
             &mut self.orphans,
             &mut self.cancels,
+            &mut self.cancels_unasked,
             &mut self.leases,
             &mut self.starvations,
             &mut self.heap_receives,
@@ -222,6 +226,7 @@ impl Metrics {
             cell("orphans", self.orphans_in_flight),
             cell("orphaned", self.orphans),
             cell("cancels", self.cancels),
+            cell("cancels unasked", self.cancels_unasked),
         ];
         vec![("turns", turns), ("kernel", kernel), ("queues", queues), ("ops", ops)]
     }
@@ -277,7 +282,7 @@ fn cell(what: &'static str, value: impl Into<u64>) -> Cell {
 }
 
 /// How many fields of [`Metrics`] are counters.
-const COUNTERS: usize = 28;
+const COUNTERS: usize = 29;
 
 struct Cell {
     what: &'static str,

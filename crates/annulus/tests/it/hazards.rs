@@ -31,6 +31,7 @@ mod shutdown;
 mod sqpoll_wakeup;
 mod stale_completion;
 mod tls_destructor_order;
+mod unasked_cancel;
 mod wakers_across_threads;
 mod zero_copy_notification;
 

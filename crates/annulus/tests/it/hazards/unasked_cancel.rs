@@ -1,0 +1,235 @@
+//! The kernel cancels what nobody has asked it to cancel.
+//!
+//! *Evidence*: create_io_worker() of Linux gives up after a few tries while signals are pending,
+//! and io_acct_cancel_pending_work() then ends all that wait for the first worker with ECANCELED.
+//! Seen as sends that fail under signals at 1 kHz.
+//!
+//! *Answer*: a request that is cancelled and was not asked to end goes to the kernel again, up to
+//! sixteen times in a row (`core::unasked`).
+//!
+//! *Also proven*: the count, in `core::unasked`; the whole suite where it happens all the time
+//! (`hostile`).
+
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use annulus::OpExt as _;
+use annulus::fs::{self, File, OpenOptions};
+use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use annulus::runtime::{Builder, Runtime, metrics};
+use annulus_ring::abi::{Errno, Opcode};
+use annulus_ring::{AnyKernel, Real};
+use annulus_sim::{Failing, Fault, Faults, Report, Unreliable};
+use futures_util::poll;
+use rustix::io::retry_on_intr;
+
+use super::pattern;
+use crate::cancel::{at_rest, yield_to_kernel};
+use crate::harness::{Scratch, check, run_on, share_process};
+
+/// A runtime on the real kernel, which cancels so many of a thousand requests, and what it did.
+fn without_workers(permille: u16) -> (Builder, Arc<Mutex<Report>>) {
+    let report = Arc::new(Mutex::new(Report::default()));
+    let given = report.clone();
+    let faults = Faults::none().with(Fault::NoWorker, permille);
+    let builder = Runtime::builder().reads_cached(false).buffer_count(16).kernel(move || {
+        let kernel = Unreliable::new(Real::new(), 11, faults).reporting_to(given.clone());
+        AnyKernel::Dyn(Box::new(kernel))
+    });
+    (builder, report)
+}
+
+/// Runs on a kernel that cancels four requests of ten. All goes well, and all were tried again.
+fn run_without_workers<F: Future<Output = io::Result<()>>>(
+    with: impl FnOnce(Builder) -> Builder,
+    test: F,
+) {
+    let _shared = share_process();
+    let (builder, report) = without_workers(400);
+    let last = check(with(builder), test);
+    let happened = report.lock().unwrap().count(Fault::NoWorker);
+    assert!(happened > 0, "nothing was cancelled");
+    assert!(last.cancels_unasked <= happened, "{} of {happened}", last.cancels_unasked);
+    assert!(last.cancels_unasked > 0, "nothing was tried again");
+}
+
+#[test]
+fn files_are_made_written_and_read() {
+    let scratch = Scratch::new();
+    let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
+    run_without_workers(|builder| builder, async {
+        for round in 0..20 {
+            let file = OpenOptions::new().read(true).write(true).create(true).open(&one).await?;
+            let bytes = pattern(round, 30_000);
+            let ((), bytes) = file.write_all_at(bytes, 0).await?;
+            file.sync_all().await?;
+            let ((), read) = file.read_exact_at(vec![0; 30_000], 0).await?;
+            assert!(read == bytes);
+            file.close().await?;
+            fs::rename(&one, &two).await?;
+            assert_eq!(fs::read(&two).await?, bytes);
+            fs::remove_file(&two).await?;
+            assert_eq!(File::open(&two).await.expect_err("gone").kind(), ErrorKind::NotFound);
+        }
+        Ok(())
+    });
+}
+
+/// Sends in every way, and compares what arrives.
+async fn all_arrives(from: TcpStream, to: TcpStream) -> io::Result<()> {
+    const ROUNDS: usize = 12;
+    let sending = annulus::spawn(async move {
+        for round in 0..ROUNDS {
+            from.send_nowait(&pattern(round, 5000))?;
+            from.write_all(pattern(round + 100, 90_000)).await?;
+            from.write_all_vectored(vec![pattern(round, 3000), pattern(round, 70_000)]).await?;
+        }
+        from.shutdown(Shutdown::Write)?;
+        io::Result::Ok(from)
+    });
+    for round in 0..ROUNDS {
+        for (seed, len) in [(round, 5000), (round + 100, 90_000), (round, 3000), (round, 70_000)] {
+            let ((), got) = to.read_exact(vec![0; len]).await?;
+            assert!(got == pattern(seed, len), "round {round}, {len} bytes");
+        }
+    }
+    assert!(to.recv().await?.is_none(), "the end");
+    drop(sending.await.expect("no panic")?);
+    Ok(())
+}
+
+async fn connected() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    Ok((client, listener.accept().await?.0))
+}
+
+#[test]
+fn connections_lose_nothing_and_keep_their_order() {
+    run_without_workers(|builder| builder, async {
+        let (left, right) = connected().await?;
+        all_arrives(left, right).await
+    });
+}
+
+#[test]
+fn sends_without_copying_lose_nothing_either() {
+    run_without_workers(|builder| builder.zero_copy_from(2000), async {
+        let (left, right) = connected().await?;
+        all_arrives(left, right).await
+    });
+}
+
+#[test]
+fn datagrams_are_sent_once() {
+    run_without_workers(|builder| builder, async {
+        let (one, two) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+        for round in 0..40 {
+            let (n, sent) = one.send_to(pattern(round, 700), two.local_addr()?).await?;
+            assert_eq!(n, 700);
+            let (n, from, got) = match two.recv_from(vec![0; 1000]).await {
+                Ok(((n, from), got)) => (n, from, got),
+                Err(error) => return Err(error.into()),
+            };
+            assert_eq!((n, from), (700, one.local_addr()?));
+            assert!(got[..n] == sent[..]);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_asked_to_end_still_ends() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, accept, bind, listen, socket};
+    let scratch = Scratch::new();
+    let path = scratch.path().join("busy");
+    let busy = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&busy, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&busy, 0).unwrap();
+    run_without_workers(|builder| builder, async {
+        // One fits into the queue of a listener of none; the others wait, by a worker.
+        let first = UnixStream::connect(&path).await?;
+        for round in 0..20 {
+            let mut connecting = UnixStream::connect(&path);
+            assert!(poll!(&mut connecting).is_pending());
+            for _ in 0..round % 4 {
+                yield_to_kernel().await?;
+            }
+            let failed = connecting.cancel().await.expect_err("nobody accepts");
+            assert_eq!(failed.kind(), ErrorKind::Interrupted);
+            let mut dropped = Box::pin(UnixStream::connect(&path));
+            assert!(poll!(&mut dropped).is_pending());
+            drop(dropped);
+        }
+        // Its place in the queue stays taken; one that is still on its way would take the next.
+        drop(first);
+        at_rest().await?;
+        retry_on_intr(|| accept(&busy))?;
+        drop(UnixStream::connect(&path).await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_can_never_be_done_is_told_and_others_go_on() {
+    let failing = Failing::default();
+    let given = failing.clone();
+    let builder = Runtime::builder().kernel(move || {
+        let kernel = Unreliable::new(Real::new(), 1, Faults::none()).failing(given.clone());
+        AnyKernel::Dyn(Box::new(kernel))
+    });
+    let scratch = Scratch::new();
+    let path = scratch.file("file", b"well");
+    run_on(builder, async move {
+        failing.lock().unwrap().push((Opcode::OPENAT, Errno(libc::ECANCELED)));
+        let before = metrics()?;
+        let error = File::open(&path).await.expect_err("no worker can be started");
+        assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        let after = metrics()?;
+        assert_eq!(after.cancels_unasked - before.cancels_unasked, 17);
+        assert_eq!(after.cancels, before.cancels);
+        failing.lock().unwrap().clear();
+        assert_eq!(fs::read(&path).await?, b"well");
+        Ok(())
+    });
+}
+
+#[test]
+fn signals_while_the_first_worker_is_started_fail_nothing() {
+    let scratch = Scratch::new();
+    let path = scratch.file("file", b"well");
+    let _shared = share_process();
+    // SAFETY: zeroes are a valid action; without flags, so calls are interrupted.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    extern "C" fn nothing(_: libc::c_int) {}
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: the handler does nothing; the signal is nobody else's.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut()) }, 0);
+    for _ in 0..30 {
+        let done = AtomicBool::new(false);
+        // SAFETY: no preconditions.
+        let victim = unsafe { libc::gettid() };
+        let process = std::process::id();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // ORDERING: relaxed; only the end of the noise.
+                while !done.load(Ordering::Relaxed) {
+                    // SAFETY: a thread of this process, which waits for this one.
+                    unsafe { libc::syscall(libc::SYS_tgkill, process, victim, libc::SIGURG) };
+                    std::thread::yield_now();
+                }
+            });
+            let opened = std::panic::catch_unwind(|| {
+                check(Runtime::builder().reads_cached(false), async {
+                    assert_eq!(File::open(&path).await?.len()?, 4);
+                    Ok(())
+                })
+            });
+            // ORDERING: relaxed; see above.
+            done.store(true, Ordering::Relaxed);
+            opened.expect("it is opened");
+        });
+    }
+}
