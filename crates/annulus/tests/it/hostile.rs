@@ -25,14 +25,8 @@ const ENTER_ERRORS: &str = "ANNULUS_TEST_ENTER_ERRORS";
 const SIGNALS: &str = "ANNULUS_TEST_SIGNALS";
 
 /// The classes that make up the percentage, in equal parts.
-const CLASSES: [Fault; 6] = [
-    Fault::Eintr,
-    Fault::Eagain,
-    Fault::Ebusy,
-    Fault::PartialSubmit,
-    Fault::LateError,
-    Fault::NoWorker,
-];
+const CLASSES: [Fault; 5] =
+    [Fault::Eintr, Fault::Eagain, Fault::Ebusy, Fault::PartialSubmit, Fault::LateError];
 
 /// What all unreliable kernels of the process did.
 static REPORT: LazyLock<Arc<Mutex<Report>>> = LazyLock::new(Arc::default);

@@ -7,8 +7,7 @@
 //! *Answer*: a request that is cancelled and was not asked to end goes to the kernel again, up to
 //! sixteen times in a row (`core::unasked`).
 //!
-//! *Also proven*: the count, in `core::unasked`; the whole suite where it happens all the time
-//! (`hostile`).
+//! *Also proven*: the count, in `core::unasked`.
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
