@@ -128,10 +128,15 @@ impl Handshake {
         self.withdraw();
         // ORDERING: SeqCst, pairs with the fence in `ring`.
         fence(Ordering::SeqCst);
-        // ORDERING: Acquire, pairs with the decrement in `ring`: its call happened before.
-        while self.ringers.load(Ordering::Acquire) != 0 {
+        while self.is_ringing() {
             thread::yield_now();
         }
+    }
+
+    /// Whether a sender is ringing.
+    pub fn is_ringing(&self) -> bool {
+        // ORDERING: Acquire, pairs with the decrement in `ring`: its call happened before.
+        self.ringers.load(Ordering::Acquire) != 0
     }
 
     /// Owner: changes the bell, or takes it away.

@@ -81,6 +81,7 @@ mod cell;
 pub mod coop;
 mod current;
 mod executor;
+mod fork;
 #[cfg(not(loom))]
 mod handshake;
 #[cfg(loom)]
@@ -118,6 +119,7 @@ pub use crate::{
     coop::yield_now,
     current::{current, current_name, current_task},
     executor::{Asleep, Entered, Executor, OnPanic, RunQueue},
+    fork::{ForkLock, ForkOnce},
     handshake::Bell,
     id::{CoreId, TaskId},
     join::{JoinError, JoinHandle, Payload},

@@ -8,14 +8,16 @@
 //! time; the mutex around the free list hands the headers from one owner to the next.
 
 use std::fmt;
-use std::sync::PoisonError;
+use std::ops::Range;
 
+#[cfg(not(any(loom, shuttle)))]
+use crate::fork::ForkLock;
 use crate::handshake::Handshake;
 use crate::id::{CoreId, SLOT_LIMIT, TaskId};
 use crate::inbox::Inbox;
 use crate::pages::Pages;
 use crate::posts::{Closed, Job, Posts};
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, constructor, each, global};
+use crate::sync::{AtomicU64, MutexGuard, Ordering, constructor, each, global};
 
 /// There are 1024 executors in this process already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,12 @@ impl Slot {
         }
     }
 
+    /// Under the lock of the free list: odd while the slot is claimed.
+    fn epoch(&self) -> u64 {
+        // ORDERING: Relaxed; written under the same lock.
+        self.epoch.load(Ordering::Relaxed)
+    }
+
     /// Any thread: wakes a task of this slot.
     pub(crate) fn wake(&self, task: TaskId) {
         let Some(header) = self.pages.find(task.index()) else {
@@ -85,18 +93,51 @@ global! {
     static SLOTS: [Slot; COUNT] = each!(Slot::new(); COUNT);
 }
 
-/// Slots that were claimed and released, and the first that never was.
+/// Slots that nobody has. Each process counts them for itself: a child of fork(2) starts from what
+/// the slots say of themselves, and never takes one whose core its parent had.
 struct Free {
+    /// Claimed and released in this process.
     released: Vec<u32>,
-    unused: u32,
+    /// Not looked at yet.
+    others: Range<u32>,
 }
 
+#[cfg(not(any(loom, shuttle)))]
+static FREE: ForkLock<Free> = ForkLock::new(Free::new);
+
+#[cfg(any(loom, shuttle))]
 global! {
-    static FREE: Mutex<Free> = Mutex::new(Free { released: Vec::new(), unused: 0 });
+    static FREE: crate::sync::Mutex<Free> = crate::sync::Mutex::new(Free::new());
 }
 
+#[cfg(not(any(loom, shuttle)))]
 fn free() -> MutexGuard<'static, Free> {
-    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+    FREE.lock()
+}
+
+#[cfg(any(loom, shuttle))]
+fn free() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Free {
+    fn new() -> Self {
+        Self { released: Vec::new(), others: 0..COUNT as u32 }
+    }
+
+    /// The slot released last, since its pages are there; else one that never was claimed; else
+    /// one that an ancestor of this process released, unless a thread of the ancestor was ringing
+    /// there: it would ring for ever.
+    fn take(&mut self) -> Option<u32> {
+        let was_never_claimed = |number: &u32| slot(*number).epoch() == 0;
+        let was_left = |number: &u32| {
+            let slot = slot(*number);
+            slot.epoch() & 1 == 0 && !slot.door.handshake.is_ringing()
+        };
+        let released = self.released.pop();
+        let other = || self.others.find(was_never_claimed);
+        released.or_else(other).or_else(|| (0..COUNT as u32).find(was_left))
+    }
 }
 
 /// The slot with this number; all numbers below 1024 exist.
@@ -105,17 +146,10 @@ pub(crate) fn slot(number: u32) -> &'static Slot {
     &SLOTS[number as usize % COUNT]
 }
 
-/// Claims a slot, the one released last if there is one, since its pages are there.
+/// Claims a slot.
 pub(crate) fn claim() -> Result<CoreId, RegistryFull> {
     let mut free = free();
-    let number = match free.released.pop() {
-        Some(number) => number,
-        None if (free.unused as usize) < COUNT => {
-            free.unused += 1;
-            free.unused - 1
-        }
-        None => return Err(RegistryFull),
-    };
+    let number = free.take().ok_or(RegistryFull)?;
     let slot = slot(number);
     slot.door.posts.open();
     // ORDERING: Release, pairs with the load in `post`: the posts are open.

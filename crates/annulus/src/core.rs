@@ -33,7 +33,6 @@ pub(crate) mod end;
 pub(crate) mod errors;
 pub(crate) mod file_call;
 pub(crate) mod file_op;
-pub(crate) mod fork_lock;
 pub(crate) mod futex_op;
 pub(crate) mod fxattr_op;
 pub(crate) mod inherited;

@@ -1,6 +1,7 @@
 //! Claims and epochs. Other tests of this process claim slots at the same time.
 
 use super::*;
+use crate::fork::tests::in_child;
 
 #[test]
 fn no_two_claims_have_the_same_name_even_in_the_same_slot() {
@@ -18,4 +19,38 @@ fn no_two_claims_have_the_same_name_even_in_the_same_slot() {
 fn a_post_to_a_core_that_never_lived_is_refused() {
     let core = CoreId::from_bits(u64::MAX).unwrap();
     assert_eq!(post(core, || ()), Err(Closed));
+}
+
+#[test]
+fn a_child_claims_slots_while_a_thread_of_its_parent_claimed_one_and_none_of_its_parent() {
+    let ours: Vec<CoreId> = (0..3).map(|_| claim().unwrap()).collect();
+    let released = claim().unwrap();
+    slot(released.slot()).door.posts.close();
+    release(released);
+    let held = free();
+    // Unless another test has claimed it since.
+    let is_left = slot(released.slot()).epoch() & 1 == 0;
+    in_child(|| {
+        let theirs: Vec<CoreId> = std::iter::from_fn(|| claim().ok()).collect();
+        let mut slots: Vec<u32> = theirs.iter().map(|core| core.slot()).collect();
+        for core in &ours {
+            assert!(!slots.contains(&core.slot()), "a slot has two cores");
+        }
+        assert_eq!(theirs[0].epoch(), 1, "the first are those that nobody ever had");
+        assert_eq!(slots.contains(&released.slot()), is_left, "what nobody has can be had");
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), theirs.len(), "a slot was claimed twice");
+        // Those that were claimed last are the next.
+        for core in theirs.iter().rev() {
+            slot(core.slot()).door.posts.close();
+            release(*core);
+        }
+        assert_eq!(claim().unwrap().slot(), theirs[0].slot());
+    });
+    drop(held);
+    for core in ours {
+        slot(core.slot()).door.posts.close();
+        release(core);
+    }
 }

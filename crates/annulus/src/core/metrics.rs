@@ -16,9 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, MutexGuard};
 
-use annulus_task::{CoreId, Tally};
+use annulus_task::{CoreId, ForkLock, Tally};
 
-use super::fork_lock::ForkLock;
 use super::workers::Workers;
 use super::{Core, State};
 use crate::runtime::Metrics;

@@ -19,9 +19,8 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::MutexGuard;
 
-use annulus_task::CoreId;
+use annulus_task::{CoreId, ForkLock};
 
-use super::fork_lock::ForkLock;
 use super::key::{Handle, Key};
 use super::record::Kind;
 use super::{Core, State, current_id, errors, process, with_any, with_core};

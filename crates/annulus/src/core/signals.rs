@@ -26,11 +26,11 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
+use annulus_task::ForkLock;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
 use super::Owned;
-use super::fork_lock::ForkLock;
 
 /// Numbers of signals are below this.
 const SIGNALS: usize = 65;
