@@ -9,25 +9,29 @@
 //! costs the paths of every operation nothing. A child made by a raw clone(2) runs no handlers and
 //! is not recognised.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use annulus_task::CoreId;
 
 /// Forks between the first process with a core and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
-static REGISTERED: Once = Once::new();
+/// The handler is registered: by several threads, if they meet there, which changes nothing. Nobody
+/// waits for it, because a child would wait for a thread that it does not have.
+static REGISTERED: AtomicBool = AtomicBool::new(false);
 /// For each slot of the registry, the value of `FORKS` when its latest core was made.
 static MADE_AT: [AtomicU32; SLOTS] = [const { AtomicU32::new(0) }; SLOTS];
 const SLOTS: usize = 1024;
 
 /// Notes that a core was made in this process.
 pub(crate) fn note_core(core: CoreId) {
-    REGISTERED.call_once(|| {
+    // ORDERING: Acquire, pairs with the Release below: who does without is registered.
+    if !REGISTERED.load(Ordering::Acquire) {
         // SAFETY: the handler stores to an atomic and to a thread-local without destructor, which
         // is allowed in a child of a process with threads.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
+        // ORDERING: Release, see above.
+        REGISTERED.store(true, Ordering::Release);
+    }
     // ORDERING: Relaxed; read in `is_inherited` by threads that got the core's name later, and in a
     // child, which is a copy of this memory.
     MADE_AT[core.slot() as usize % SLOTS].store(forks(), Ordering::Relaxed);
@@ -65,3 +69,6 @@ pub(crate) fn close_fd(fd: std::os::fd::RawFd) {
     // core that this process never runs.
     unsafe { libc::close(fd) };
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -2,26 +2,26 @@
 //!
 //! Owns: the list of them, and the thread that sleeps until one of them ends. The thread belongs to
 //! the process and not to a core, because a handle may be dropped on any thread, and after its
-//! runtime. Invariants: a child in the list is reaped when it ends; there is a thread while there
-//! is a child in the list, and one at most.
+//! runtime. A process that was forked from this one has its own: the children here are not its.
+//! Invariants: a child in the list is reaped when it ends; there is a thread while there is a child
+//! in the list, and one at most.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::Child;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
+use annulus_task::ForkLock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::child::pidfd_of;
 
-static REAPER: Mutex<Reaper> = Mutex::new(Reaper { new: Vec::new(), process: 0, news: None });
+static REAPER: ForkLock<Reaper> = ForkLock::new(|| Reaper { new: Vec::new(), news: None });
 
 struct Reaper {
     /// Children that the thread has not seen yet.
     new: Vec<Orphan>,
-    /// The process that has the thread, if one has: not the copy of this that a fork makes.
-    process: u32,
-    /// What the thread is woken by.
+    /// What the thread is woken by, if there is one.
     news: Option<OwnedFd>,
 }
 
@@ -32,7 +32,7 @@ struct Orphan {
 }
 
 fn lock() -> MutexGuard<'static, Reaper> {
-    REAPER.lock().unwrap_or_else(PoisonError::into_inner)
+    REAPER.lock()
 }
 
 /// Reaps a child now if it has ended, else when it does.
@@ -44,11 +44,8 @@ pub(super) fn reap(mut child: Child) {
     let pidfd = pidfd_of(child.id()).ok();
     let mut reaper = lock();
     reaper.new.push(Orphan { child, pidfd });
-    let here = std::process::id();
-    if reaper.process == here {
-        if let Some(news) = &reaper.news {
-            let _ = rustix::io::write(news, &1_u64.to_ne_bytes());
-        }
+    if let Some(news) = &reaper.news {
+        let _ = rustix::io::write(news, &1_u64.to_ne_bytes());
         return;
     }
     let Ok(news) = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) else {
@@ -61,7 +58,7 @@ pub(super) fn reap(mut child: Child) {
         std::thread::Builder::new().name("annulus-reaper".to_owned()).spawn(move || run(&own));
     // Without a thread the next child that comes tries again.
     if started.is_ok() {
-        (reaper.process, reaper.news) = (here, Some(news));
+        reaper.news = Some(news);
     }
 }
 
@@ -74,7 +71,7 @@ fn run(news: &OwnedFd) {
         orphans.append(&mut reaper.new);
         orphans.retain_mut(|orphan| matches!(orphan.child.try_wait(), Ok(None)));
         if orphans.is_empty() {
-            (reaper.process, reaper.news) = (0, None);
+            reaper.news = None;
             return;
         }
         drop(reaper);
@@ -102,3 +99,6 @@ fn sleep(news: &OwnedFd, orphans: &mut [Orphan]) -> io::Result<()> {
     poll(&mut polled, bound)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
