@@ -11,9 +11,11 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use annulus_task::ForkLock;
 
 use super::ToAddress;
 use super::address::Destination;
@@ -77,8 +79,7 @@ pub async fn lookup_host(host: impl ToAddress) -> io::Result<impl Iterator<Item 
 /// # }
 /// ```
 pub fn keep_names(duration: Duration) {
-    let mut cache = cache();
-    cache.0.get_or_insert_default().keep(duration, Instant::now());
+    cache().keep(duration, Instant::now());
 }
 
 /// A question to the resolver.
@@ -111,7 +112,7 @@ impl Future for Lookup {
         let asking = match &mut this.stage {
             Stage::Asking(asking) => asking,
             Stage::Idle => {
-                if let Some(known) = cache().get(&this.host) {
+                if let Some(known) = cache().get(&this.host, Instant::now()) {
                     return Poll::Ready(Ok(this.answer(known)));
                 }
                 let host = this.host.clone();
@@ -139,7 +140,7 @@ fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     if addresses.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
     }
-    cache().put(host, &addresses);
+    cache().put(host, &addresses, Instant::now());
     Ok(addresses)
 }
 
@@ -155,23 +156,11 @@ impl Default for Cache {
     }
 }
 
-static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+static CACHE: ForkLock<Cache> = ForkLock::new(Cache::default);
 
 /// The cache of this process, locked: never while a resolver is asked.
-struct Locked(MutexGuard<'static, Option<Cache>>);
-
-fn cache() -> Locked {
-    Locked(CACHE.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-impl Locked {
-    fn get(&mut self, host: &str) -> Option<Vec<IpAddr>> {
-        self.0.get_or_insert_default().get(host, Instant::now())
-    }
-
-    fn put(&mut self, host: &str, addresses: &[IpAddr]) {
-        self.0.get_or_insert_default().put(host, addresses, Instant::now());
-    }
+fn cache() -> MutexGuard<'static, Cache> {
+    CACHE.lock()
 }
 
 impl Cache {

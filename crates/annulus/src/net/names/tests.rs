@@ -38,3 +38,14 @@ fn what_is_kept_for_no_time_is_not_kept_and_less_time_forgets_more() {
     cache.put("host", &HERE, now);
     assert!(cache.answers.is_empty());
 }
+
+#[test]
+fn a_child_resolves_although_its_parent_held_the_cache() {
+    let held = cache();
+    crate::core::process::tests::in_child(|| {
+        assert!(cache().answers.is_empty());
+        assert!(resolve("127.0.0.1").unwrap().contains(&HERE[0]));
+        assert_eq!(cache().get("127.0.0.1", Instant::now()).as_deref(), Some(&HERE[..]));
+    });
+    drop(held);
+}
