@@ -14,11 +14,11 @@
 //! whatever became of the future.
 
 use std::io;
-use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
+use annulus_task::ForkLock;
 
 use super::key::Handle;
 use super::op::{Late, Operation};
@@ -33,12 +33,14 @@ const HERE: u64 = u64::MAX;
 /// stopped waiting.
 pub(crate) struct Stream(Stock<Vec<u8>>);
 
-static STREAMS: LazyLock<[Stream; 3]> =
-    LazyLock::new(|| [(); 3].map(|()| Stream(Stock::new(vec![Vec::new()]))));
+/// A forked child begins anew: who has a turn in its parent never gives it back there, and what was
+/// read late is its parent's to give out.
+static STREAMS: ForkLock<[&'static Stream; 3]> =
+    ForkLock::new(|| [(); 3].map(|()| &*Box::leak(Box::new(Stream::new()))));
 
 /// The stream of a descriptor: 0, 1 or 2.
 pub(crate) fn stream(number: usize) -> &'static Stream {
-    &STREAMS[number]
+    STREAMS.lock()[number]
 }
 
 /// A wait for a turn; its place in the queue is left when it is dropped.
@@ -48,6 +50,10 @@ pub(crate) struct Queued {
 }
 
 impl Stream {
+    fn new() -> Self {
+        Self(Stock::new(vec![Vec::new()]))
+    }
+
     /// A wait for a turn, behind all who have polled theirs before.
     pub(crate) fn queue(&'static self) -> Queued {
         Queued { stream: self, wait: self.0.wait() }
@@ -170,3 +176,6 @@ unsafe impl<B: IoBuf> Operation for WriteHere<B> {
         Err(BufError::with(error, this.map(|this| this.buf)))
     }
 }
+
+#[cfg(test)]
+mod tests;
