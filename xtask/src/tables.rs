@@ -41,7 +41,7 @@ pub const LAYERS: &[Layer] = &[
     layer("annulus-soft", &["annulus-abi", "annulus-ring"]),
     layer("annulus-macros", &[]).tests_use(&["annulus"]),
     layer("annulus", RUNTIME_USES).tests_use(&["annulus-sim"]),
-    layer("annulus-tls", &["annulus", "annulus-compat"]),
+    layer("annulus-tls", &["annulus", "annulus-compat", "annulus-task"]),
     layer("annulus-http", &["annulus", "annulus-compat", "annulus-tls"])
         .tests_use(&["annulus-http"]),
     layer("annulus-compat", &["annulus"]).tests_use(&["annulus-compat"]),

@@ -20,8 +20,8 @@
 //! bytes go; without an engine that asks, the suites are those of any provider.
 
 use std::cell::Cell;
-use std::sync::LazyLock;
 
+use annulus_task::ForkOnce;
 use ring::aead::{
     AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce as RingNonce,
     UnboundKey,
@@ -121,19 +121,21 @@ impl Drop for Sealing {
 pub(crate) fn suites() -> Vec<SupportedCipherSuite> {
     let wrapped = |suite: &SupportedCipherSuite| match suite {
         SupportedCipherSuite::Tls13(suite) => {
-            let found = SUITES_13.iter().find(|wrapped| wrapped.common.suite == suite.common.suite);
+            let found =
+                SUITES_13.get().iter().find(|wrapped| wrapped.common.suite == suite.common.suite);
             SupportedCipherSuite::Tls13(found.unwrap_or(suite))
         }
         SupportedCipherSuite::Tls12(suite) => {
-            let found = SUITES_12.iter().find(|wrapped| wrapped.common.suite == suite.common.suite);
+            let found =
+                SUITES_12.get().iter().find(|wrapped| wrapped.common.suite == suite.common.suite);
             SupportedCipherSuite::Tls12(found.unwrap_or(suite))
         }
     };
     provided::DEFAULT_CIPHER_SUITES.iter().map(wrapped).collect()
 }
 
-static SUITES_13: LazyLock<Vec<Tls13CipherSuite>> = LazyLock::new(|| {
-    let wrapped = CIPHERS_13.iter().map(|cipher| Tls13CipherSuite {
+static SUITES_13: ForkOnce<Vec<Tls13CipherSuite>> = ForkOnce::new(|| {
+    let wrapped = CIPHERS_13.get().iter().map(|cipher| Tls13CipherSuite {
         common: common(&cipher.suite.common),
         hkdf_provider: cipher.suite.hkdf_provider,
         aead_alg: cipher,
@@ -142,8 +144,8 @@ static SUITES_13: LazyLock<Vec<Tls13CipherSuite>> = LazyLock::new(|| {
     wrapped.collect()
 });
 
-static SUITES_12: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
-    let wrapped = CIPHERS_12.iter().map(|cipher| Tls12CipherSuite {
+static SUITES_12: ForkOnce<Vec<Tls12CipherSuite>> = ForkOnce::new(|| {
+    let wrapped = CIPHERS_12.get().iter().map(|cipher| Tls12CipherSuite {
         common: common(&cipher.suite.common),
         prf_provider: cipher.suite.prf_provider,
         kx: cipher.suite.kx,
@@ -153,7 +155,7 @@ static SUITES_12: LazyLock<Vec<Tls12CipherSuite>> = LazyLock::new(|| {
     wrapped.collect()
 });
 
-static CIPHERS_13: LazyLock<Vec<Cipher13>> = LazyLock::new(|| {
+static CIPHERS_13: ForkOnce<Vec<Cipher13>> = ForkOnce::new(|| {
     let wrapped = provided::DEFAULT_CIPHER_SUITES.iter().filter_map(|suite| {
         let suite = suite.tls13()?;
         let algorithm = match suite.common.suite {
@@ -167,7 +169,7 @@ static CIPHERS_13: LazyLock<Vec<Cipher13>> = LazyLock::new(|| {
     wrapped.collect()
 });
 
-static CIPHERS_12: LazyLock<Vec<Cipher12>> = LazyLock::new(|| {
+static CIPHERS_12: ForkOnce<Vec<Cipher12>> = ForkOnce::new(|| {
     let wrapped = provided::DEFAULT_CIPHER_SUITES.iter().filter_map(|suite| match suite {
         SupportedCipherSuite::Tls12(suite) => Some(Cipher12 { suite }),
         SupportedCipherSuite::Tls13(_) => None,

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use annulus_ring::{AnyKernel, Kernel as _};
+use annulus_task::ForkOnce;
 
 use crate::core::with_any;
 
@@ -107,8 +107,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 /// is taken once, so conversions keep the order and the distances of moments exactly, and are off
 /// by the time between two readings of the clock.
 fn anchor() -> &'static (std::time::Instant, u64) {
-    static ANCHOR: OnceLock<(std::time::Instant, u64)> = OnceLock::new();
-    ANCHOR.get_or_init(|| (std::time::Instant::now(), AnyKernel::default().now()))
+    static ANCHOR: ForkOnce<(std::time::Instant, u64)> =
+        ForkOnce::new(|| (std::time::Instant::now(), AnyKernel::default().now()));
+    ANCHOR.get()
 }
 
 impl From<std::time::Instant> for Instant {
