@@ -54,11 +54,20 @@ impl Owned {
 
     /// Reads what is there, from the buffer's first byte on. `flags` are `RWF_*`.
     pub(crate) fn read_now<B: IoBufMut>(&self, buf: &mut B, flags: i32) -> io::Result<Now> {
+        self.read_buf_now(buf, None, flags)
+    }
+
+    fn read_buf_now<B: IoBufMut>(
+        &self,
+        buf: &mut B,
+        offset: Option<u64>,
+        flags: i32,
+    ) -> io::Result<Now> {
         let (start, len) = (buf.bytes_mut_ptr(), receive_room(buf) as usize);
         // SAFETY: so many bytes are writable there and belong to the buffer, which is exclusively
         // borrowed (the contract of `IoBufMut`).
         let room = unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len) };
-        let read = self.now(|kernel, fd| kernel.read(fd, room, None, flags))?;
+        let read = self.now(|kernel, fd| kernel.read(fd, room, offset, flags))?;
         if let Now::Done(bytes) = read {
             // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
             unsafe { buf.set_bytes_len(bytes) };
@@ -77,20 +86,11 @@ impl Owned {
         if !is_cached {
             return Ok(Now::Wait);
         }
-        let (start, len) = (buf.bytes_mut_ptr(), receive_room(buf) as usize);
-        // SAFETY: so many bytes are writable there and belong to the buffer, which is exclusively
-        // borrowed (the contract of `IoBufMut`).
-        let room = unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len) };
-        let read =
-            self.now(|kernel, fd| match kernel.read(fd, room, Some(offset), libc::RWF_NOWAIT) {
-                Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => Err(Errno(libc::EAGAIN)),
-                read => read,
-            })?;
-        if let Now::Done(bytes) = read {
-            // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
-            unsafe { buf.set_bytes_len(bytes) };
+        let unknown = [libc::EOPNOTSUPP, libc::ENOSYS].map(Some);
+        match self.read_buf_now(buf, Some(offset), libc::RWF_NOWAIT) {
+            Err(error) if unknown.contains(&error.raw_os_error()) => Ok(Now::Wait),
+            read => read,
         }
-        Ok(read)
     }
 
     /// Sends what a socket has room for of a buffer's bytes, from `sent` on. `flags` are `MSG_*`.
