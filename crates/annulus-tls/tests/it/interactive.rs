@@ -2,11 +2,12 @@
 
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 
 use annulus::net::TcpListener;
 use annulus_tls::TlsAcceptor;
 
-use crate::support::{Tls, made, run, skip};
+use crate::support::{Tls, has_openssl, made, run};
 
 /// Killed when the test ends first.
 struct Client {
@@ -77,64 +78,55 @@ async fn echo(stream: &Tls) -> io::Result<usize> {
     Ok(echoed)
 }
 
-fn is_installed(test: &str) -> bool {
-    let found = Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok();
-    if !found {
-        skip(test, "openssl is not installed");
-    }
-    found
+/// Echoes to a client, and gives how many bytes that were and what became of the client.
+fn echo_to<T: Send + 'static>(
+    version: &'static str,
+    client: impl FnOnce(Client) -> T + Send + 'static,
+) -> (usize, T) {
+    let made = made(&["localhost"]);
+    let acceptor = TlsAcceptor::builder().identity(made.identity()).build().unwrap();
+    let (tell, told) = mpsc::channel();
+    run(async move {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?.to_string();
+        let client = std::thread::spawn(move || client(Client::start(&address, version)));
+        let stream = acceptor.accept(listener.accept().await?.0).await?;
+        let echoed = echo(&stream).await?;
+        tell.send((echoed, client.join().unwrap())).unwrap();
+        Ok(())
+    });
+    told.recv().unwrap()
 }
 
 #[test]
 fn keys_that_openssl_renews_or_wants_renewed_change_nothing() {
-    if !is_installed("keys_that_openssl_renews_or_wants_renewed_change_nothing") {
+    if !has_openssl("keys_that_openssl_renews_or_wants_renewed_change_nothing") {
         return;
     }
-    let made = made(&["localhost"]);
-    let acceptor = TlsAcceptor::builder().identity(made.identity()).build().unwrap();
-    run(async move {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?.to_string();
-        let client = std::thread::spawn(move || {
-            let mut client = Client::start(&address, "-tls1_3");
-            for (number, command) in ["k", "K", "K", "k"].into_iter().enumerate() {
-                client.ask(&format!("line {number}"));
-                client.say(command);
-                // A command is one only at the beginning of what is read at once.
-                until(&mut client.errors, "KEYUPDATE");
-            }
-            client.ask("the last");
-            client.end()
-        });
-        let stream = acceptor.accept(listener.accept().await?.0).await?;
-        let echoed = echo(&stream).await?;
-        client.join().unwrap();
-        assert_eq!(echoed, 4 * "line 0\n".len() + "the last\n".len());
-        Ok(())
+    let (echoed, _) = echo_to("-tls1_3", |mut client| {
+        for (number, command) in ["k", "K", "K", "k"].into_iter().enumerate() {
+            client.ask(&format!("line {number}"));
+            client.say(command);
+            // A command is one only at the beginning of what is read at once.
+            until(&mut client.errors, "KEYUPDATE");
+        }
+        client.ask("the last");
+        client.end()
     });
+    assert_eq!(echoed, 4 * "line 0\n".len() + "the last\n".len());
 }
 
 #[test]
 fn a_second_handshake_on_a_connection_is_refused() {
-    if !is_installed("a_second_handshake_on_a_connection_is_refused") {
+    if !has_openssl("a_second_handshake_on_a_connection_is_refused") {
         return;
     }
-    let made = made(&["localhost"]);
-    let acceptor = TlsAcceptor::builder().identity(made.identity()).build().unwrap();
-    run(async move {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?.to_string();
-        let client = std::thread::spawn(move || {
-            let mut client = Client::start(&address, "-tls1_2");
-            client.ask("before");
-            client.say("R");
-            until(&mut client.errors, "RENEGOTIATING");
-            client.end()
-        });
-        let stream = acceptor.accept(listener.accept().await?.0).await?;
-        assert_eq!(echo(&stream).await?, "before\n".len(), "nothing came behind it");
-        let errors = client.join().unwrap();
-        assert!(errors.contains("no renegotiation"), "it was told: {errors}");
-        Ok(())
+    let (echoed, errors) = echo_to("-tls1_2", |mut client| {
+        client.ask("before");
+        client.say("R");
+        until(&mut client.errors, "RENEGOTIATING");
+        client.end()
     });
+    assert_eq!(echoed, "before\n".len(), "nothing came behind it");
+    assert!(errors.contains("no renegotiation"), "it was told: {errors}");
 }

@@ -6,15 +6,7 @@ use std::process::{Child, Command, Stdio};
 use annulus::net::{TcpListener, TcpStream};
 use annulus_tls::{TlsAcceptor, TlsConnector};
 
-use crate::support::{all, made, pattern, run, skip};
-
-fn is_installed(test: &str) -> bool {
-    let found = Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok();
-    if !found {
-        skip(test, "openssl is not installed");
-    }
-    found
-}
+use crate::support::{all, has_openssl, made, pattern, run};
 
 /// Killed when the test ends first.
 struct Program(Child);
@@ -34,7 +26,7 @@ fn openssl(args: &[&str]) -> Program {
 
 #[test]
 fn s_client_is_echoed_and_ends_cleanly() {
-    if !is_installed("s_client_is_echoed_and_ends_cleanly") {
+    if !has_openssl("s_client_is_echoed_and_ends_cleanly") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -94,7 +86,7 @@ fn s_client_is_echoed_and_ends_cleanly() {
 
 #[test]
 fn s_server_is_talked_to() -> io::Result<()> {
-    if !is_installed("s_server_is_talked_to") {
+    if !has_openssl("s_server_is_talked_to") {
         return Ok(());
     }
     let directory = tempfile::tempdir()?;
@@ -138,7 +130,7 @@ fn s_server_is_talked_to() -> io::Result<()> {
 
 #[test]
 fn openssl_gets_a_mebibyte_whole() {
-    if !is_installed("openssl_gets_a_mebibyte_whole") {
+    if !has_openssl("openssl_gets_a_mebibyte_whole") {
         return;
     }
     let made = made(&["localhost"]);

@@ -143,3 +143,13 @@ pub fn skip(test: &str, why: &str) {
     let text = format!("skipped: {test} ({why})\n");
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
+
+/// Whether there is an `openssl` to talk to; says so if there is none.
+pub fn has_openssl(test: &str) -> bool {
+    use std::process::{Command, Stdio};
+    let found = Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        skip(test, "openssl is not installed");
+    }
+    found
+}
