@@ -81,6 +81,12 @@ const fn server(name: &'static str, family: &'static str, group: &'static str) -
     Workload { kind: Kind::Server, operation: "request", lot: REQUESTS, ..workload }
 }
 
+/// What is sent over TLS comes back.
+const fn tls_echo(name: &'static str, title: &'static str, tasks: u32, bytes: usize) -> Workload {
+    let workload = server(name, "tls", "net").titled(title, "request");
+    workload.load("tls").tasks(tasks).bytes(bytes)
+}
+
 /// A server as it is installed, which sends a file again and again.
 const fn site(name: &'static str, title: &'static str, connections: u32, bytes: usize) -> Workload {
     let workload = server(name, "static", "servers").titled(title, "request");
@@ -271,40 +277,14 @@ pub const WORKLOADS: &[Workload] = &[
         .titled("HTTP/1.1 with hyper, a greeting of 14 B, 64 connections", "request")
         .load("http")
         .tasks(64),
-    server("tls-echo-1", "tls", "net")
-        .titled("TLS 1.3 echo of 64 B, 1 connection", "request")
-        .load("tls"),
-    server("tls-echo-64", "tls", "net")
-        .titled("TLS 1.3 echo of 64 B, 64 connections", "request")
-        .load("tls")
-        .tasks(64),
-    server("tls-echo-4k-1", "tls", "net")
-        .titled("TLS 1.3 echo of 4 KiB, 1 connection", "request")
-        .load("tls")
-        .bytes(4096),
-    server("tls-echo-4k", "tls", "net")
-        .titled("TLS 1.3 echo of 4 KiB, 64 connections", "request")
-        .load("tls")
-        .tasks(64)
-        .bytes(4096),
-    server("tls-echo-16k-1", "tls", "net")
-        .titled("TLS 1.3 echo of 16 KiB, 1 connection", "request")
-        .load("tls")
-        .bytes(16384),
-    server("tls-echo-16k", "tls", "net")
-        .titled("TLS 1.3 echo of 16 KiB, 64 connections", "request")
-        .load("tls")
-        .tasks(64)
-        .bytes(16384),
-    server("tls-echo-64k-1", "tls", "net")
-        .titled("TLS 1.3 echo of 64 KiB, 1 connection", "request")
-        .load("tls")
-        .bytes(65536),
-    server("tls-echo-64k", "tls", "net")
-        .titled("TLS 1.3 echo of 64 KiB, 64 connections", "request")
-        .load("tls")
-        .tasks(64)
-        .bytes(65536),
+    tls_echo("tls-echo-1", "TLS 1.3 echo of 64 B, 1 connection", 1, 64),
+    tls_echo("tls-echo-64", "TLS 1.3 echo of 64 B, 64 connections", 64, 64),
+    tls_echo("tls-echo-4k-1", "TLS 1.3 echo of 4 KiB, 1 connection", 1, 4096),
+    tls_echo("tls-echo-4k", "TLS 1.3 echo of 4 KiB, 64 connections", 64, 4096),
+    tls_echo("tls-echo-16k-1", "TLS 1.3 echo of 16 KiB, 1 connection", 1, 16384),
+    tls_echo("tls-echo-16k", "TLS 1.3 echo of 16 KiB, 64 connections", 64, 16384),
+    tls_echo("tls-echo-64k-1", "TLS 1.3 echo of 64 KiB, 1 connection", 1, 65536),
+    tls_echo("tls-echo-64k", "TLS 1.3 echo of 64 KiB, 64 connections", 64, 65536),
     server("tls-idle-5000", "tls", "net")
         .titled("memory of 5000 TLS connections that have spoken", "connection")
         .load("tls")
