@@ -420,21 +420,28 @@ fn a_server_that_drains_leaves_the_name_to_the_next_one() {
     assert!(!std::path::Path::new(&path).exists());
 }
 
+/// Files that everybody may search for, and the command line of a server that becomes nobody;
+/// nothing for who cannot do that.
+fn of_nobody(cores: &str) -> Option<(Files, Vec<String>)> {
+    if !is_root() {
+        skip("only root can become somebody else");
+        return None;
+    }
+    let files = Files::new();
+    // The directories above it are open to everybody already, or it could not be searched.
+    std::fs::set_permissions(files.path(""), PermissionsExt::from_mode(0o755)).unwrap();
+    let more = ["--addr", "127.0.0.1:0", "--cores", cores, "--user", "65534", "--group", "65534"];
+    let args = files.args(&more);
+    Some((files, args))
+}
+
 #[test]
 fn a_place_that_the_user_may_not_write_is_said_once() {
     if !ready() {
         return;
     }
-    if !is_root() {
-        skip("only root can become somebody else");
-        return;
-    }
-    let files = Files::new();
-    std::fs::set_permissions(files.path(""), PermissionsExt::from_mode(0o755)).unwrap();
-    let path = files.text("hand-over");
-    let more = ["--addr", "127.0.0.1:0", "--cores", "1", "--user", "65534", "--group", "65534"];
-    let mut args = files.args(&more);
-    args.extend(["--hand-over".to_owned(), path]);
+    let Some((files, mut args)) = of_nobody("1") else { return };
+    args.extend(["--hand-over".to_owned(), files.text("hand-over")]);
     let mut program = Program::start(&args);
     let address = listening(&program.line());
     let said = program.complaint();
@@ -462,18 +469,10 @@ fn rights_are_given_up_once_it_listens() {
     if !ready() {
         return;
     }
-    if !is_root() {
-        skip("only root can become somebody else");
-        return;
-    }
-    let files = Files::new();
-    // The directories above it are open to everybody already, or it could not be searched.
-    std::fs::set_permissions(files.path(""), PermissionsExt::from_mode(0o755)).unwrap();
+    let Some((files, mut args)) = of_nobody("2") else { return };
     let secret = files.path("site/secret");
     std::fs::write(&secret, "root's").unwrap();
     std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
-    let more = ["--addr", "127.0.0.1:0", "--cores", "2", "--user", "65534", "--group", "65534"];
-    let mut args = files.args(&more);
     args.extend(files.tls().map(String::from));
     std::fs::set_permissions(files.path("key"), PermissionsExt::from_mode(0o600)).unwrap();
     args.extend(["--metrics", "127.0.0.1:0"].map(str::to_owned));
