@@ -44,12 +44,15 @@ pub(crate) enum Luck {
 }
 
 impl Luck {
+    /// The next read is tried.
+    const GOOD: Self = Self::Tried { pause: 0, left: 0 };
+
     /// Whether the file may be asked without waiting for a device.
     pub(super) fn may_be(&mut self, kernel: &mut AnyKernel, fd: RawFd) -> bool {
         if *self == Self::Unknown {
             let flags = kernel.status_flags(fd);
             let is_cached = flags.is_ok_and(|flags| flags & libc::O_DIRECT == 0);
-            *self = if is_cached { Self::Tried { pause: 0, left: 0 } } else { Self::Never };
+            *self = if is_cached { Self::GOOD } else { Self::Never };
         }
         *self != Self::Never
     }
@@ -126,7 +129,7 @@ impl Core {
         let room = unsafe { std::slice::from_raw_parts_mut(start, len) };
         match fill(kernel, record.fd, room, wanted.offset) {
             Ok(done) => {
-                record.luck = Luck::Tried { pause: 0, left: 0 };
+                record.luck = Luck::GOOD;
                 state.counters.reads_cached.add(1);
                 coop::made_progress();
                 Some(done)
