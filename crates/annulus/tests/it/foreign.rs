@@ -14,8 +14,15 @@ use crate::harness::{pair, run, run_on};
 
 /// Waits until a socket of `std` has something to read.
 pub fn wait_readable(stream: &std::net::TcpStream) {
-    let mut byte = [0];
-    stream.peek(&mut byte).expect("the peer has sent something");
+    loop {
+        match stream.peek(&mut [0]) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            peeked => {
+                peeked.expect("the peer has sent something");
+                return;
+            }
+        }
+    }
 }
 
 #[test]

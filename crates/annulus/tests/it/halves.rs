@@ -225,7 +225,7 @@ async fn play<S: Halved + 'static>(
         we_speak &= matches!(step, TheyEnd | TheyDrop);
         they_speak &= matches!(step, WeEnd | WeDrop);
         if let (false, Some(peer)) = (we_speak, &mut theirs) {
-            assert_eq!(peer.read(&mut [0; 8])?, 0, "{order:?}: they see our end");
+            assert_eq!(peer.read_to_end(&mut Vec::new())?, 0, "{order:?}: they see our end");
         }
         if let (false, Some((reader, _))) = (they_speak, &ours) {
             assert!(reader.recv().await?.is_none(), "{order:?}: we see their end");

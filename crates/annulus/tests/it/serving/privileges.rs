@@ -1,9 +1,13 @@
 //! Rights that are given up once everything is bound: by a child, which is this program once more
 //! and runs as root.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::mpsc;
 
-use annulus::serve::{Error, Server};
+use annulus::serve::{Error, Handle, Server, Workers};
 
 use super::inheriting::{StopsWhenTold, child, part, said, say};
 use super::{anywhere, client, cores, exchange, rest, small};
@@ -32,6 +36,21 @@ fn as_root(test: &str) {
     assert!(child.wait().unwrap().success());
 }
 
+/// A server on a port that only root may bind, and that nobody else has: other runs of this test
+/// choose at the same time.
+fn on_a_privileged_port() -> (Handle, Workers) {
+    for _ in 0..100 {
+        let port = 600 + RandomState::new().hash_one(()) % 424;
+        let at = SocketAddr::from(([127, 0, 0, 1], port as u16));
+        let config = cores(2).user("65534").group("65533");
+        match Server::builder(config).bind(at).launch_with(|_core| StopsWhenTold) {
+            Err(Error::Bind { source, .. }) if source.kind() == ErrorKind::AddrInUse => {}
+            launched => return launched.unwrap(),
+        }
+    }
+    panic!("no port is free")
+}
+
 #[test]
 fn rights_are_given_up_by_all_threads_once_everything_is_bound() {
     if part().is_none() {
@@ -40,11 +59,7 @@ fn rights_are_given_up_by_all_threads_once_everything_is_bound() {
     // A thread that is there before, and does nothing about it.
     let (end, ended) = mpsc::channel::<()>();
     let bystander = std::thread::spawn(move || ended.recv());
-    let config = cores(2).user("65534").group("65533");
-    // A port that only root may bind.
-    let privileged = "127.0.0.1:809".parse().unwrap();
-    let builder = Server::builder(config).bind(privileged);
-    let (handle, workers) = builder.launch_with(|_core| StopsWhenTold).unwrap();
+    let (handle, workers) = on_a_privileged_port();
     assert!(of_all_threads("Uid").iter().all(|ids| ids == "65534 65534 65534 65534"));
     assert!(of_all_threads("Gid").iter().all(|ids| ids == "65533 65533 65533 65533"));
     assert!(of_all_threads("Groups").iter().all(String::is_empty));
