@@ -1,16 +1,18 @@
 //! The seam: what a ring needs of a kernel.
 //!
-//! Owns: the [`Kernel`] trait, [`Enter`], and [`AnyKernel`], which forwards to one of them. Does
-//! not own: any kernel ([`Real`] is one; the simulated and the software kernels are others), nor
-//! any policy: retries, ladders and deadlines are above.
+//! Owns: the [`Kernel`] trait, [`Enter`], [`AnyKernel`], which forwards to one of them, and
+//! [`Layer`], a kernel around another one. Does not own: any kernel ([`Real`] is one; the simulated
+//! and the software kernels are others), nor any policy: retries, ladders and deadlines are above.
 //!
 //! Invariants: nothing above the seam makes a system call on the ring's behalf; everything here
 //! maps one to one to a call of the manual. Mirrors io_uring_setup(2), io_uring_enter(2),
 //! io_uring_register(2) and the few calls that are cheaper as calls than as operations.
 
 mod any;
+mod layer;
 
 pub use any::AnyKernel;
+pub use layer::Layer;
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -39,6 +41,9 @@ pub struct Enter {
 /// A kernel, seen from one ring: real, simulated, or software.
 ///
 /// One value serves one ring. All calls come from the ring's thread.
+///
+/// Who wants to change a few calls of a kernel implements [`Layer`] instead: that passes the others
+/// on, also those that have a default here.
 ///
 /// # Safety
 /// * The memory that [`setup`](Self::setup) returns is as its `params` describe it, and what the

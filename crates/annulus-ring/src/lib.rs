@@ -168,7 +168,7 @@ pub use chain::{Chain, ChainError};
 pub use conflict::Conflict;
 pub use cq::{Completions, Peeked};
 pub use files::{EMPTY_SLOT, SAME_SLOT};
-pub use kernel::{AnyKernel, Enter, Kernel};
+pub use kernel::{AnyKernel, Enter, Kernel, Layer};
 pub use ladder::TaskWork;
 pub use memory::RingMemory;
 pub use op::{Op, Target, WideOp};

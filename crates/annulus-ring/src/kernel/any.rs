@@ -77,6 +77,7 @@ unsafe fn enter_other(
 }
 
 // SAFETY: every call goes to a kernel that keeps the contract itself.
+#[deny(clippy::missing_trait_methods)]
 unsafe impl Kernel for AnyKernel {
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
         forward!(self.setup(entries, params))
@@ -123,6 +124,10 @@ unsafe impl Kernel for AnyKernel {
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
         forward!(self.poll_ring(timeout_ns))
+    }
+
+    fn is_hung_up(&mut self, fd: RawFd) -> bool {
+        forward!(self.is_hung_up(fd))
     }
 
     fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {

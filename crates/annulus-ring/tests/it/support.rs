@@ -1,16 +1,11 @@
 //! What the tests share: entries, pushing, and a kernel with a script.
 
 use std::{
-    cell::RefCell,
-    collections::VecDeque,
-    ffi::c_void,
-    io::Write,
-    os::{fd::RawFd, unix::net::UnixStream},
-    rc::Rc,
+    cell::RefCell, collections::VecDeque, ffi::c_void, io::Write, os::unix::net::UnixStream, rc::Rc,
 };
 
 use annulus_ring::{
-    Enter, Kernel, Real, Ring, RingMemory, SocketAddress, SqFull,
+    Enter, Kernel, Layer, Real, Ring, RingMemory, SqFull,
     abi::{Cqe, Errno, Opcode, Params, RegisterOp, Sqe},
 };
 
@@ -118,7 +113,17 @@ impl Scripted {
 }
 
 // SAFETY: the memory is the real kernel's, and so is everything that happens to it.
-unsafe impl Kernel for Scripted {
+unsafe impl Layer for Scripted {
+    type Inner = Real;
+
+    fn inner(&self) -> &Real {
+        &self.real
+    }
+
+    fn inner_mut(&mut self) -> &mut Real {
+        &mut self.real
+    }
+
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
         let mut script = self.script.borrow_mut();
         script.setups.push((entries, *params));
@@ -153,96 +158,8 @@ unsafe impl Kernel for Scripted {
         }
     }
 
-    fn register_ring(&mut self) -> Result<(), Errno> {
-        self.real.register_ring()
-    }
-
-    fn unregister_ring(&mut self) {
-        self.real.unregister_ring();
-    }
-
-    fn close_ring_fd(&mut self) -> Result<(), Errno> {
-        self.real.close_ring_fd()
-    }
-
     fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
         let refused = self.script.borrow_mut().remap_errors.pop_front();
         refused.map_or_else(|| self.real.remap(params), Err)
-    }
-
-    fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
-        self.real.poll_ring(timeout_ns)
-    }
-
-    fn now(&self) -> u64 {
-        self.real.now()
-    }
-
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        self.real.close(fd)
-    }
-
-    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
-        self.real.socket(domain, kind, protocol)
-    }
-
-    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
-        self.real.socketpair(domain, kind, protocol)
-    }
-
-    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
-        self.real.bind(fd, address)
-    }
-
-    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
-        self.real.listen(fd, backlog)
-    }
-
-    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
-        self.real.shutdown(fd, how)
-    }
-
-    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.real.local_address(fd)
-    }
-
-    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.real.peer_address(fd)
-    }
-
-    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.real.set_option(fd, level, name, value)
-    }
-
-    fn option(
-        &mut self,
-        fd: RawFd,
-        level: i32,
-        name: i32,
-        value: &mut [u8],
-    ) -> Result<usize, Errno> {
-        self.real.option(fd, level, name, value)
-    }
-
-    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
-        self.real.statx(fd, mask)
-    }
-
-    fn eventfd(&mut self) -> Result<RawFd, Errno> {
-        self.real.eventfd()
-    }
-
-    fn send_file(
-        &mut self,
-        socket: RawFd,
-        file: RawFd,
-        offset: u64,
-        len: usize,
-    ) -> Result<usize, Errno> {
-        self.real.send_file(socket, file, offset, len)
-    }
-
-    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
-        self.real.cached(file, offset, len)
     }
 }

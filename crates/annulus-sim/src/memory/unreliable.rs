@@ -1,21 +1,30 @@
-//! The seam of [`Unreliable`]: every call goes to the kernel inside.
+//! The layer that [`Unreliable`] is: the calls that may fail before they go to the kernel inside.
 //!
-//! Owns: `unsafe impl Kernel for Unreliable`. Does not own: which calls fail.
+//! Owns: `unsafe impl Layer for Unreliable`. Does not own: which calls fail.
 
-use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 use std::os::fd::RawFd;
 
-use annulus_abi::{Errno, Params, RegisterOp};
-use annulus_ring::{Enter, Kernel, RingMemory, SocketAddress};
+use annulus_abi::{Errno, Params};
+use annulus_ring::{Enter, Kernel, Layer, RingMemory};
 
 use super::Published;
 use crate::unreliable::{Unreliable, Verdict};
 
 // SAFETY: the memory and what is written into it are those of the kernel inside. A call that fails
 // before it is made has consumed nothing; one that is cut short offers fewer of the same entries.
-unsafe impl<K: Kernel> Kernel for Unreliable<K> {
+unsafe impl<K: Kernel> Layer for Unreliable<K> {
+    type Inner = K;
+
+    fn inner(&self) -> &K {
+        &self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut K {
+        &mut self.inner
+    }
+
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
         let memory = self.inner.setup(entries, params)?;
         // SAFETY: the kernel just described it so, and a ring stays on its thread.
@@ -41,21 +50,11 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         late.map_or(Ok(consumed), Err)
     }
 
-    unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { self.inner.register(op, arg, nr) }
-    }
-
-    fn register_ring(&mut self) -> Result<(), Errno> {
-        self.inner.register_ring()
-    }
-
-    fn unregister_ring(&mut self) {
-        self.inner.unregister_ring();
-    }
-
-    fn hung_up(&mut self, sockets: &mut [libc::pollfd]) -> usize {
-        self.inner.hung_up(sockets)
+    fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
+        let memory = self.inner.remap(params)?;
+        // SAFETY: as in `setup`; the queues that were there before are not used any more.
+        self.published = unsafe { Published::new(memory.clone(), params) };
+        Ok(memory)
     }
 
     fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
@@ -68,84 +67,6 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
         self.inner.wait_on_word(word, expected)
     }
 
-    fn now(&self) -> u64 {
-        self.inner.now()
-    }
-
-    fn has_process_descriptors(&self) -> bool {
-        self.inner.has_process_descriptors()
-    }
-
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        self.inner.close(fd)
-    }
-
-    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
-        self.inner.socket(domain, kind, protocol)
-    }
-
-    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
-        self.inner.socketpair(domain, kind, protocol)
-    }
-
-    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
-        self.inner.bind(fd, address)
-    }
-
-    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
-        self.inner.listen(fd, backlog)
-    }
-
-    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
-        self.inner.shutdown(fd, how)
-    }
-
-    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.inner.local_address(fd)
-    }
-
-    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.inner.peer_address(fd)
-    }
-
-    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.inner.set_option(fd, level, name, value)
-    }
-
-    fn option(
-        &mut self,
-        fd: RawFd,
-        level: i32,
-        name: i32,
-        value: &mut [u8],
-    ) -> Result<usize, Errno> {
-        self.inner.option(fd, level, name, value)
-    }
-
-    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
-        self.inner.statx(fd, mask)
-    }
-
-    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
-        self.inner.seek(fd, offset, whence)
-    }
-
-    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
-        self.inner.status_flags(fd)
-    }
-
-    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
-        self.inner.duplicate(fd)
-    }
-
-    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
-        self.inner.try_lock(fd, operation)
-    }
-
-    fn eventfd(&mut self) -> Result<RawFd, Errno> {
-        self.inner.eventfd()
-    }
-
     fn send_file(
         &mut self,
         socket: RawFd,
@@ -155,10 +76,6 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
     ) -> Result<usize, Errno> {
         self.interrupt()?;
         self.inner.send_file(socket, file, offset, len)
-    }
-
-    fn pipe(&mut self, bytes: usize) -> Result<[RawFd; 2], Errno> {
-        self.inner.pipe(bytes)
     }
 
     fn splice(&mut self, from: RawFd, to: RawFd, len: usize) -> Result<usize, Errno> {
@@ -200,9 +117,5 @@ unsafe impl<K: Kernel> Kernel for Unreliable<K> {
     fn send(&mut self, socket: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         self.interrupt()?;
         self.inner.send(socket, bytes, flags)
-    }
-
-    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
-        self.inner.cached(file, offset, len)
     }
 }

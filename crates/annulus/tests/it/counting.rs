@@ -5,13 +5,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ffi::c_void;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use annulus_ring::abi::{EnterFlags, Errno, Params, RegisterOp, SetupFlags};
-use annulus_ring::{AnyKernel, Enter, Kernel, Real, RingMemory, SocketAddress};
+use annulus_ring::abi::{EnterFlags, Errno, Params, SetupFlags};
+use annulus_ring::{AnyKernel, Enter, Kernel as _, Layer, Real, RingMemory};
 
 /// What a runtime asked of its kernel.
 #[derive(Default)]
@@ -64,27 +62,32 @@ pub fn refusing(flags: SetupFlags, errno: i32) -> AnyKernel {
     AnyKernel::Dyn(Box::new(Counting { real, calls, refused: Some((flags, errno)) }))
 }
 
-impl Counting {
-    fn other(&mut self) -> &mut Real {
-        count(&self.calls.others);
-        &mut self.real
-    }
-}
-
 fn count(counter: &AtomicU64) {
     // ORDERING: SeqCst, as in `Calls::now`.
     counter.fetch_add(1, Ordering::SeqCst);
 }
 
 // SAFETY: every call goes to the real kernel.
-unsafe impl Kernel for Counting {
+unsafe impl Layer for Counting {
+    type Inner = Real;
+
+    fn inner(&self) -> &Real {
+        &self.real
+    }
+
+    fn inner_mut(&mut self) -> &mut Real {
+        count(&self.calls.others);
+        &mut self.real
+    }
+
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
         if let Some((_, errno)) = self.refused.filter(|(flags, _)| params.flags.intersects(*flags))
         {
             return Err(Errno(errno));
         }
-        self.other().setup(entries, params)
+        self.inner_mut().setup(entries, params)
     }
+
     unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
         count(&self.calls.enters);
         if call.flags.contains(EnterFlags::GETEVENTS) && call.min_complete > 0 {
@@ -96,88 +99,10 @@ unsafe impl Kernel for Counting {
         // SAFETY: the caller's promise is passed on.
         unsafe { self.real.enter(call) }
     }
-    unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { self.other().register(op, arg, nr) }
-    }
-    fn register_ring(&mut self) -> Result<(), Errno> {
-        self.other().register_ring()
-    }
-    fn unregister_ring(&mut self) {
-        self.other().unregister_ring();
-    }
-    fn poll_ring(&mut self, timeout_ns: u64) -> Result<(), Errno> {
-        self.other().poll_ring(timeout_ns)
-    }
+
     fn now(&self) -> u64 {
         count(&self.calls.clock);
         self.real.now()
-    }
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        self.other().close(fd)
-    }
-    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
-        self.other().socket(domain, kind, protocol)
-    }
-    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
-        self.other().socketpair(domain, kind, protocol)
-    }
-    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
-        self.other().bind(fd, address)
-    }
-    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
-        self.other().listen(fd, backlog)
-    }
-    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
-        self.other().shutdown(fd, how)
-    }
-    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.other().local_address(fd)
-    }
-    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.other().peer_address(fd)
-    }
-    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.other().set_option(fd, level, name, value)
-    }
-    fn option(
-        &mut self,
-        fd: RawFd,
-        level: i32,
-        name: i32,
-        value: &mut [u8],
-    ) -> Result<usize, Errno> {
-        self.other().option(fd, level, name, value)
-    }
-    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
-        self.other().statx(fd, mask)
-    }
-    fn seek(&mut self, fd: RawFd, offset: i64, whence: i32) -> Result<u64, Errno> {
-        self.other().seek(fd, offset, whence)
-    }
-    fn status_flags(&mut self, fd: RawFd) -> Result<i32, Errno> {
-        self.other().status_flags(fd)
-    }
-    fn duplicate(&mut self, fd: RawFd) -> Result<RawFd, Errno> {
-        self.other().duplicate(fd)
-    }
-    fn try_lock(&mut self, fd: RawFd, operation: i32) -> Result<(), Errno> {
-        self.other().try_lock(fd, operation)
-    }
-    fn eventfd(&mut self) -> Result<RawFd, Errno> {
-        self.other().eventfd()
-    }
-    fn send_file(
-        &mut self,
-        socket: RawFd,
-        file: RawFd,
-        offset: u64,
-        len: usize,
-    ) -> Result<usize, Errno> {
-        self.other().send_file(socket, file, offset, len)
-    }
-    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
-        self.other().cached(file, offset, len)
     }
 }
 

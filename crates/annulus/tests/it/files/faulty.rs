@@ -6,13 +6,14 @@
 //! cancelled, as the real kernel would have done.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annulus_ring::abi::{Errno, Opcode, Params, RegisterOp, SetupFlags, Sqe, SqeFlags};
 use annulus_ring::op::{NopWith, Op as _};
-use annulus_ring::{AnyKernel, Enter, Kernel, Real, RingMemory, SocketAddress};
+use annulus_ring::{AnyKernel, Enter, Kernel as _, Layer, Real, RingMemory};
 
 /// What happens to a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,17 +156,35 @@ fn become_nop(sqe: &mut Sqe, result: i32, flags: SqeFlags) {
 
 // SAFETY: every call goes to the real kernel; entries that are rewritten refer to no memory, or to
 // a part of what they did.
-unsafe impl Kernel for Faulty {
+unsafe impl Layer for Faulty {
+    type Inner = Real;
+
+    fn inner(&self) -> &Real {
+        &self.real
+    }
+
+    fn inner_mut(&mut self) -> &mut Real {
+        &mut self.real
+    }
+
     fn setup(&mut self, entries: u32, params: &mut Params) -> Result<RingMemory, Errno> {
         let memory = self.real.setup(entries, params)?;
         self.queue = Some((memory.clone(), *params));
         Ok(memory)
     }
+
+    fn remap(&mut self, params: &Params) -> Result<RingMemory, Errno> {
+        let memory = self.real.remap(params)?;
+        self.queue = Some((memory.clone(), *params));
+        Ok(memory)
+    }
+
     unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
         self.rewrite(call.to_submit);
         // SAFETY: the caller's promise is passed on.
         unsafe { self.real.enter(call) }
     }
+
     unsafe fn register(&mut self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
         let of_buffers = [RegisterOp::BUFFERS, RegisterOp::BUFFERS2, RegisterOp::BUFFERS_UPDATE];
         if of_buffers.contains(&op) && self.faults.plan().refuses_buffers {
@@ -174,70 +193,15 @@ unsafe impl Kernel for Faulty {
         // SAFETY: the caller's promise is passed on.
         unsafe { self.real.register(op, arg, nr) }
     }
-    fn register_ring(&mut self) -> Result<(), Errno> {
-        self.real.register_ring()
-    }
-    fn unregister_ring(&mut self) {
-        self.real.unregister_ring();
-    }
-    fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {
-        self.real.wait_on_word(word, expected)
-    }
-    fn now(&self) -> u64 {
-        self.real.now()
-    }
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        self.real.close(fd)
-    }
-    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
-        self.real.socket(domain, kind, protocol)
-    }
-    fn socketpair(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2], Errno> {
-        self.real.socketpair(domain, kind, protocol)
-    }
-    fn bind(&mut self, fd: RawFd, address: &SocketAddress) -> Result<(), Errno> {
-        self.real.bind(fd, address)
-    }
-    fn listen(&mut self, fd: RawFd, backlog: i32) -> Result<(), Errno> {
-        self.real.listen(fd, backlog)
-    }
-    fn shutdown(&mut self, fd: RawFd, how: i32) -> Result<(), Errno> {
-        self.real.shutdown(fd, how)
-    }
-    fn local_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.real.local_address(fd)
-    }
-    fn peer_address(&mut self, fd: RawFd) -> Result<SocketAddress, Errno> {
-        self.real.peer_address(fd)
-    }
-    fn set_option(&mut self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.real.set_option(fd, level, name, value)
-    }
-    fn option(
+
+    /// Whatever is read is a request, which can fail.
+    fn read(
         &mut self,
-        fd: RawFd,
-        level: i32,
-        name: i32,
-        value: &mut [u8],
+        _fd: RawFd,
+        _room: &mut [MaybeUninit<u8>],
+        _offset: Option<u64>,
+        _flags: i32,
     ) -> Result<usize, Errno> {
-        self.real.option(fd, level, name, value)
-    }
-    fn statx(&mut self, fd: RawFd, mask: u32) -> Result<libc::statx, Errno> {
-        self.real.statx(fd, mask)
-    }
-    fn eventfd(&mut self) -> Result<RawFd, Errno> {
-        self.real.eventfd()
-    }
-    fn send_file(
-        &mut self,
-        socket: RawFd,
-        file: RawFd,
-        offset: u64,
-        len: usize,
-    ) -> Result<usize, Errno> {
-        self.real.send_file(socket, file, offset, len)
-    }
-    fn cached(&mut self, file: RawFd, offset: u64, len: u64) -> Result<u64, Errno> {
-        self.real.cached(file, offset, len)
+        Err(Errno(libc::ENOSYS))
     }
 }
