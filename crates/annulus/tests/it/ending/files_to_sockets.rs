@@ -254,3 +254,62 @@ fn a_close_that_nobody_awaits_any_more_goes_on() {
         Ok(())
     });
 }
+
+/// Neither more data nor the end of a wait pushes it: it was sent when the future was ready.
+#[test]
+fn a_head_whose_file_is_shorter_is_not_held_back() {
+    let scratch = Scratch::new();
+    let path = scratch.file("short", b"tail");
+    run(async {
+        let file = File::open(&path).await?;
+        // Behind the end of a file that has pages, and of one that has none.
+        for (file, from) in [(&file, 0), (&file, 4), (&File::open("/proc/self/comm").await?, 100)] {
+            let (client, server) = pair().await?;
+            let (sent, _) = client.send_file_after("head", file, from..from + 1000).await?;
+            assert_eq!(client.info()?.bytes_unsent, 0, "from {from}");
+            server.read_exact(vec![0; sent as usize]).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_head_is_not_held_back_when_the_transfer_ends_before_its_file() {
+    run(async {
+        // These have no pages, so they are read by the ring; the second cannot be.
+        let (file, bad) =
+            (File::open("/proc/self/comm").await?, File::open("/proc/self/mem").await?);
+        for way in ["dropped", "cancelled", "failed"] {
+            let (client, server) = pair().await?;
+            let from = if way == "failed" { &bad } else { &file };
+            let mut sending = client.send_file_after("head", from, 0..1000);
+            assert!(poll!(&mut sending).is_pending());
+            assert_eq!(client.info()?.bytes_unsent, 4, "it waits for the file");
+            match way {
+                "dropped" => drop(sending),
+                "cancelled" => drop(sending.cancel().await.expect_err("it was cancelled")),
+                _ => drop(sending.await.expect_err("nothing is mapped there")),
+            }
+            assert_eq!(client.info()?.bytes_unsent, 0, "{way}");
+            assert_eq!(server.read_exact(vec![0; 4]).await?.1, b"head");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cork_of_the_user_holds_a_head_back() {
+    let scratch = Scratch::new();
+    let path = scratch.file("empty", b"");
+    run(async {
+        let file = File::open(&path).await?;
+        let (client, server) = pair().await?;
+        client.set_cork(true)?;
+        assert_eq!(client.send_file_after("head", &file, 0..10).await?.0, 4);
+        assert!(client.cork()?);
+        client.set_cork(false)?;
+        assert_eq!(client.info()?.bytes_unsent, 0);
+        assert_eq!(server.read_exact(vec![0; 4]).await?.1, b"head");
+        Ok(())
+    });
+}
