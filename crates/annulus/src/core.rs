@@ -62,6 +62,7 @@ pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod recv_op;
 pub(crate) mod replace_op;
+mod rests;
 pub(crate) mod samples;
 pub(crate) mod scatter;
 pub(crate) mod send_op;
@@ -117,6 +118,7 @@ use messages::Messages;
 use metrics::Board;
 use pools::Pools;
 use record::{Kind, Records};
+use rests::Rests;
 use samples::Samples;
 use stop::Stop;
 use table::Table;
@@ -214,6 +216,8 @@ pub(crate) struct State {
     pub(crate) due: Vec<u64>,
     pub(crate) bell: Bell,
     pub(crate) bell_armed: bool,
+    /// What the kernel refused lately.
+    rests: Rests,
     pub(crate) tick: Tick,
     pub(crate) spin: Spin,
     pub(crate) cancels: u32,

@@ -6,12 +6,15 @@
 //! does not look: mark and interruption are lost, and the request waits as if nobody had asked.
 //! Then nothing but another cancel ends it.
 //!
+//! A cancel that finds nothing (ENOENT) is repeated at once, because its request is on the way from
+//! one of the kernel's lists to another. If it is not found there either, a few times in a row, it
+//! is asked for as seldom as the others: a core must not do nothing else.
+//!
 //! Owns: which requests are asked again, and when: after a millisecond, then each time after twice
-//! as long, up to 64. Does not own: what is being cancelled (slots and records know), nor a cancel
-//! that found nothing (the driver repeats it at once). Invariants: a request is in the list only
-//! after a cancel of it has said EALREADY; it leaves the list when a cancel says anything else, or
-//! when its turn comes and it has ended; time is that of the kernel, also while the core's clock is
-//! paused, because the worker's is.
+//! as long, up to 64. Does not own: what is being cancelled (slots and records know). Invariants: a
+//! request is in the list only after a cancel of it has said EALREADY or ENOENT; it leaves the list
+//! when a cancel says anything else, or when its turn comes and it has ended; time is that of the
+//! kernel, also while the core's clock is paused, because the worker's is.
 
 use annulus_ring::Kernel as _;
 
@@ -21,6 +24,8 @@ use super::State;
 const FIRST_NS: u64 = 1_000_000;
 /// How often it is doubled, at most.
 const DOUBLINGS: u32 = 6;
+/// How often a cancel that finds nothing is repeated at once.
+const AT_ONCE: u32 = 8;
 /// When an entry is due whose cancel is on its way.
 const NEVER_NS: u64 = u64::MAX;
 
@@ -36,6 +41,8 @@ struct Entry {
     victim: u64,
     due_ns: u64,
     times: u32,
+    /// Cancels that found nothing.
+    missed: u32,
 }
 
 impl Again {
@@ -54,17 +61,30 @@ impl Again {
     /// A cancel of this request has come too late, and the request has not ended.
     #[cold]
     fn note(&mut self, victim: u64, now_ns: u64) {
-        let position = self.entries.iter().position(|entry| entry.victim == victim);
-        let position = position.unwrap_or_else(|| {
-            self.entries.push(Entry { victim, due_ns: NEVER_NS, times: 0 });
-            self.entries.len() - 1
-        });
-        let entry = &mut self.entries[position];
+        let entry = self.entry(victim);
         entry.due_ns = now_ns.saturating_add(FIRST_NS << entry.times);
         entry.times = (entry.times + 1).min(DOUBLINGS);
     }
 
-    /// A cancel of this request has ended it, or has found nothing.
+    /// A cancel has not found this request, which has not ended. True if that is no accident any
+    /// more.
+    #[cold]
+    fn miss(&mut self, victim: u64) -> bool {
+        let entry = self.entry(victim);
+        entry.missed = entry.missed.saturating_add(1);
+        entry.missed > AT_ONCE
+    }
+
+    fn entry(&mut self, victim: u64) -> &mut Entry {
+        let position = self.entries.iter().position(|entry| entry.victim == victim);
+        let position = position.unwrap_or_else(|| {
+            self.entries.push(Entry { victim, due_ns: NEVER_NS, times: 0, missed: 0 });
+            self.entries.len() - 1
+        });
+        &mut self.entries[position]
+    }
+
+    /// This request has ended, or is not to be cancelled any more.
     #[inline]
     fn forget(&mut self, victim: u64) {
         self.entries.retain(|entry| entry.victim != victim);
@@ -92,7 +112,14 @@ impl State {
         self.has_chores = true;
     }
 
-    /// A cancel needs not be repeated, or was just now.
+    /// A cancel has not found its request, and will not at once.
+    #[cold]
+    pub(crate) fn is_sought_in_vain(&mut self, victim: u64) -> bool {
+        self.has_chores = true;
+        self.again.miss(victim)
+    }
+
+    /// A cancel needs not be repeated.
     #[inline]
     pub(crate) fn cancel_is_settled(&mut self, victim: u64) {
         if !self.again.is_empty() {

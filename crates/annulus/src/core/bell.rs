@@ -85,6 +85,14 @@ impl Bell {
         }
     }
 
+    /// Whether its request has ended because it was rung, which any success says: a ring that began
+    /// before the wait may come to its wake later. A wait that finds the word rung already says
+    /// EAGAIN.
+    pub(crate) fn was_rung(&self, res: i32) -> bool {
+        // ORDERING: Relaxed; that the request has ended orders it behind the ring that it saw.
+        res >= 0 || self.word().is_some_and(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
     /// Fills the request that ends when the bell is rung. The one before has ended.
     pub(crate) fn encode(&self, sqe: &mut Sqe) {
         match self {

@@ -225,6 +225,9 @@ impl Core {
                 timeout_ns = state.until_cancel_again(timeout_ns);
             }
             state.arm_bell();
+            if !state.bell_armed {
+                timeout_ns = state.until_bell(timeout_ns);
+            }
             state.note_wait();
             self.executor.sleep(|may_block| {
                 let wait = may_block

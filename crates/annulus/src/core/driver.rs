@@ -134,16 +134,16 @@ impl State {
 
     /// A cancel has ended. If its victim has not, it is asked again: at once if nothing was found,
     /// because the victim was on its way from one of the kernel's lists to another; in a while if
-    /// it was said to be under way, because the kernel may forget that.
+    /// that happens again and again, or if it was said to be under way, because the kernel may
+    /// forget that.
     fn on_cancel(&mut self, victim: u64, res: i32) {
         self.cancels -= 1;
         let is_open = matches!(-res, libc::ENOENT | libc::EALREADY) && self.is_asked_to_end(victim);
-        if is_open && res == -libc::EALREADY {
+        if !is_open {
+            self.cancel_is_settled(victim);
+        } else if res == -libc::EALREADY || self.is_sought_in_vain(victim) {
             self.cancel_again_later(victim);
-            return;
-        }
-        self.cancel_is_settled(victim);
-        if is_open {
+        } else {
             self.push_cancel(victim);
         }
     }
@@ -186,6 +186,9 @@ impl State {
 
     #[cold]
     fn arm_bell_now(&mut self) {
+        if self.bell_rests() {
+            return;
+        }
         let mut sqe = Sqe::default();
         self.bell.encode(&mut sqe);
         self.bell_armed = true;
@@ -230,13 +233,7 @@ impl State {
             Some((Kind::Recv, key)) => self.on_recv(key, cqe),
             Some((Kind::Accept, key)) => self.on_accept(key, cqe),
             Some((Kind::Watch, key)) => self.on_watch(key, cqe),
-            Some((Kind::Bell, _)) => {
-                self.bell_armed = false;
-                if cqe.res != -libc::ECANCELED {
-                    self.counters.bell_rings.add(1);
-                }
-                self.bell.hush();
-            }
+            Some((Kind::Bell, _)) => self.on_bell(cqe.res),
             Some((Kind::Close, key)) => self.on_close(key, cqe.res),
             Some((Kind::Tick, _)) => self.on_tick(cqe),
             None => match victim_of(cqe.user_data) {

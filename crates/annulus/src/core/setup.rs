@@ -27,6 +27,7 @@ use super::metrics::Board;
 use super::pool::{Pool, Shape};
 use super::pools::Pools;
 use super::record::Records;
+use super::rests::Rests;
 use super::samples::Samples;
 use super::stall;
 use super::stop::Stop;
@@ -161,6 +162,7 @@ impl Core {
             due: Vec::new(),
             bell,
             bell_armed: false,
+            rests: Rests::default(),
             tick,
             spin: Spin::default(),
             cancels: 0,

@@ -132,7 +132,7 @@ impl Core {
             None => state.submit(),
         };
         if let Err(errno) = entered {
-            check_enter(errno);
+            self.check_enter(&mut state, errno);
         }
         state.reap();
         if state.has_chores {
@@ -165,7 +165,7 @@ impl Core {
             state.resolve_doubts(self.executor.has_work());
         }
         if let Err(errno) = self.enter_ring(&mut state, bound_ns) {
-            check_enter(errno);
+            self.check_enter(&mut state, errno);
         }
         state.reap();
         if state.wheel.len() > 0 {
@@ -202,6 +202,19 @@ impl Core {
         match self.executor.fall_asleep() {
             Some(_asleep) => state.wait(bound_ns),
             None => state.submit(),
+        }
+    }
+
+    /// What io_uring_enter may say: be interrupted, be short of memory, or have completions to reap
+    /// first. All of these mean "go on", the last two in a while if they last. Anything else breaks
+    /// an invariant of the driver.
+    fn check_enter(&self, state: &mut State, errno: Errno) {
+        match errno.0 {
+            libc::EINTR | libc::ETIME => {}
+            libc::EAGAIN | libc::EBUSY => state.enter_refused(errno, self.executor.is_idle()),
+            _ => panic!(
+                "io_uring_enter failed with {errno}: the ring is valid and owned by this thread"
+            ),
         }
     }
 }
@@ -315,6 +328,9 @@ impl State {
             return Ok(());
         }
         self.arm_bell();
+        if !self.bell_armed {
+            timeout_ns = self.until_bell(timeout_ns);
+        }
         let want = u32::from(self.unsent.is_empty());
         let entered = self.submit_and_wait(want, timeout_ns);
         self.submitted();
@@ -346,7 +362,7 @@ impl State {
             return false;
         };
         let waited = self.ring.kernel().wait_on_word(word, 0);
-        if matches!(waited, Err(Errno(libc::ENOSYS))) {
+        if waited.is_err_and(|errno| !matches!(errno.0, libc::EAGAIN | libc::EINTR)) {
             return false;
         }
         self.bell.hush();
@@ -395,18 +411,6 @@ impl State {
         // No more than were there: dispatching may submit, and bring others.
         while let Some(cqe) = self.ring.next_seen() {
             self.dispatch(cqe);
-        }
-    }
-}
-
-/// What io_uring_enter may say: be interrupted, be short of memory, or have completions to reap
-/// first. All of these mean "go on". Anything else breaks an invariant of the driver.
-fn check_enter(errno: Errno) {
-    match errno.0 {
-        libc::EINTR | libc::EBUSY | libc::ETIME => {}
-        libc::EAGAIN => std::thread::yield_now(),
-        _ => {
-            panic!("io_uring_enter failed with {errno}: the ring is valid and owned by this thread")
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use annulus_ring::abi::{EnterFlags, Errno, Params, SetupFlags};
 use annulus_ring::{AnyKernel, Enter, Kernel as _, Layer, Real, RingMemory};
@@ -18,6 +18,9 @@ pub struct Calls {
     /// Reads of the clock: no system calls, but not free.
     pub clock: AtomicU64,
     pub others: AtomicU64,
+    /// The error with which every enter is refused from now on, or 0; the same for sleeps on a word.
+    pub enter_errno: AtomicI32,
+    pub word_errno: AtomicI32,
     /// Enters that may sleep, and those of them that are no I/O wait.
     waits: AtomicU64,
     waits_without_iowait: AtomicU64,
@@ -67,7 +70,15 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::SeqCst);
 }
 
-// SAFETY: every call goes to the real kernel.
+fn refused(errno: &AtomicI32) -> Result<(), Errno> {
+    // ORDERING: SeqCst; a switch of a test, no other memory depends on it.
+    match errno.load(Ordering::SeqCst) {
+        0 => Ok(()),
+        errno => Err(Errno(errno)),
+    }
+}
+
+// SAFETY: every call that is not refused before it has done anything goes to the real kernel.
 unsafe impl Layer for Counting {
     type Inner = Real;
 
@@ -90,6 +101,7 @@ unsafe impl Layer for Counting {
 
     unsafe fn enter(&mut self, call: Enter) -> Result<u32, Errno> {
         count(&self.calls.enters);
+        refused(&self.calls.enter_errno)?;
         if call.flags.contains(EnterFlags::GETEVENTS) && call.min_complete > 0 {
             count(&self.calls.waits);
             if call.flags.contains(EnterFlags::NO_IOWAIT) {
@@ -98,6 +110,12 @@ unsafe impl Layer for Counting {
         }
         // SAFETY: the caller's promise is passed on.
         unsafe { self.real.enter(call) }
+    }
+
+    fn wait_on_word(&mut self, word: &AtomicU32, expected: u32) -> Result<(), Errno> {
+        count(&self.calls.others);
+        refused(&self.calls.word_errno)?;
+        self.real.wait_on_word(word, expected)
     }
 
     fn now(&self) -> u64 {

@@ -29,6 +29,7 @@ mod hazards;
 mod hostile;
 mod in_vain;
 mod io_traits;
+mod lasting;
 mod launching;
 mod limits;
 #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
 //! When a request is asked again.
 
-use super::{Again, FIRST_NS, NEVER_NS};
+use super::{AT_ONCE, Again, FIRST_NS, NEVER_NS};
 
 #[test]
 fn the_pauses_double_and_are_bounded() {
@@ -35,4 +35,17 @@ fn each_request_has_its_own_pause() {
     again.forget(3);
     again.forget(2);
     assert_eq!(again.next(20 + 2 * FIRST_NS), Some(1));
+}
+
+#[test]
+fn what_is_not_found_is_sought_a_few_times_at_once_and_then_seldom() {
+    let mut again = Again::default();
+    assert!((0..AT_ONCE).all(|_| !again.miss(7)));
+    assert_eq!(again.due_ns(), NEVER_NS, "its cancel is on its way");
+    assert!(again.miss(7));
+    again.note(7, 0);
+    assert_eq!(again.next(FIRST_NS), Some(7));
+    assert!(again.miss(7), "still");
+    again.forget(7);
+    assert!(!again.miss(7), "it begins anew");
 }
