@@ -43,8 +43,10 @@ pub(crate) struct Datagrams {
     ended: bool,
     has_end: bool,
     pub(crate) leaving: bool,
-    /// Receives in a row that ended and brought nothing.
+    /// Receives in a row that ended for a passing reason and brought nothing, and those that found
+    /// no buffer.
     pub(crate) in_vain: u8,
+    pub(crate) unfed: u8,
     /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
     pub(crate) heap: Option<Key>,
     layout: Layout,
@@ -76,6 +78,7 @@ impl Datagrams {
             has_end,
             leaving: false,
             in_vain: 0,
+            unfed: 0,
             heap: None,
             layout,
         })
@@ -88,6 +91,12 @@ impl Datagrams {
     /// How many messages nobody has taken, and how many bytes are in them.
     pub(crate) fn unread(&self) -> (usize, usize) {
         (self.queue.len(), self.queue.iter().map(|message| message.payload().len()).sum())
+    }
+
+    /// A receive has brought something.
+    fn has_come(&mut self) {
+        self.in_vain = 0;
+        self.unfed = 0;
     }
 
     /// A receive has ended for a passing reason. True if it has done so too often for that.
@@ -291,11 +300,11 @@ impl State {
         }
         let mut starving = false;
         match cqe.res {
-            res if res >= 0 => datagrams.in_vain = 0,
+            res if res >= 0 => datagrams.has_come(),
             res if is_passing(-res) && (is_asked || !datagrams.is_in_vain()) => {}
             res if -res == libc::ENOBUFS && ended => {
                 starving = !datagrams.leaving;
-                datagrams.in_vain = datagrams.in_vain.saturating_add(1);
+                datagrams.unfed = datagrams.unfed.saturating_add(1);
             }
             // A kernel that has buffer rings and no multishot RECVMSG.
             res if -res == libc::EINVAL && self.messages.refuse_multishot() => {}
@@ -341,7 +350,7 @@ impl State {
             datagrams.failed = Some(-res);
         }
         if res >= 0 {
-            datagrams.in_vain = 0;
+            datagrams.has_come();
         }
         self.tell_messages(key);
     }

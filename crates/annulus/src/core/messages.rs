@@ -167,7 +167,7 @@ impl State {
                 continue;
             }
             // Buffers that never come to it may be there all the same.
-            if buffers > 0 && datagrams.in_vain <= IN_VAIN_MAX {
+            if buffers > 0 && datagrams.unfed <= IN_VAIN_MAX {
                 buffers -= 1;
                 self.arm_messages(key);
             } else {

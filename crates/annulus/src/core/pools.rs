@@ -151,7 +151,7 @@ impl State {
             recv.arm = Arm::Idle;
             let (group, wanted) = (recv.group, !recv.waiters.is_empty());
             // Buffers that never come to it may be there all the same.
-            let in_vain = recv.in_vain > IN_VAIN_MAX;
+            let in_vain = recv.unfed > IN_VAIN_MAX;
             if !wanted {
                 continue;
             }

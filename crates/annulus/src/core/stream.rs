@@ -68,13 +68,21 @@ pub(crate) struct Receive {
     loses_end: bool,
     /// It may have, and nobody has looked yet.
     pub(crate) in_doubt: bool,
-    /// Receives in a row that ended and brought nothing.
+    /// Receives in a row that ended for a passing reason and brought nothing.
     pub(crate) in_vain: u8,
+    /// Those that found no buffer. Nothing is wrong with a connection because others have them all.
+    pub(crate) unfed: u8,
     /// The slot of the receive into the heap that is in flight: it has no future to cancel it.
     pub(crate) heap: Option<Key>,
 }
 
 impl Receive {
+    /// It brought something.
+    fn has_come(&mut self) {
+        self.in_vain = 0;
+        self.unfed = 0;
+    }
+
     /// A receive has ended for a passing reason. True if it has done so too often for that.
     fn is_in_vain(&mut self) -> bool {
         self.in_vain = self.in_vain.saturating_add(1);
@@ -89,7 +97,7 @@ impl Receive {
             res if res > 0 => {}
             res if is_passing(-res) && (is_asked || !self.is_in_vain()) => {}
             res if -res == libc::ENOBUFS => {
-                self.in_vain = self.in_vain.saturating_add(1);
+                self.unfed = self.unfed.saturating_add(1);
                 return !self.leaving;
             }
             res => self.end = Some(End::Failed(-res)),
@@ -156,6 +164,7 @@ impl Stream {
                 loses_end: false,
                 in_doubt: false,
                 in_vain: 0,
+                unfed: 0,
                 heap: None,
             },
             send: Sends {
@@ -344,7 +353,7 @@ impl State {
         match res {
             0 => stream.recv.end = Some(End::Eof),
             res if res > 0 => {
-                stream.recv.in_vain = 0;
+                stream.recv.has_come();
                 stream.recv.queue.push_back(Lease::from_vec(bytes), JOINED_BYTES);
             }
             res if res == -libc::ECANCELED => {}
@@ -397,7 +406,7 @@ impl State {
             recv.arm = Arm::Idle;
         }
         if let Some(lease) = lease {
-            recv.in_vain = 0;
+            recv.has_come();
             recv.queue.push_back(lease, joined_max);
         }
         let starving = recv.note(cqe.res, is_asked);

@@ -12,7 +12,7 @@ mod copies;
 mod cursor;
 mod direct;
 mod directories;
-mod faulty;
+pub mod faulty;
 mod fifo;
 mod killed;
 mod linked;

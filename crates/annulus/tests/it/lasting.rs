@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use annulus::net::UnixStream;
+use annulus::net::{UdpSocket, UnixStream};
 use annulus::runtime::{Builder, Runtime, metrics};
 use annulus::task::spawn_blocking;
 use annulus::time::{sleep, timeout};
@@ -15,6 +15,7 @@ use annulus_sim::{Failing, Faults, Unreliable};
 use futures_util::poll;
 
 use crate::counting::{Calls, counting};
+use crate::files::faulty::{self, Fault};
 use crate::harness::run_on;
 
 /// Longer than anything takes that happens at all.
@@ -152,4 +153,38 @@ fn a_core_that_may_not_sleep_on_its_word_sleeps_in_its_ring() {
         assert!(calls.now().2 - before < few(since));
         Ok(())
     });
+}
+
+/// Receives that find no buffer until the heap takes their place, and then are interrupted.
+fn starves_and_is_interrupted(faults: &faulty::Faults, opcode: Opcode, errno: i32) {
+    for _ in 0..17 {
+        faults.plan_for(opcode, 0, Fault::Fails(libc::ENOBUFS));
+    }
+    for _ in 0..3 {
+        faults.plan_for(opcode, 0, Fault::Fails(errno));
+    }
+}
+
+#[test]
+fn want_of_buffers_makes_no_failure_of_what_passes() {
+    for errno in [libc::EINTR, libc::EAGAIN, libc::ECANCELED] {
+        let faults = faulty::Faults::default();
+        run_on(Runtime::builder().kernel(faults.kernel()), async {
+            let (left, right) = UnixStream::pair()?;
+            starves_and_is_interrupted(&faults, Opcode::RECV, errno);
+            left.write_all("well").await?;
+            let received = timeout(BOUND, right.recv()).await.expect("it comes")?;
+            assert_eq!(received.as_deref(), Some(&b"well"[..]));
+            assert!(faults.are_done());
+
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            starves_and_is_interrupted(&faults, Opcode::RECVMSG, errno);
+            let peer = std::net::UdpSocket::bind("127.0.0.1:0")?;
+            peer.send_to(b"well", socket.local_addr()?)?;
+            let datagram = timeout(BOUND, socket.recv()).await.expect("it comes")?;
+            assert_eq!(&datagram[..], b"well");
+            assert!(faults.are_done());
+            Ok(())
+        });
+    }
 }
