@@ -27,7 +27,7 @@ use rustls::unbuffered::{
 };
 use rustls::{CommonState, Error};
 
-use crate::in_place::{AROUND_BYTES, HEAD_BYTES, Place, Reading, Sealing};
+use crate::in_place::{AROUND_BYTES_MAX, HEAD_BYTES, Place, Reading, Sealing};
 use crate::plain::Plain;
 use crate::sni;
 
@@ -204,7 +204,7 @@ impl Engine {
     pub(crate) fn encrypt(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let records = plain.len() / RECORD_BYTES + 1;
         out.clear();
-        out.reserve_exact(self.outgoing.len() + plain.len() + records * AROUND_BYTES);
+        out.reserve_exact(self.outgoing.len() + plain.len() + records * AROUND_BYTES_MAX);
         self.write(out, |traffic, room| traffic.encrypt(plain, room))
     }
 

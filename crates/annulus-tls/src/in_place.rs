@@ -29,7 +29,8 @@ use ring::aead::{
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
     MessageEncrypter, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload,
-    Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError, make_tls13_aad,
+    Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError, make_tls12_aad,
+    make_tls13_aad,
 };
 use rustls::crypto::{CipherSuiteCommon, ring as provided};
 use rustls::{
@@ -39,10 +40,14 @@ use rustls::{
 
 /// What the head of a record takes, and so the whole of an empty one.
 pub(crate) const HEAD_BYTES: usize = 5;
-/// What the head, the type and the tag of a record of TLS 1.3 take.
-pub(crate) const AROUND_BYTES: usize = HEAD_BYTES + 1 + TAG_BYTES;
+/// What a record takes besides its data, at most. Behind the head, one of TLS 1.3 has a type and a
+/// tag, one of TLS 1.2 a tag and, with AES-GCM, a part of its nonce.
+pub(crate) const AROUND_BYTES_MAX: usize = HEAD_BYTES + EXPLICIT_BYTES + TAG_BYTES;
 /// All three ciphers have one of this length.
 const TAG_BYTES: usize = 16;
+/// What of its nonce a record of TLS 1.2 carries, if its cipher is AES-GCM.
+const EXPLICIT_BYTES: usize = 8;
+const NONCE_BYTES: usize = 12;
 
 /// Where plaintext lies, and how much.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,9 +175,18 @@ static CIPHERS_13: ForkOnce<Vec<Cipher13>> = ForkOnce::new(|| {
 });
 
 static CIPHERS_12: ForkOnce<Vec<Cipher12>> = ForkOnce::new(|| {
-    let wrapped = provided::DEFAULT_CIPHER_SUITES.iter().filter_map(|suite| match suite {
-        SupportedCipherSuite::Tls12(suite) => Some(Cipher12 { suite }),
-        SupportedCipherSuite::Tls13(_) => None,
+    let wrapped = provided::DEFAULT_CIPHER_SUITES.iter().filter_map(|suite| {
+        let SupportedCipherSuite::Tls12(suite) = suite else { return None };
+        let algorithm = match suite.common.suite {
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+            | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => &AES_128_GCM,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+            | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => &AES_256_GCM,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+            | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => &CHACHA20_POLY1305,
+            _ => return None,
+        };
+        Some(Cipher12 { suite, algorithm })
     });
     wrapped.collect()
 });
@@ -190,9 +204,7 @@ struct Cipher13 {
 
 impl Tls13AeadAlgorithm for Cipher13 {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
-        let key = UnboundKey::new(self.algorithm, key.as_ref());
-        let key = LessSafeKey::new(key.expect("rustls makes keys as long as `key_len` says"));
-        Box::new(Encrypter { key, iv })
+        Box::new(Encrypter { key: less_safe(self.algorithm, &key), iv, form: Form::Tls13 })
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
@@ -212,14 +224,26 @@ impl Tls13AeadAlgorithm for Cipher13 {
     }
 }
 
-/// A cipher of TLS 1.2: the provider's, of which only what is decrypted stays where it lies.
+fn less_safe(algorithm: &'static Algorithm, key: &AeadKey) -> LessSafeKey {
+    let key = UnboundKey::new(algorithm, key.as_ref());
+    LessSafeKey::new(key.expect("rustls makes keys as long as the suite says"))
+}
+
+/// The same of TLS 1.2.
 struct Cipher12 {
     suite: &'static Tls12CipherSuite,
+    algorithm: &'static Algorithm,
 }
 
 impl Tls12AeadAlgorithm for Cipher12 {
     fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
-        self.suite.aead_alg.encrypter(key, iv, extra)
+        // As the provider: what the keys fix of the nonce comes first, and the number of the record
+        // is mixed into the rest.
+        let mut whole = [0; NONCE_BYTES];
+        whole[..iv.len()].copy_from_slice(iv);
+        whole[iv.len()..].copy_from_slice(extra);
+        let (key, iv) = (less_safe(self.algorithm, &key), Iv::new(whole));
+        Box::new(Encrypter { key, iv, form: Form::Tls12 { explicit_bytes: extra.len() } })
     }
 
     fn decrypter(&self, key: AeadKey, iv: &[u8]) -> Box<dyn MessageDecrypter> {
@@ -260,21 +284,60 @@ impl MessageDecrypter for Decrypter {
     }
 }
 
+/// What surrounds the ciphertext of a record.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Its true type goes with the plaintext.
+    Tls13,
+    /// The end of its nonce goes before the ciphertext, as much of it as the cipher demands.
+    Tls12 { explicit_bytes: usize },
+}
+
 struct Encrypter {
     key: LessSafeKey,
     iv: Iv,
+    form: Form,
 }
 
 impl Encrypter {
-    /// Encrypts what lies there, as the record of this number, and gives the tag.
+    /// How long a record is without its head.
+    fn body_len(&self, payload_len: usize) -> usize {
+        payload_len
+            + TAG_BYTES
+            + match self.form {
+                Form::Tls13 => 1,
+                Form::Tls12 { explicit_bytes } => explicit_bytes,
+            }
+    }
+
+    /// As what a record goes.
+    fn kind(&self, msg: &OutboundPlainMessage<'_>) -> (ContentType, ProtocolVersion) {
+        match self.form {
+            Form::Tls13 => (ContentType::ApplicationData, ProtocolVersion::TLSv1_2),
+            Form::Tls12 { .. } => (msg.typ, msg.version),
+        }
+    }
+
+    /// Encrypts what lies there, as the record of this number, and gives the tag. What is
+    /// authenticated besides are its head and its number, which only TLS 1.2 has to name.
     fn seal(
         &self,
         seq: u64,
-        head: [u8; HEAD_BYTES],
+        msg: &OutboundPlainMessage<'_>,
         bytes: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], Error> {
         let nonce = RingNonce::assume_unique_for_key(Nonce::new(&self.iv, seq).0);
-        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(head), bytes);
+        let len = msg.payload.len();
+        let tag = match self.form {
+            Form::Tls13 => {
+                let aad = Aad::from(make_tls13_aad(self.body_len(len)));
+                self.key.seal_in_place_separate_tag(nonce, aad, bytes)
+            }
+            Form::Tls12 { .. } => {
+                let aad = Aad::from(make_tls12_aad(seq, msg.typ, msg.version, len));
+                self.key.seal_in_place_separate_tag(nonce, aad, bytes)
+            }
+        };
         let tag = tag.map_err(|_| Error::EncryptError)?;
         tag.as_ref().try_into().map_err(|_| Error::EncryptError)
     }
@@ -286,15 +349,41 @@ impl Encrypter {
         msg: &OutboundPlainMessage<'_>,
         seq: u64,
     ) -> Result<(), Error> {
-        // What is authenticated besides is the head of the record.
-        let head = make_tls13_aad(msg.payload.len() + 1 + TAG_BYTES);
-        records.extend_from_slice(&head);
+        let (typ, version) = self.kind(msg);
+        let len = self.body_len(msg.payload.len()) as u16;
+        records.push(u8::from(typ));
+        records.extend_from_slice(&u16::from(version).to_be_bytes());
+        records.extend_from_slice(&len.to_be_bytes());
+        if let Form::Tls12 { explicit_bytes } = self.form {
+            let nonce = Nonce::new(&self.iv, seq).0;
+            records.extend_from_slice(&nonce[NONCE_BYTES - explicit_bytes..]);
+        }
         let start = records.len();
         msg.payload.copy_to_vec(records);
-        records.push(u8::from(msg.typ));
-        let tag = self.seal(seq, head, &mut records[start..])?;
+        if matches!(self.form, Form::Tls13) {
+            records.push(u8::from(msg.typ));
+        }
+        let tag = self.seal(seq, msg, &mut records[start..])?;
         records.extend_from_slice(&tag);
         Ok(())
+    }
+
+    /// The same for rustls, without the head.
+    fn body(&self, msg: &OutboundPlainMessage<'_>, seq: u64) -> Result<PrefixedPayload, Error> {
+        let mut payload = PrefixedPayload::with_capacity(self.body_len(msg.payload.len()));
+        let mut start = 0;
+        if let Form::Tls12 { explicit_bytes } = self.form {
+            let nonce = Nonce::new(&self.iv, seq).0;
+            payload.extend_from_slice(&nonce[NONCE_BYTES - explicit_bytes..]);
+            start = explicit_bytes;
+        }
+        payload.extend_from_chunks(&msg.payload);
+        if matches!(self.form, Form::Tls13) {
+            payload.extend_from_slice(&[u8::from(msg.typ)]);
+        }
+        let tag = self.seal(seq, msg, &mut payload.as_mut()[start..])?;
+        payload.extend_from_slice(&tag);
+        Ok(payload)
     }
 }
 
@@ -316,18 +405,10 @@ impl MessageEncrypter for Encrypter {
                 appended?;
                 PrefixedPayload::with_capacity(0)
             }
-            None => {
-                let len = msg.payload.len() + 1 + TAG_BYTES;
-                let mut payload = PrefixedPayload::with_capacity(len);
-                payload.extend_from_chunks(&msg.payload);
-                payload.extend_from_slice(&[u8::from(msg.typ)]);
-                let tag = self.seal(seq, make_tls13_aad(len), payload.as_mut())?;
-                payload.extend_from_slice(&tag);
-                payload
-            }
+            None => self.body(&msg, seq)?,
         };
-        let (data, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_2);
-        Ok(OutboundOpaqueMessage::new(data, version, payload))
+        let (typ, version) = self.kind(&msg);
+        Ok(OutboundOpaqueMessage::new(typ, version, payload))
     }
 
     /// Of data that is appended elsewhere nothing results here.
@@ -335,6 +416,6 @@ impl MessageEncrypter for Encrypter {
         let sealed = SEALED.take();
         let elsewhere = sealed.is_some();
         SEALED.set(sealed);
-        if elsewhere { 0 } else { payload_len + 1 + TAG_BYTES }
+        if elsewhere { 0 } else { self.body_len(payload_len) }
     }
 }

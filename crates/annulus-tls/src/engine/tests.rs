@@ -12,6 +12,9 @@ use rustls::{
 use super::*;
 use crate::provider::provider;
 
+/// What a record of TLS 1.3 has besides its data.
+const AROUND_BYTES: usize = 22;
+
 /// A provider of one cipher of TLS 1.3, whose keys are good for so many records.
 fn limited(records: u64) -> CryptoProvider {
     let whole = provider();
@@ -89,6 +92,48 @@ fn keys_are_renewed_before_they_are_used_up_and_no_byte_changes() {
         }
         let pieces = len.div_ceil(RECORD_BYTES);
         assert!(all > 30 * (len + pieces * AROUND_BYTES), "new keys were sent");
+    }
+}
+
+/// The default provider with one of its suites.
+fn only(suite: CipherSuite) -> CryptoProvider {
+    let whole = provider();
+    let is_it = |found: &&SupportedCipherSuite| found.suite() == suite;
+    let cipher_suites = whole.cipher_suites.iter().filter(is_it).copied().collect();
+    CryptoProvider { cipher_suites, ..(*whole).clone() }
+}
+
+#[test]
+fn records_of_either_version_are_encrypted_where_they_are_sent_from() {
+    for (suite, around) in [
+        (CipherSuite::TLS13_AES_128_GCM_SHA256, 22),
+        (CipherSuite::TLS13_CHACHA20_POLY1305_SHA256, 22),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 29),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, 29),
+        (CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, 21),
+    ] {
+        let (mut client, mut server) = shaken(only(suite));
+        for len in [1, 16_384, 50_000] {
+            let (mut room, mut written) = ([0; ROOM_BYTES], None);
+            let sealing = Sealing::begin(Vec::new());
+            let plain = pattern(len);
+            let write = |traffic: &mut dyn Encrypt| {
+                written = traffic.encrypt(&plain, &mut room).ok();
+            };
+            client.until_traffic(write).unwrap();
+            let (records, count) = sealing.end();
+            assert_eq!(count, len.div_ceil(RECORD_BYTES), "{suite:?}");
+            assert_eq!(written, Some(count * HEAD_BYTES), "rustls has the heads alone");
+            assert_eq!(records.len(), len + count * around, "{suite:?}");
+            server.receive(Lease::from(records));
+            assert_eq!(server.error(), None, "{suite:?}");
+            assert!(*server.plain().take().expect("a record came") == plain, "{suite:?}");
+        }
+        // What the other side of rustls makes of it, and an alert, which rustls queues.
+        let mut records = Vec::new();
+        client.close(&mut records).unwrap();
+        server.receive(Lease::from(records));
+        assert_eq!(server.error(), None, "{suite:?}");
     }
 }
 
