@@ -107,6 +107,16 @@ pub fn stderr() -> io::Result<Stderr> {
 ///
 /// Any number of tasks may read from it, on any core that has made a handle of its own: each byte
 /// goes to one of them.
+///
+/// # Order
+/// A terminal, a file or a device is read strictly first come, first served: one read at a time in
+/// the whole process, on whichever core, and those behind it wait until it has ended. A read is not
+/// overtaken while it waits for its first byte, and not while its task is slow to poll it again: the
+/// others wait as long. So a read that is not to hold them up is dropped or
+/// [cancelled](crate::OpExt::cancel), and not kept aside without being polled (in a `select!` that
+/// is done with, say). What a read was given and its task is slow to use holds up nobody.
+///
+/// On pipes and sockets reads do not queue: whoever is polled first when bytes are there gets them.
 #[derive(Debug)]
 pub struct Stdin {
     end: Receiver,
@@ -180,6 +190,14 @@ reads!(Stdin, &Stdin);
 macro_rules! output {
     ($output:ident, $open:literal, $number:literal) => {
         #[doc = concat!("A standard stream to write to; see [`", $open, "`].")]
+        ///
+        /// # Order
+        /// A terminal, a file or a device is written to strictly first come, first served: one
+        /// write at a time in the whole process, on whichever core. So who reads slowly (a terminal
+        /// that was stopped, a slow device) holds up every write behind the first, and a
+        /// [`write_all`](Self::write_all) that takes several writes lets others in between them.
+        /// On pipes and sockets writes do not queue: whoever is polled first when there is room
+        /// goes first.
         #[derive(Debug)]
         pub struct $output {
             end: Sender,
