@@ -54,8 +54,11 @@ unsafe impl<O: Op + 'static> Operation for Raw<O> {
 ///
 /// # Safety
 /// * Everything that the operation points to stays valid and unaliased until the operation has
-///   ended: until the future resolves, or, if it is dropped before, until the runtime has been
-///   dropped.
+///   ended: until the future resolves, or, if it is dropped before, until
+///   [`Runtime::shutdown`](crate::runtime::Runtime::shutdown) has reported that no operation is in
+///   flight ([`ops_in_flight`](crate::runtime::Metrics::ops_in_flight) is 0). If one still is,
+///   because the deadline of the end was over, or if nobody asked, because the runtime was merely
+///   dropped, it stays valid for ever: closing a ring does not keep the kernel from memory.
 /// * Its `encode` neither panics nor calls into the runtime (those of [`annulus_ring::op`] do not).
 /// * Descriptors that it names stay open for as long.
 /// * A descriptor that it yields is yours only if the future resolves; if it is dropped, a late one
