@@ -44,6 +44,12 @@
 //! 3. Tasks finish. What is left after [`Config::drain_timeout`] is dropped, and counted.
 //! 4. What was accepted for sending is sent, within `close_flush`; the cores end.
 //!
+//! # When descriptors run out
+//! Connections wait in the kernel, and accepting tries again by itself: the server goes on.
+//! [`Config::on_trouble`] hears of it at once, with the error and the rest, and hears that
+//! accepting goes on; [`CoreMetrics::resting`] says how many listeners are in that state,
+//! [`CoreMetrics::exhausted`] how often it was met.
+//!
 //! # A new process in the place of the old
 //! [`Handle::hand_over`] gives the listeners to a successor, which takes them by
 //! [`Inherited::receive`]; [`Inherited::from_env`] takes those of a service manager.
@@ -69,6 +75,7 @@ mod server;
 mod shared;
 mod transport;
 mod worker;
+mod trouble;
 
 pub use crate::net::Parsed;
 pub use config::{Accept, Config};
@@ -84,3 +91,4 @@ pub use running::{Handle, Signal, Worker, Workers};
 pub use server::{Builder, Server, Service, tcp};
 pub use shared::Permit;
 pub use transport::{Layer, Transport, Wrapping};
+pub use trouble::Trouble;

@@ -29,7 +29,7 @@ use crate::runtime::Armed;
 const UNTAKEN_CONNECTIONS: usize = 256;
 /// How long the accept rests after the process or the system ran out of descriptors, or after it
 /// ended too often for nothing.
-const PAUSE_NS: u64 = 20_000_000;
+pub(crate) const PAUSE_NS: u64 = 20_000_000;
 
 /// A listening socket.
 pub(crate) struct Listener {

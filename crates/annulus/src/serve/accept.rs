@@ -22,12 +22,13 @@ use super::listen::{Seat, Socket};
 use super::moving::Moving as UnderWay;
 use super::shared::Permit;
 use super::transport::{Layer, Plain};
+use super::trouble::Spell;
 use super::worker::{Site, or_stop};
 use crate::net::{Portable, TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::time::sleep;
 
-/// How long emptying a queue rests when descriptors or memory have run out.
-const REST: Duration = Duration::from_millis(20);
+/// How long accepting rests when descriptors or memory have run out, by the ring or without it.
+const REST: Duration = Duration::from_nanos(crate::core::listener::PAUSE_NS);
 /// How many connections are taken out of a queue before others have their turn.
 const AT_ONCE: u32 = 32;
 
@@ -78,6 +79,7 @@ pub(super) struct Acceptor<S> {
     number: usize,
     layer: Option<Arc<dyn Layer>>,
     under_way: UnderWay,
+    spell: Spell,
 }
 
 impl<S: Serves> Acceptor<S> {
@@ -87,8 +89,9 @@ impl<S: Serves> Acceptor<S> {
             Socket::Unix(socket) => Listener::Unix(UnixListener::from_std(socket)?),
             Socket::Udp(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let (listener, layer) = (Some(listener), seat.layer);
-        Ok(Self { site, listener, number: seat.listener, layer, under_way: UnderWay::default() })
+        let (number, under_way) = (seat.listener, UnderWay::default());
+        let spell = site.spell(number);
+        Ok(Self { site, listener: Some(listener), number, layer: seat.layer, under_way, spell })
     }
 
     /// Accepts until the core is to stop.
@@ -145,20 +148,27 @@ impl<S: Serves> Acceptor<S> {
         .await
     }
 
+    /// Descriptors or memory have run out.
+    fn rests(&self, error: &io::Error) {
+        self.site.counts().exhausted.add(1);
+        self.spell.rests(error, REST);
+    }
+
     /// # Errors
     /// The error, if there is no accepting any more.
     fn tolerate(&self, error: io::Error) -> io::Result<()> {
-        match Trouble::of(&error) {
+        match Meaning::of(&error) {
             // The listener has rested for a moment before it tries again.
-            Trouble::Exhausted => self.site.counts().exhausted.add(1),
-            Trouble::OfOne | Trouble::Nothing => {}
-            Trouble::Fatal => return Err(error),
+            Meaning::Exhausted => self.rests(&error),
+            Meaning::OfOne | Meaning::Nothing => {}
+            Meaning::Fatal => return Err(error),
         }
         Ok(())
     }
 
     /// A connection was accepted, and has a place on a core.
     async fn admit(&self, permit: Permit, plain: Plain, peer: Peer) {
+        self.spell.works();
         let Site { shared, core: own, .. } = &*self.site;
         let address = match &peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),
@@ -220,15 +230,15 @@ impl<S: Serves> Acceptor<S> {
             match quiet.accept() {
                 Ok(Some((plain, peer))) => self.admit(self.last_permit(), plain, peer).await,
                 Ok(None) => {}
-                Err(error) => match Trouble::of(&error) {
-                    Trouble::Nothing => return Ok(()),
-                    Trouble::Exhausted => {
-                        self.site.counts().exhausted.add(1);
+                Err(error) => match Meaning::of(&error) {
+                    Meaning::Nothing => return Ok(()),
+                    Meaning::Exhausted => {
+                        self.rests(&error);
                         // The drain bounds it.
                         sleep(REST).await;
                     }
-                    Trouble::OfOne => {}
-                    Trouble::Fatal => return Err(error),
+                    Meaning::OfOne => {}
+                    Meaning::Fatal => return Err(error),
                 },
             }
             give_way(&mut taken).await;
@@ -325,7 +335,7 @@ fn at_once<L: std::os::fd::AsFd, T>(
 
 /// What an error of accept(2) means for the next call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Trouble {
+enum Meaning {
     /// Nothing waits.
     Nothing,
     /// It was about one connection, or about nothing: the next call may give one.
@@ -336,7 +346,7 @@ enum Trouble {
     Fatal,
 }
 
-impl Trouble {
+impl Meaning {
     /// Mirrors accept(2), with what Linux passes on of a connection that has failed already.
     fn of(error: &io::Error) -> Self {
         match error.raw_os_error() {
@@ -368,17 +378,17 @@ mod tests {
 
     #[test]
     fn only_an_empty_queue_ends_emptying_it_and_only_what_is_for_good_ends_accepting() {
-        let of = |errno| Trouble::of(&io::Error::from_raw_os_error(errno));
-        assert_eq!(of(libc::EAGAIN), Trouble::Nothing);
+        let of = |errno| Meaning::of(&io::Error::from_raw_os_error(errno));
+        assert_eq!(of(libc::EAGAIN), Meaning::Nothing);
         for errno in [libc::EINTR, libc::ECONNABORTED, libc::EPROTO, libc::EPERM] {
-            assert_eq!(of(errno), Trouble::OfOne);
+            assert_eq!(of(errno), Meaning::OfOne);
         }
         for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
-            assert_eq!(of(errno), Trouble::Exhausted);
+            assert_eq!(of(errno), Meaning::Exhausted);
         }
         for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK, libc::EFAULT] {
-            assert_eq!(of(errno), Trouble::Fatal);
+            assert_eq!(of(errno), Meaning::Fatal);
         }
-        assert_eq!(Trouble::of(&io::Error::other("of no number")), Trouble::Fatal);
+        assert_eq!(Meaning::of(&io::Error::other("of no number")), Meaning::Fatal);
     }
 }

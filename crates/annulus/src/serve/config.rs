@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{ConfigError, Error};
+use super::trouble::{Trouble, TroubleHook};
 use crate::runtime::{Builder, Cores, Machine};
 
 /// What a server is made of.
@@ -35,6 +36,8 @@ use crate::runtime::{Builder, Cores, Machine};
 /// | [`unlink`](Self::unlink) | on | the files of Unix sockets: leftovers before, ours after |
 /// | [`user`](Self::user), [`group`](Self::group) | stay | whose rights remain when all is bound |
 ///
+/// | [`on_panic`](Self::on_panic) | nobody | who hears that a handler panicked |
+/// | [`on_trouble`](Self::on_trouble) | nobody | who hears that a listener can take nothing for now |
 /// Of the knobs of a core ([`Builder`]), a server mostly wants these:
 ///
 /// | [`Builder`] | default | |
@@ -89,6 +92,7 @@ pub struct Config {
     pub(super) on_panic: Option<PanicHook>,
 }
 
+    pub(super) on_trouble: Option<TroubleHook>,
 /// How connections of Internet listeners come to cores. The core is chosen when the connection is
 /// there; one that is full, or has not started, is passed over, and while all are, accepting waits.
 ///
@@ -171,6 +175,7 @@ impl Config {
         }
     }
 
+            on_trouble: None,
     /// Which CPUs get a core, by default all that the process may use. Each thread is bound to its
     /// CPU, so the memory that it touches first lies on its node.
     #[doc(alias = "workers")]
@@ -358,6 +363,23 @@ impl Config {
             ("connections_per_peer_max", self.per_peer_max.unwrap_or(1)),
             ("message_bytes_max", self.message_bytes_max),
             ("datagrams_at_once", self.datagrams_at_once),
+    /// Who hears that a listener can take nothing for now, because descriptors or memory have run
+    /// out, and that it goes on again: for a log. By default nobody;
+    /// [`CoreMetrics::resting`](super::CoreMetrics::resting) and
+    /// [`exhausted`](super::CoreMetrics::exhausted) are counted in any case.
+    ///
+    /// It is called on the core of the listener, which waits for it, at each failure that makes the
+    /// listener rest (of a listener for connections every 20 ms at most), and at the first
+    /// connection or datagram that it takes after that. A connection that failed before it was
+    /// accepted is no trouble, and an error that nothing helps against is not told here: it is the
+    /// result of the core, and ends the server. A panic is counted as one of a handler.
+    #[doc(alias = "EMFILE")]
+    #[doc(alias = "ENFILE")]
+    pub fn on_trouble(mut self, report: impl Fn(&Trouble<'_>) + Send + Sync + 'static) -> Self {
+        self.on_trouble = Some(TroubleHook(Arc::new(report)));
+        self
+    }
+
         ];
         for (knob, count) in counts {
             refuse(

@@ -30,6 +30,9 @@ pub struct CoreMetrics {
     pub pauses: u64,
     /// How often accepting paused, because descriptors or memory had run out.
     pub exhausted: u64,
+    /// Listeners that fail now: of accepting, because descriptors or memory have run out.
+    /// [`Config::on_trouble`](super::Config::on_trouble) tells of each.
+    pub resting: u64,
     /// Handlers that have ended.
     pub finished: u64,
     /// Of those, the ones that ended with an error.
@@ -55,6 +58,7 @@ impl Metrics {
             refused: core.refused.now(),
             pauses: core.pauses.now(),
             exhausted: core.exhausted.now(),
+            resting: core.resting.now(),
             finished: core.finished.now(),
             failed: core.failed.now(),
             panicked: core.panicked.now(),
@@ -78,6 +82,11 @@ impl Metrics {
     /// Connections that were accepted, on all cores.
     pub fn accepted(&self) -> u64 {
         self.sum(|core| core.accepted)
+    }
+
+    /// Listeners that fail now, on all cores.
+    pub fn resting(&self) -> u64 {
+        self.sum(|core| core.resting)
     }
 
     /// Connections that were refused, on all cores.

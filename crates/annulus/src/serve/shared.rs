@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -56,6 +57,7 @@ pub(super) struct OfCore {
     pub(super) refused: Count,
     pub(super) pauses: Count,
     pub(super) exhausted: Count,
+    pub(super) resting: Count,
     pub(super) finished: Count,
     pub(super) failed: Count,
     pub(super) panicked: Count,
@@ -146,6 +148,23 @@ impl Shared {
     }
 
     /// Asks all cores to stop, within the drain.
+    /// Runs user code that has no task of its own, for a core.
+    pub(super) fn contain(&self, core: usize, user_code: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
+            // Dropping it is user code, too, and the hook has printed it.
+            std::mem::forget(payload);
+            self.has_panicked(core);
+        }
+    }
+
+    /// User code has panicked on a core.
+    pub(super) fn has_panicked(&self, core: usize) {
+        self.cores[core].panicked.add(1);
+        if let Some(hook) = &self.config.on_panic {
+            (hook.0)(core);
+        }
+    }
+
     pub(super) fn stop(&self, bound: std::time::Duration) {
         self.handles().iter().for_each(|core| core.stop(Some(bound)));
     }

@@ -14,7 +14,6 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +32,7 @@ use super::moving::Crossing;
 use super::privileges::Became;
 use super::shared::{OfCore, Shared};
 use super::transport::{Carrier, Layered, Plain};
+use super::trouble::Spell;
 use crate::net::UdpSocket;
 use crate::runtime::stopping;
 use crate::task::JoinSet;
@@ -116,7 +116,7 @@ async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Er
     let mut acceptors = JoinSet::new();
     for seat in seats {
         match seat.socket {
-            Socket::Udp(socket) => site.receive(UdpSocket::from_std(socket)?),
+            Socket::Udp(socket) => site.receive(UdpSocket::from_std(socket)?, seat.listener),
             Socket::Tcp(_) | Socket::Unix(_) => {
                 let acceptor = Acceptor::new(site.clone(), seat)?;
                 acceptors.spawn_named("serve: accepting", acceptor.run());
@@ -157,20 +157,18 @@ impl<S: Serves> Site<S> {
         &self.shared.cores[self.core]
     }
 
+    /// The failures of a listener, none so far.
+    pub(super) fn spell(&self, listener: usize) -> Spell {
+        Spell::new(self.shared.clone(), self.core, listener)
+    }
+
     /// Runs user code that has no task of its own.
     fn contain(&self, user_code: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
-            // Dropping it is user code, too, and the hook has printed it.
-            std::mem::forget(payload);
-            self.has_panicked();
-        }
+        self.shared.contain(self.core, user_code);
     }
 
     fn has_panicked(&self) {
-        self.counts().panicked.add(1);
-        if let Some(hook) = &self.shared.config.on_panic {
-            (hook.0)(self.core);
-        }
+        self.shared.has_panicked(self.core);
     }
 
     async fn ticks(self: Rc<Self>, driver: Driver, period: Duration) {
@@ -182,25 +180,32 @@ impl<S: Serves> Site<S> {
     }
 
     /// Starts so many readers of a socket, each of which waits for its handler.
-    fn receive(self: &Rc<Self>, socket: UdpSocket) {
+    fn receive(self: &Rc<Self>, socket: UdpSocket, listener: usize) {
         let socket = Rc::new(socket);
+        let spell = Rc::new(self.spell(listener));
         for _ in 0..self.shared.config.datagrams_at_once {
-            let reader = self.clone().datagrams(socket.clone());
+            let reader = self.clone().datagrams(socket.clone(), spell.clone());
             drop(crate::task::spawn_named("serve: datagrams", reader));
         }
     }
 
-    async fn datagrams(self: Rc<Self>, socket: Rc<UdpSocket>) {
+    async fn datagrams(self: Rc<Self>, socket: Rc<UdpSocket>, spell: Rc<Spell>) {
         let mut backoff = Backoff::default();
         while let Some(received) = or_stop(socket.recv()).await {
-            let Ok(datagram) = received else {
-                // An error is news of an earlier datagram, but for those that do not end.
-                match backoff.failed() {
-                    Some(rest) if or_stop(sleep(rest)).await.is_none() => break,
-                    _ => continue,
+            let datagram = match received {
+                Ok(datagram) => datagram,
+                Err(error) => {
+                    // It is news of an earlier datagram, but for those that do not end.
+                    let Some(rest) = backoff.failed() else { continue };
+                    spell.rests(&error, rest);
+                    match or_stop(sleep(rest)).await {
+                        Some(()) => continue,
+                        None => break,
+                    }
                 }
             };
             backoff = Backoff::default();
+            spell.works();
             self.counts().datagrams.add(1);
             let answering = self.serves.datagram(socket.clone(), datagram);
             if crate::spawn(answering).await.is_err_and(|error| error.is_panic()) {

@@ -8,6 +8,7 @@ mod privileges;
 mod stopping;
 mod taking_over;
 mod under_way;
+mod trouble;
 mod weaknesses;
 mod without_holes;
 

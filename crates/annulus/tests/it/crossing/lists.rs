@@ -180,6 +180,7 @@ fn servers_and_their_parts_cross_threads() {
     crosses::<serve::Server>();
     crosses::<serve::Service<fn()>>();
     crosses::<serve::Signal>();
+    crosses::<serve::Trouble<'static>>();
     crosses::<serve::Worker>();
     crosses::<serve::Workers>();
     is_send(serve::Notice::new(()));
