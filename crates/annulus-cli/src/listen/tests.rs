@@ -27,3 +27,11 @@ fn few_descriptors_are_worth_a_warning() {
     assert!(warning(1024).unwrap().contains("1024"));
     assert_eq!(warning(1 << 20), None);
 }
+
+#[test]
+fn a_server_that_launches_where_another_listens_says_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let source = io::Error::from_raw_os_error(libc::EADDRINUSE);
+    let said = in_words(Error::Bind { at: Bound::Tcp(taken), source }).to_string();
+    assert!(said.starts_with(&format!("cannot listen at {taken}: another program")), "{said}");
+}

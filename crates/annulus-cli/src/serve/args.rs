@@ -9,6 +9,7 @@ use annulus::serve::Config;
 use rustix::process::{Resource, getrlimit};
 
 use super::open_files;
+use crate::listen::say_trouble_once;
 
 /// Serves the files beneath a directory over HTTP/1.1, or over HTTPS with HTTP/2.
 #[derive(Debug, Clone, clap::Args)]
@@ -171,7 +172,8 @@ impl Args {
             .cores(cores)
             .accept(operation.accept.mode())
             .connections_max(self.connections_max())
-            .drain_timeout(Duration::from_secs(operation.drain));
+            .drain_timeout(Duration::from_secs(operation.drain))
+            .on_trouble(say_trouble_once());
         if let Some(most) = limits.connections_per_peer {
             config = config.connections_per_peer_max(usize::try_from(most).unwrap_or(usize::MAX));
         }

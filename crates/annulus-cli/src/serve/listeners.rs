@@ -12,7 +12,7 @@ use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 use super::args::Args;
-use crate::listen::{cannot_listen, claim};
+use crate::listen::{cannot_listen, claim, in_words};
 
 /// Listeners that come from elsewhere.
 pub struct Heritage {
@@ -90,22 +90,6 @@ fn receive(path: &Path) -> io::Result<Option<Inherited>> {
             let text = format!("cannot take over from the server at {path}: {kind}");
             Err(io::Error::new(kind.kind(), text))
         }
-    }
-}
-
-/// An error of the server in the words of the arguments.
-pub fn in_words(error: Error) -> io::Error {
-    match error {
-        Error::Bind { at: Bound::Tcp(address), source } => cannot_listen(address, &source),
-        Error::Privileges { step, source } => {
-            let text = format!(
-                "cannot become another user: {step} failed: {source}; that takes root \
-                 (CAP_SETUID, CAP_SETGID), else leave --user and --group out"
-            );
-            io::Error::new(source.kind(), text)
-        }
-        Error::Start(error) | Error::Io(error) => error,
-        error => error.into(),
     }
 }
 

@@ -109,6 +109,8 @@ const CONNECTIONS: &[Family] = families! {
         |core| one(core.http.slow.now());
     connections_stuck_total: counter, "Connections ended because the client took no answer.",
         |core| one(core.http.stuck.now());
+    listeners_resting: gauge, "Listeners that accept nothing for want of descriptors or memory.",
+        |core| one(core.connections.resting);
     accept_pauses_total: counter, "Times that no connection was taken, and for want of what.",
         |core| vec![
             ("want=\"connections\"", core.connections.pauses),

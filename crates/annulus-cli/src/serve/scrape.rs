@@ -14,8 +14,8 @@ use annulus::runtime::Cores;
 use annulus::serve::{Config, Conn, Handle, Handler, Inherited, Server, Workers};
 use annulus::time::sleep;
 
-use super::listeners;
 use super::metrics::Source;
+use crate::listen::in_words;
 
 /// The longest request that is read.
 const REQUEST_BYTES: usize = 8 * 1024;
@@ -51,11 +51,11 @@ impl Scrape {
             .runtime(|core| core.entries(32).fixed_files(64).buffer_bytes(4096).buffer_count(32));
         let address = socket.local_addr()?;
         let socket = [("metrics".to_owned(), OwnedFd::from(socket))];
-        let socket = Inherited::from_fds(socket).map_err(listeners::in_words)?;
+        let socket = Inherited::from_fds(socket).map_err(in_words)?;
         let source = Arc::new(source);
         let make = move |_core| Scraped { source: source.clone() };
         let server = Server::builder(config).inherit(socket).bind(address);
-        let (handle, workers) = server.launch_with(make).map_err(listeners::in_words)?;
+        let (handle, workers) = server.launch_with(make).map_err(in_words)?;
         Ok(Self { handle, workers })
     }
 
@@ -76,7 +76,7 @@ impl Scrape {
     /// That of its core.
     pub fn end(self) -> io::Result<()> {
         self.handle.shutdown();
-        self.workers.join().map_err(listeners::in_words)
+        self.workers.join().map_err(in_words)
     }
 }
 

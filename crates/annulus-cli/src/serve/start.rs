@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     let scrape = socket.map(|socket| Scrape::start(socket, page)).transpose()?;
     let builder = heritage.join(args, Server::builder(args.config()));
     let make = move |core| Files::new(setup.clone(), core);
-    let (handle, workers) = builder.launch_with(make).map_err(listeners::in_words)?;
+    let (handle, workers) = builder.launch_with(make).map_err(listen::in_words)?;
     // Nobody else sets it.
     let _ = serving.set(handle.clone());
     let ended = serve(args, &handle, workers, (scheme, scrape));
@@ -92,7 +92,7 @@ fn serve(
     if begun.is_err() {
         handle.shutdown();
     }
-    let ended = workers.join().map_err(listeners::in_words);
+    let ended = workers.join().map_err(listen::in_words);
     if let Some(succession) = begun? {
         succession.end();
     }
