@@ -66,6 +66,7 @@ mod handover;
 mod idle;
 mod inherit;
 mod listen;
+mod meeting;
 mod metrics;
 mod moving;
 mod privileges;
@@ -74,8 +75,8 @@ mod running;
 mod server;
 mod shared;
 mod transport;
-mod worker;
 mod trouble;
+mod worker;
 
 pub use crate::net::Parsed;
 pub use config::{Accept, Config};

@@ -30,14 +30,15 @@ use crate::runtime::{Builder, Cores, Machine};
 /// | [`handshake_timeout`](Self::handshake_timeout) | 10 s | of a layer, TLS for instance |
 /// | [`drain_timeout`](Self::drain_timeout) | 30 s | connections, once the server is to stop |
 /// | [`idle_on_stop`](Self::idle_on_stop) | 50 ms | those that wait for a message then |
+/// | [`hand_over_timeout`](Self::hand_over_timeout) | 30 s | of a successor, until it accepts |
 /// | [`tick`](Self::tick) | never | how often `on_tick` is called |
 /// | [`datagrams_at_once`](Self::datagrams_at_once) | 32 | of one UDP socket and core |
 /// | [`raise_descriptor_limit`](Self::raise_descriptor_limit) | on | the soft limit becomes the hard one |
 /// | [`unlink`](Self::unlink) | on | the files of Unix sockets: leftovers before, ours after |
 /// | [`user`](Self::user), [`group`](Self::group) | stay | whose rights remain when all is bound |
-///
 /// | [`on_panic`](Self::on_panic) | nobody | who hears that a handler panicked |
 /// | [`on_trouble`](Self::on_trouble) | nobody | who hears that a listener can take nothing for now |
+///
 /// Of the knobs of a core ([`Builder`]), a server mostly wants these:
 ///
 /// | [`Builder`] | default | |
@@ -83,6 +84,7 @@ pub struct Config {
     pub(super) handshake: Duration,
     pub(super) drain: Duration,
     pub(super) idle_on_stop: Duration,
+    pub(super) hand_over: Duration,
     pub(super) tick: Option<Duration>,
     pub(super) datagrams_at_once: usize,
     pub(super) raise_limit: bool,
@@ -90,9 +92,9 @@ pub struct Config {
     pub(super) user: Option<String>,
     pub(super) group: Option<String>,
     pub(super) on_panic: Option<PanicHook>,
+    pub(super) on_trouble: Option<TroubleHook>,
 }
 
-    pub(super) on_trouble: Option<TroubleHook>,
 /// How connections of Internet listeners come to cores. The core is chosen when the connection is
 /// there; one that is full, or has not started, is passed over, and while all are, accepting waits.
 ///
@@ -165,6 +167,7 @@ impl Config {
             handshake: Duration::from_secs(10),
             drain: Duration::from_secs(30),
             idle_on_stop: Duration::from_millis(50),
+            hand_over: Duration::from_secs(30),
             tick: None,
             datagrams_at_once: 32,
             raise_limit: true,
@@ -172,10 +175,10 @@ impl Config {
             user: None,
             group: None,
             on_panic: None,
+            on_trouble: None,
         }
     }
 
-            on_trouble: None,
     /// Which CPUs get a core, by default all that the process may use. Each thread is bound to its
     /// CPU, so the memory that it touches first lies on its node.
     #[doc(alias = "workers")]
@@ -295,6 +298,14 @@ impl Config {
         self
     }
 
+    /// How long a successor may take in [`Handle::hand_over`](super::Handle::hand_over), from when
+    /// it has connected until it accepts; default 30 seconds. One that takes longer is told so, and
+    /// fails to launch.
+    pub fn hand_over_timeout(mut self, bound: Duration) -> Self {
+        self.hand_over = bound;
+        self
+    }
+
     /// How often [`Handler::on_tick`](super::Handler::on_tick) is called, never by default: an idle
     /// core is not woken.
     pub fn tick(mut self, period: Duration) -> Self {
@@ -352,17 +363,6 @@ impl Config {
         self
     }
 
-    /// Whether all values make sense; launching checks, too.
-    ///
-    /// # Errors
-    /// The first knob that does not.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let counts = [
-            ("backlog", self.backlog as usize),
-            ("connections_max", self.connections_max),
-            ("connections_per_peer_max", self.per_peer_max.unwrap_or(1)),
-            ("message_bytes_max", self.message_bytes_max),
-            ("datagrams_at_once", self.datagrams_at_once),
     /// Who hears that a listener can take nothing for now, because descriptors or memory have run
     /// out, and that it goes on again: for a log. By default nobody;
     /// [`CoreMetrics::resting`](super::CoreMetrics::resting) and
@@ -380,6 +380,17 @@ impl Config {
         self
     }
 
+    /// Whether all values make sense; launching checks, too.
+    ///
+    /// # Errors
+    /// The first knob that does not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("backlog", self.backlog as usize),
+            ("connections_max", self.connections_max),
+            ("connections_per_peer_max", self.per_peer_max.unwrap_or(1)),
+            ("message_bytes_max", self.message_bytes_max),
+            ("datagrams_at_once", self.datagrams_at_once),
         ];
         for (knob, count) in counts {
             refuse(
@@ -393,6 +404,7 @@ impl Config {
             ("read_timeout", self.read),
             ("write_timeout", self.write),
             ("handshake_timeout", Some(self.handshake)),
+            ("hand_over_timeout", Some(self.hand_over)),
             ("tick", self.tick),
         ];
         for (knob, duration) in durations {
@@ -457,6 +469,7 @@ mod tests {
             (Config::new().read_timeout(zero), "read_timeout"),
             (Config::new().write_timeout(zero), "write_timeout"),
             (Config::new().handshake_timeout(zero), "handshake_timeout"),
+            (Config::new().hand_over_timeout(zero), "hand_over_timeout"),
             (Config::new().tick(zero), "tick"),
             (Config::new().numa_nodes(&[]), "numa_nodes"),
             (Config::new().numa_nodes(&[0]).cores(Cores::Count(1)), "numa_nodes"),

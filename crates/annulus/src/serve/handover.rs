@@ -7,33 +7,38 @@
 //!   predecessor                                          successor
 //!   Handle::hand_over(path)                              Inherited::receive(path)
 //!     listens at path ................ connects
-//!     removes path
 //!     one packet for each socket ────────────────────> "listener", file and name, a descriptor
 //!     the last one ──────────────────────────────────> "end"
 //!                                                        launches: accepts from the same sockets
-//!     stops: drains what it has <───────────────────── "ready"
+//!     removes path <────────────────────────────────── "ready"
+//!     hangs up, stops: drains what it has ───────────> has taken over, may wait at path itself
+//!
+//!     has waited too long: "late" ───────────────────> has not taken over, and stops
 //! ```
 //!
-//! Invariant: at each moment some process has the sockets open, so no connection that the kernel
-//! has accepted is lost; a successor that dies before it is ready changes nothing. The path is
-//! there only while somebody waits who has listeners to give, and who made it removes it.
+//! Invariants: at each moment some process has the sockets open, so no connection that the kernel
+//! has accepted is lost; a successor that dies or hangs before it is ready changes nothing; of the
+//! two, exactly one goes on, and both know which. The path is there for as long as this process may
+//! have the sockets and nobody has taken them over, and who made it removes it; so who finds nobody
+//! there finds the addresses free.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
-    connect, listen, recv, recvmsg, send, sendmsg, socket_with,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, connect, recv, recvmsg, send, sendmsg,
 };
 
 use super::inherit::{Inherited, Passed};
 use super::listen::{Bound, KeptSocket};
+use super::meeting::{Meeting, packets};
 use super::shared::lock;
 use super::{Error, Handle};
 use crate::net::{FileId, SocketFile};
@@ -41,6 +46,9 @@ use crate::net::{FileId, SocketFile};
 const LISTENER: &[u8] = b"listener";
 const END: &[u8] = b"end";
 const READY: &[u8] = b"ready";
+const LATE: &[u8] = b"late";
+/// How long a successor waits to hear that its predecessor agrees.
+const AGREEMENT: Duration = Duration::from_secs(10);
 
 /// A process that waits to hear that this one accepts.
 pub(super) struct Predecessor {
@@ -49,12 +57,31 @@ pub(super) struct Predecessor {
 }
 
 impl Predecessor {
+    /// Says that this process accepts.
     ///
     /// That it has ended already is no error: nobody else serves.
     pub(super) fn confirm(self) -> Result<(), Error> {
+        self.agrees().map_err(failed(&self.path))
+    }
+
+    fn agrees(&self) -> io::Result<()> {
         match send(&self.socket, READY, SendFlags::NOSIGNAL) {
-            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(()),
-            Err(error) => Err(failed(&self.path)(error.into())),
+            Ok(_) => {}
+            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // It ends the conversation when it has heard. If it is asleep, it will hear when it wakes.
+        let mut answer = [0; 16];
+        match receive_by(&self.socket, &mut answer, Instant::now() + AGREEMENT) {
+            Ok(len) if &answer[..len] == LATE => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the predecessor has stopped waiting for this process, and goes on \
+                 (Config::hand_over_timeout)",
+            )),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
@@ -63,24 +90,27 @@ fn failed(path: &str) -> impl Fn(io::Error) -> Error + '_ {
     move |source| Error::Inherited { name: path.to_owned(), source }
 }
 
-fn packets() -> io::Result<OwnedFd> {
-    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
-}
-
 impl Handle {
     /// Waits for a successor to connect to `path`, gives it all listening sockets, waits until it
     /// accepts, and then stops this server as [`shutdown`](Self::shutdown) does. Connections that
     /// are open stay here and finish; those that come meanwhile are taken by either process, and
     /// none is refused.
     ///
-    /// It blocks the calling thread, until a successor comes or this server is stopped. Only a
-    /// process of the same user, or of root, is answered. Call it again after an error: this server
-    /// runs on.
+    /// It blocks the calling thread, until a successor has come or this server is stopped. Only a
+    /// process of the same user, or of root, is answered, and it has
+    /// [`Config::hand_over_timeout`](super::Config::hand_over_timeout) to accept: one that hangs is
+    /// given up, and told so should it wake. Others that have connected meanwhile are answered
+    /// next, so an error is that of the last one. Call it again after an error: this server runs
+    /// on.
+    ///
+    /// Once this server is to stop, it gives nothing away any more. But the name stays until no
+    /// core listens: who finds nobody at `path` can bind the addresses.
     ///
     /// # Errors
     /// [`Error::Bind`] if nobody can wait at `path`. [`Error::HandOver`] with `PermissionDenied`
-    /// for a stranger, with `UnexpectedEof` if the successor ended before it was ready, and with
-    /// `NotConnected` if this server was stopped before.
+    /// for a stranger, with `UnexpectedEof` if the successor ended before it was ready, with
+    /// `TimedOut` if it was not ready in time, and with `NotConnected` if this server was stopped
+    /// before.
     pub fn hand_over(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         // Whoever calls again after an error of the path hears of the end, too.
@@ -88,25 +118,47 @@ impl Handle {
             return Err(Error::HandOver(io::ErrorKind::NotConnected.into()));
         }
         let refused = |source| Error::Bind { at: Bound::Unix(path.to_owned()), source };
-        let (listener, file) = wait_at(path).map_err(refused)?;
-        let successor = self.successor(&listener).map_err(Error::HandOver)?;
-        // Neither has a successor any use for it, nor whoever comes next, who would wait in vain.
-        drop((file, listener));
-        self.give(&successor).map_err(Error::HandOver)
-    }
-
-    /// Waits for a successor, or that there is nothing to give any more.
-    fn successor(&self, listener: &OwnedFd) -> io::Result<OwnedFd> {
-        let wanted = PollFlags::IN;
-        let mut fds = [PollFd::new(listener, wanted), PollFd::new(&self.shared.emptied, wanted)];
-        retry_on_intr(|| poll(&mut fds, None))?;
-        if !fds[1].revents().is_empty() {
-            return Err(io::ErrorKind::NotConnected.into());
+        let mut meeting = Meeting::at(path).map_err(refused)?;
+        loop {
+            let Err(error) = self.meet(&mut meeting) else { return Ok(()) };
+            let is_over = error.kind() == io::ErrorKind::NotConnected;
+            // Who finds the name until it goes is answered.
+            let has_next = || meeting.has_next();
+            if is_over || !(has_next() || (meeting.remove_name() && meeting.has_next())) {
+                return Err(Error::HandOver(error));
+            }
         }
-        Ok(retry_on_intr(|| accept_with(listener, SocketFlags::CLOEXEC))?)
     }
 
-    fn give(&self, successor: &OwnedFd) -> io::Result<()> {
+    /// Gives everything to the next successor that comes.
+    fn meet(&self, meeting: &mut Meeting) -> io::Result<()> {
+        let over = || io::Error::from(io::ErrorKind::NotConnected);
+        let successor = meeting.wait(&self.shared.closed)?.ok_or_else(over)?;
+        let deadline = Instant::now() + self.shared.config.hand_over;
+        match self.give(&successor, deadline) {
+            Ok(()) => {
+                // In this order: it may wait there itself as soon as it hears the end.
+                meeting.remove_name();
+                drop(successor);
+                self.shutdown();
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                // It is to hear that there is nothing when it can bind for itself.
+                let mut closed = [PollFd::new(&self.shared.closed, PollFlags::IN)];
+                retry_on_intr(|| poll(&mut closed, None))?;
+                Err(error)
+            }
+            Err(error) => {
+                // There is room for it, or it reads nothing.
+                let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+                let _ = send(&successor, LATE, flags);
+                Err(error)
+            }
+        }
+    }
+
+    fn give(&self, successor: &OwnedFd, deadline: Instant) -> io::Result<()> {
         let (theirs, ours) = (socket_peercred(successor)?.uid, rustix::process::geteuid());
         if theirs != ours && !theirs.is_root() {
             return Err(io::ErrorKind::PermissionDenied.into());
@@ -121,36 +173,58 @@ impl Handle {
         if sockets.is_empty() {
             return Err(io::ErrorKind::NotConnected.into());
         }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         for (text, socket) in &sockets {
             let fds = [socket.as_fd()];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            control.push(SendAncillaryMessage::ScmRights(&fds));
-            sendmsg(successor, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
+            in_time(successor, PollFlags::OUT, deadline, || {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                control.push(SendAncillaryMessage::ScmRights(&fds));
+                sendmsg(successor, &[IoSlice::new(text)], &mut control, flags)
+            })?;
         }
-        send(successor, END, SendFlags::NOSIGNAL)?;
+        in_time(successor, PollFlags::OUT, deadline, || send(successor, END, flags))?;
         let mut answer = [0; 16];
-        let (_, len) = retry_on_intr(|| recv(successor, &mut answer[..], RecvFlags::empty()))?;
+        let len = receive_by(successor, &mut answer, deadline)?;
         if &answer[..len] != READY {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // The files of Unix sockets are the successor's from now on.
         lock(&self.shared.kept).files.drain(..).for_each(SocketFile::leave);
-        self.shutdown();
         Ok(())
     }
 }
 
-/// Listens at a path, and gives the file that is to go with it.
-fn wait_at(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
-    if crate::net::is_leftover(path)? {
-        std::fs::remove_file(path)?;
+/// The next packet, if it comes in time.
+fn receive_by(socket: &OwnedFd, bytes: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    in_time(socket, PollFlags::IN, deadline, || {
+        recv(socket, &mut *bytes, RecvFlags::DONTWAIT).map(|(_, len)| len)
+    })
+}
+
+/// Calls until it need not wait, but not beyond the deadline. What is there goes before that.
+fn in_time<T>(
+    socket: &OwnedFd,
+    wanted: PollFlags,
+    deadline: Instant,
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> io::Result<T> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match call() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
+            Err(Errno::AGAIN) => {
+                // Longer than a process lives is for ever.
+                let left = Timespec::try_from(left).ok();
+                match poll(&mut [PollFd::new(socket, wanted)], left.as_ref()) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            result => return Ok(result?),
+        }
     }
-    let listener = packets()?;
-    bind(&listener, &SocketAddrUnix::new(path)?)?;
-    let file = SocketFile::of(path)?;
-    listen(&listener, 1)?;
-    Ok((listener, file))
 }
 
 impl Inherited {

@@ -107,9 +107,12 @@ pub(super) struct Shared {
     pub(super) signals: Mutex<Option<[u64; 2]>>,
     /// Readable when the threads of all cores have ended.
     pub(super) ended: OwnedFd,
-    /// Readable when there is nothing to take over any more.
-    pub(super) emptied: OwnedFd,
+    /// Readable when no core listens any more: there is nothing to take over, and nothing in the
+    /// way of who binds the same addresses.
+    pub(super) closed: OwnedFd,
     pub(super) running: Count,
+    /// Cores that may have a listener.
+    listening: Count,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,11 +124,12 @@ impl Shared {
         config: Config,
         cpus: Vec<usize>,
         (bound, kept): (Vec<Bound>, Kept),
-        (ended, emptied): (OwnedFd, OwnedFd),
+        (ended, closed): (OwnedFd, OwnedFd),
     ) -> Arc<Self> {
         let cores = cpus.iter().map(|_| OfCore::default()).collect();
-        let running = Count::default();
+        let (running, listening) = (Count::default(), Count::default());
         running.add(cpus.len() as u64);
+        listening.add(cpus.len() as u64);
         let (handles, peers) = (OnceLock::new(), Mutex::default());
         let (kept, signals) = (Mutex::new(kept), Mutex::default());
         Arc::new(Self {
@@ -138,16 +142,12 @@ impl Shared {
             kept,
             signals,
             ended,
-            emptied,
+            closed,
             running,
+            listening,
         })
     }
 
-    pub(super) fn handles(&self) -> &[CoreHandle] {
-        self.handles.get().map_or(&[], Vec::as_slice)
-    }
-
-    /// Asks all cores to stop, within the drain.
     /// Runs user code that has no task of its own, for a core.
     pub(super) fn contain(&self, core: usize, user_code: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
@@ -165,6 +165,11 @@ impl Shared {
         }
     }
 
+    pub(super) fn handles(&self) -> &[CoreHandle] {
+        self.handles.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Asks all cores to stop, within the drain.
     pub(super) fn stop(&self, bound: std::time::Duration) {
         self.handles().iter().for_each(|core| core.stop(Some(bound)));
     }
@@ -173,8 +178,6 @@ impl Shared {
     pub(super) fn let_go(&self) {
         let kept = std::mem::take(&mut *lock(&self.kept));
         drop(kept);
-        // Nobody reads it: full is as good as readable.
-        let _ = rustix::io::write(&self.emptied, &1_u64.to_ne_bytes());
     }
 
     /// Whether this core takes connections and may have one more.
@@ -228,6 +231,21 @@ impl Shared {
     pub(super) fn last_permit(self: &Arc<Self>, core: usize) -> Permit {
         self.cores[core].open.add(1);
         Permit { shared: self.clone(), core, peer: None }
+    }
+}
+
+/// The listeners of a core: there may be some until it is dropped.
+pub(super) struct Listening(pub(super) Arc<Shared>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listening.subtract(1);
+        if self.0.listening.now() == 0 {
+            // As where a core came to its end before it was to stop.
+            self.0.let_go();
+            // Nobody reads it: full is as good as readable.
+            let _ = rustix::io::write(&self.0.closed, &1_u64.to_ne_bytes());
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use super::handler::Serves;
 use super::listen::{Seat, Socket};
 use super::moving::Crossing;
 use super::privileges::Became;
-use super::shared::{OfCore, Shared};
+use super::shared::{Listening, OfCore, Shared};
 use super::transport::{Carrier, Layered, Plain};
 use super::trouble::Spell;
 use crate::net::UdpSocket;
@@ -65,8 +65,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.subtract(1);
         if self.0.running.now() == 0 {
-            // Also where a core came to its end before it had stopped accepting.
-            self.0.let_go();
             // Nobody reads it: full is as good as readable.
             let _ = rustix::io::write(&self.0.ended, &1_u64.to_ne_bytes());
         }
@@ -82,10 +80,13 @@ pub(super) async fn run<S: Serves>(
 ) -> Result<(), Error> {
     // First: a handler that panics as it is made ends the server as well.
     let _running = Running(shared.clone());
+    let listening = Listening(shared.clone());
+    // It is dropped after them.
+    let seats = seats;
     let choice = Choice::new(core);
     let site = Rc::new(Site { shared: shared.clone(), core, choice, serves: make(core) });
     let served = match became.map_or(Ok(()), Became::check) {
-        Ok(()) => serve(&site, seats).await,
+        Ok(()) => serve(&site, listening, seats).await,
         Err(error) => Err(error),
     };
     site.counts().set_takes(false);
@@ -96,7 +97,11 @@ pub(super) async fn run<S: Serves>(
     served
 }
 
-async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Error> {
+async fn serve<S: Serves>(
+    site: &Rc<Site<S>>,
+    listening: Listening,
+    seats: Vec<Seat>,
+) -> Result<(), Error> {
     let (hears, begins) = (site.clone(), site.clone());
     let hooks = Hooks {
         notify: Box::new(move |driver, notice| {
@@ -141,6 +146,7 @@ async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Er
     while let Some(ended) = acceptors.join_next().await {
         result = result.and(flat(ended));
     }
+    drop(listening);
     result
 }
 

@@ -6,9 +6,10 @@ mod hostile;
 mod inheriting;
 mod privileges;
 mod stopping;
+mod succession;
 mod taking_over;
-mod under_way;
 mod trouble;
+mod under_way;
 mod weaknesses;
 mod without_holes;
 

@@ -176,15 +176,7 @@ fn a_successor_takes_over_under_load_and_no_connection_is_lost() {
         std::thread::spawn(move || handle.hand_over(path))
     };
     eventually("it offers its listeners", || path.exists());
-    let inherited = loop {
-        // Between bind(2) and listen(2) nobody is answered yet.
-        match Inherited::receive(&path) {
-            Ok(inherited) => break inherited,
-            Err(Error::Inherited { source, .. })
-                if source.kind() == std::io::ErrorKind::ConnectionRefused => {}
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let inherited = Inherited::receive(&path).unwrap();
     assert_eq!(inherited.len(), 2, "one of each core");
     let builder = Server::builder(config(1)).inherit(inherited).bind(address);
     let new = Run::handler::<Echo>(builder);

@@ -95,14 +95,7 @@ fn hand_over(old: &Run, at: &Path) -> (Inherited, std::thread::JoinHandle<Result
     let (handle, path) = (old.handle.clone(), at.to_owned());
     let giving = std::thread::spawn(move || handle.hand_over(path));
     eventually("it offers its listeners", || at.exists());
-    let inherited = loop {
-        match Inherited::receive(at) {
-            Ok(inherited) => break inherited,
-            Err(Error::Inherited { source, .. })
-                if source.kind() == io::ErrorKind::ConnectionRefused => {}
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let inherited = Inherited::receive(at).unwrap();
     (inherited, giving)
 }
 
