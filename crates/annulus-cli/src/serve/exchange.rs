@@ -133,8 +133,9 @@ impl<S: Site> Exchange<'_, S> {
         match self.site.entries(&directory).await {
             // Others may have been made meanwhile.
             Ok(_) if !(self.room)() => Ok(self.fail(&io::ErrorKind::ResourceBusy.into())),
-            Ok(entries) => {
-                let html = listing::page(&target.shown(), entries);
+            Ok(listing) => {
+                let html = listing::page(&target.shown(), &listing);
+                drop(listing);
                 let stale = Some(("Cache-Control", &b"no-cache"[..]));
                 let content = page::html(self.out, self.stamp, Status::OK, html.as_bytes(), stale);
                 Ok(Reply { status: Status::OK, content, body: None })

@@ -4,7 +4,11 @@
 //! for each listing, a bounded number at a time; the core that asked goes on meanwhile. Entries are
 //! read through the open directory, so nothing outside the root is looked at: a symbolic link is
 //! shown without what it points to.
+//!
+//! Invariant: however many names a directory has, and however long they are, a listing holds
+//! [`SHOWN`] of them, the first by the order of the page, and a page has [`PAGE_BYTES`] and a row.
 
+use std::collections::BinaryHeap;
 use std::fmt::Write;
 use std::future::Future;
 use std::io;
@@ -14,12 +18,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 
 use super::target;
 
 /// The most entries that one page shows.
 const SHOWN: usize = 10_000;
+/// A page that has become as long as this shows no further entry.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// The most directories that are read at the same time.
 const READERS: usize = 32;
 
@@ -32,8 +38,8 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// What an entry of a directory is. The order is the order of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What an entry of a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// A directory.
     Directory,
@@ -43,11 +49,19 @@ pub enum EntryKind {
     Link,
 }
 
-/// The page that shows `entries` under the heading `path`, which ends in a slash.
-pub fn page(path: &str, mut entries: Vec<Entry>) -> String {
-    let rank = |entry: &Entry| u8::from(entry.kind != EntryKind::Directory);
-    entries.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)));
-    let mut html = String::with_capacity(1024 + 96 * entries.len().min(SHOWN));
+/// What is known of a directory's content.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// The first entries, in the order of the page.
+    pub entries: Vec<Entry>,
+    /// How many others there are.
+    pub more: u64,
+}
+
+/// The page that shows a listing under the heading `path`, which ends in a slash.
+pub fn page(path: &str, listing: &Listing) -> String {
+    let Listing { entries, more } = listing;
+    let mut html = String::with_capacity(1024 + 96 * entries.len());
     let title = Escaped(path);
     // Writing to a string does not fail.
     let _ = write!(
@@ -59,11 +73,17 @@ pub fn page(path: &str, mut entries: Vec<Entry>) -> String {
     if path != "/" {
         html.push_str("<tr><td><a href=\"../\">../</a><td>\n");
     }
-    for entry in entries.iter().take(SHOWN) {
+    let mut shown = 0;
+    for entry in entries {
+        if html.len() >= PAGE_BYTES {
+            break;
+        }
         row(&mut html, entry);
+        shown += 1;
     }
     html.push_str("</table>\n");
-    if let Some(more @ 1..) = entries.len().checked_sub(SHOWN) {
+    let more = more + (entries.len() - shown) as u64;
+    if more > 0 {
         let _ = writeln!(html, "<p>… and {more} more");
     }
     html
@@ -134,31 +154,71 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// An entry that may be shown, by the order of the page: directories first, then by name.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    is_other: bool,
+    name: Vec<u8>,
+    is_link: bool,
+}
+
 /// Reads an open directory. Blocks. What vanishes meanwhile is left out, and so is what is not
-/// served: pipes, sockets and devices.
+/// served: pipes, sockets and devices. Only entries to be shown are asked for their size.
 ///
 /// # Errors
 /// The kernel's, when the directory itself cannot be read.
-pub fn read(directory: &OwnedFd) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
+pub fn read(directory: &OwnedFd) -> io::Result<Listing> {
+    // The last of the first is at the top, and makes room for whoever comes before it.
+    let (mut first, mut more) = (BinaryHeap::new(), 0);
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let Ok(stat) = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        let stat = || statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+        let kind = match entry.file_type() {
+            // Not every file system says it here.
+            FileType::Unknown => stat().map_or(FileType::Unknown, |stat| kind(&stat)),
+            kind => kind,
+        };
+        if !matches!(kind, FileType::Directory | FileType::RegularFile | FileType::Symlink) {
             continue;
-        };
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => EntryKind::Directory,
-            FileType::RegularFile => EntryKind::File(u64::try_from(stat.st_size).unwrap_or(0)),
-            FileType::Symlink => EntryKind::Link,
-            _ => continue,
-        };
-        entries.push(Entry { name: name.to_bytes().to_vec(), kind });
+        }
+        let (is_other, is_link) = (kind != FileType::Directory, kind == FileType::Symlink);
+        let key = (is_other, name.to_bytes());
+        let full = first.len() == SHOWN;
+        more += u64::from(full);
+        if full && first.peek().is_some_and(|last: &Named| (last.is_other, &*last.name) <= key) {
+            continue;
+        }
+        if full {
+            first.pop();
+        }
+        first.push(Named { is_other, name: name.to_bytes().to_vec(), is_link });
     }
-    Ok(entries)
+    let entries = first.into_sorted_vec().into_iter().filter_map(|named| named.entry(directory));
+    Ok(Listing { entries: entries.collect(), more })
+}
+
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+impl Named {
+    /// The entry, if it is still what it was.
+    fn entry(self, directory: &OwnedFd) -> Option<Entry> {
+        let kind = match (self.is_other, self.is_link) {
+            (false, _) => EntryKind::Directory,
+            (true, true) => EntryKind::Link,
+            (true, false) => {
+                let stat = statat(directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+                let is_file = kind(&stat) == FileType::RegularFile;
+                EntryKind::File(u64::try_from(stat.st_size).ok().filter(|_| is_file)?)
+            }
+        };
+        Some(Entry { name: self.name, kind })
+    }
 }
 
 /// How many threads read directories now.
@@ -171,7 +231,7 @@ static READING: AtomicUsize = AtomicUsize::new(0);
 ///
 /// # Cancel safety
 /// Dropping the future leaves the thread to finish, and its result to nobody.
-pub async fn read_aside(directory: OwnedFd) -> io::Result<Vec<Entry>> {
+pub async fn read_aside(directory: OwnedFd) -> io::Result<Listing> {
     let place = Place::take().ok_or(io::ErrorKind::ResourceBusy)?;
     let slot = Arc::new(Mutex::new(Slot { result: None, waker: None }));
     let reading = Reading { slot: slot.clone() };
@@ -211,7 +271,7 @@ impl Drop for Place {
 }
 
 struct Slot {
-    result: Option<io::Result<Vec<Entry>>>,
+    result: Option<io::Result<Listing>>,
     waker: Option<Waker>,
 }
 
@@ -220,7 +280,7 @@ struct Reading {
 }
 
 impl Future for Reading {
-    type Output = io::Result<Vec<Entry>>;
+    type Output = io::Result<Listing>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ use annulus::time::{Instant, sleep};
 
 use super::described::Described;
 use super::entity::{Facts, Kind};
-use super::listing::{self, Entry};
+use super::listing::{self, Listing};
 use super::open_files::{Keeping, OpenFiles};
 use super::wire::Site;
 
@@ -237,7 +237,7 @@ impl Site for Beneath {
         }
     }
 
-    async fn entries(&self, directory: &Rc<Opened>) -> io::Result<Vec<Entry>> {
+    async fn entries(&self, directory: &Rc<Opened>) -> io::Result<Listing> {
         listing::read_aside(directory.as_fd().try_clone_to_owned()?).await
     }
 }

@@ -14,7 +14,7 @@ use annulus::time::Instant;
 
 use super::described::Described;
 use super::entity::Facts;
-use super::listing::Entry;
+use super::listing::Listing;
 
 /// One connection.
 pub trait Wire<File> {
@@ -92,6 +92,6 @@ pub trait Site {
         buf: Vec<u8>,
     ) -> (io::Result<()>, Vec<u8>);
 
-    /// The entries of an open directory.
-    async fn entries(&self, directory: &Self::File) -> io::Result<Vec<Entry>>;
+    /// What an open directory holds.
+    async fn entries(&self, directory: &Self::File) -> io::Result<Listing>;
 }

@@ -14,6 +14,7 @@ mod serve;
 mod serve_files;
 mod serve_http2;
 mod serve_limits;
+mod serve_listing;
 mod serve_operation;
 mod serve_tls;
 mod site;

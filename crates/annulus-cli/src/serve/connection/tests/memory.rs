@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::serve::described::Described;
 use crate::serve::entity::{Facts, Kind};
-use crate::serve::listing::{self, Entry};
+use crate::serve::listing::{self, Listing};
 use crate::serve::wire::{Received, Site, Wait, Wire};
 
 /// What the client does next.
@@ -142,7 +142,7 @@ impl Site for Disk {
         (result, buf)
     }
 
-    async fn entries(&self, directory: &fs::File) -> io::Result<Vec<Entry>> {
+    async fn entries(&self, directory: &fs::File) -> io::Result<Listing> {
         listing::read(&directory.try_clone()?.into())
     }
 }
