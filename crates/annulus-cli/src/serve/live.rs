@@ -56,19 +56,36 @@ pub(super) async fn receive(
 }
 
 impl Link {
+    /// Sends bytes within the write timeout.
+    async fn send_in_time(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let sent = self.stay.in_time(self.stream.write_all(bytes)).await;
+        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            self.give_up();
+        }
+        sent.map(|((), bytes)| bytes)
+    }
+
+    /// The client takes too little: what it has not taken is not kept for it. Closed as others are,
+    /// the connection would hold that in the kernel for as long as the client takes a byte of it
+    /// now and then.
+    fn give_up(&self) {
+        // Else it ends that way.
+        let _ = self.stream.set_zero_linger();
+    }
+
     async fn read_and_send(&self, file: &File, part: Range<u64>) -> io::Result<()> {
         let mut at = part.start;
         let mut buf = Vec::with_capacity(step(&part) as usize);
         while at < part.end {
             let (n, read) = read_step(file, at..part.end, buf).await?;
-            ((), buf) = self.stay.in_time(self.stream.write_all(read)).await?;
+            buf = self.send_in_time(read).await?;
             self.stay.sent(n);
             at += n;
         }
         Ok(())
     }
 
-    /// Sends bytes and a part of a file, for as long as the client takes some of it now and then.
+    /// Sends bytes and a part of a file, for as long as the client takes enough of it now and then.
     async fn splice(
         &self,
         mut bytes: Vec<u8>,
@@ -87,12 +104,12 @@ impl Link {
                 Err(failed) => {
                     let (error, back) = failed.into_parts();
                     let late = Cancelled::of(&error).map(Cancelled::bytes_done);
-                    let sent = late.unwrap_or(0);
-                    let Some(back) = back.filter(|_| sent > 0) else {
-                        self.stay.counts.stuck.add(u64::from(late.is_some()));
+                    let Some(sent) = late else { return Err(error) };
+                    self.stay.sent(sent as u64);
+                    let Some(back) = back.filter(|_| self.stay.suffices(sent as u64)) else {
+                        self.give_up();
                         return Err(error);
                     };
-                    self.stay.sent(sent as u64);
                     bytes = back;
                     let of_bytes = sent.min(bytes.len());
                     bytes.drain(..of_bytes);
@@ -133,7 +150,7 @@ impl Wire<Rc<Opened>> for Link {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let ((), bytes) = self.stay.in_time(self.stream.write_all(bytes)).await?;
+        let bytes = self.send_in_time(bytes).await?;
         self.stay.sent(bytes.len() as u64);
         Ok(bytes)
     }

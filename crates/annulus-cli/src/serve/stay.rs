@@ -28,6 +28,11 @@ const FIRST: Duration = Duration::from_secs(1);
 /// How long a further one may take.
 const NEXT: Duration = Duration::from_millis(100);
 
+/// What a client has to take of an answer in each write timeout, or it takes nothing: of HTTP/1 by
+/// sendfile, and of each answer of HTTP/2. One that takes a byte now and then would else keep its
+/// connection, a file and a part of the kernel's memory for as long as it likes.
+pub const LEAST_BYTES: u64 = 16 * 1024;
+
 /// A connection's stay.
 pub struct Stay {
     /// The numbers of the core.
@@ -98,9 +103,36 @@ impl Stay {
         }
     }
 
+    /// Whether the client may go on that has taken so many bytes in a write timeout, and has more
+    /// to take. If not, that is counted.
+    pub fn suffices(&self, bytes: u64) -> bool {
+        let suffices = bytes >= LEAST_BYTES;
+        self.counts.stuck.add(u64::from(!suffices));
+        suffices
+    }
+
     /// So many bytes of answers are with the kernel.
     pub fn sent(&self, bytes: u64) {
         self.answered.set(true);
         self.counts.sent_bytes.add(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annulus::runtime::Runtime;
+
+    use super::*;
+
+    #[test]
+    fn less_than_the_least_in_a_write_timeout_is_too_little_and_counted() {
+        Runtime::new().unwrap().block_on(async {
+            let counts = Arc::<Counts>::default();
+            let stay = Stay::new(None, counts.clone(), Duration::from_secs(60));
+            assert!(stay.suffices(LEAST_BYTES) && stay.suffices(u64::MAX));
+            assert_eq!(counts.stuck.now(), 0);
+            assert!(!stay.suffices(LEAST_BYTES - 1) && !stay.suffices(0));
+            assert_eq!(counts.stuck.now(), 2);
+        });
     }
 }

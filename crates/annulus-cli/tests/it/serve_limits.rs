@@ -96,6 +96,38 @@ fn who_takes_nothing_of_a_file_is_ended_by_the_write_timeout() {
     }
 }
 
+/// It would keep its connection, or what of the file is in the kernel by then, for as long as it
+/// likes: each time the write timeout is over, it has taken a little.
+#[test]
+fn who_takes_a_little_of_a_file_now_and_then_is_ended_and_gets_no_more_of_it() {
+    use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+    if !ready() {
+        return;
+    }
+    let site = Site::start(&["--cores", "1", "--write-timeout", "1"]);
+    let slow = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    // As little as there may be, or the kernel takes much at a time.
+    sockopt::set_socket_recv_buffer_size(&slow, 2304).unwrap();
+    connect(&slow, &site.address).unwrap();
+    let mut slow = std::net::TcpStream::from(slow);
+    slow.set_read_timeout(Some(crate::site::WATCHDOG)).unwrap();
+    slow.write_all(get("/large.bin").as_bytes()).unwrap();
+    let reading = std::thread::spawn(move || {
+        let (mut taken, mut bytes) = (0, [0; 256]);
+        while let Ok(n @ 1..) = slow.read(&mut bytes) {
+            taken += n;
+            // The pace of this client.
+            std::thread::park_timeout(std::time::Duration::from_millis(100));
+        }
+        taken
+    });
+    site.until("it is given up", |site| site.count("annulus_connections_stuck_total") == 1);
+    site.until("it has gone", |site| site.count("annulus_connections_open") == 0);
+    // It ends without what the kernel would have had for it, megabytes at this pace.
+    assert!(reading.join().unwrap() < 1_000_000);
+    assert_eq!(ask(site.address, "/a.txt").unwrap().1, b"alpha");
+}
+
 #[test]
 fn who_takes_nothing_over_tls_is_ended_by_the_write_timeout() {
     if !ready() {
