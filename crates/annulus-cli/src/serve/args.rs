@@ -103,8 +103,8 @@ pub struct Limits {
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds(1))]
     pub idle_timeout: u64,
 
-    /// How long a client may take nothing of an answer. Less than 16 KiB of one is nothing; over TLS
-    /// HTTP/1 has to take 256 KiB in this time
+    /// How long a client may take nothing of an answer. Less than 16 KiB of one is nothing; over
+    /// TLS HTTP/1 has to take 256 KiB in this time
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = seconds(1))]
     pub write_timeout: u64,
 }
