@@ -9,10 +9,10 @@
 //! | io_uring_enter(2): EAGAIN, EBUSY | the next turn enters again | a core without work sleeps before that, each time twice as long, up to 12.8 ms |
 //! | the request that ends when the bell is rung | made again before the next wait | the core waits without it, 10 ms at most, then makes it again |
 //!
-//! Owns: how often is at first, and how long the pauses are. Does not own: the calls (the turn), nor
-//! the bell. Invariants: nothing that another thread sends is lost: it lies in the inbox, and the
-//! core looks there after each pause; time is that of the kernel, also while the core's clock is
-//! paused.
+//! Owns: how often is at first, and how long the pauses are. Does not own: the calls (the turn),
+//! nor the bell. Invariants: nothing that another thread sends is lost: it lies in the inbox, and
+//! the core looks there after each pause; time is that of the kernel, also while the core's clock
+//! is paused.
 
 use std::time::Duration;
 

@@ -111,8 +111,8 @@ pub fn stderr() -> io::Result<Stderr> {
 /// # Order
 /// A terminal, a file or a device is read strictly first come, first served: one read at a time in
 /// the whole process, on whichever core, and those behind it wait until it has ended. A read is not
-/// overtaken while it waits for its first byte, and not while its task is slow to poll it again: the
-/// others wait as long. So a read that is not to hold them up is dropped or
+/// overtaken while it waits for its first byte, and not while its task is slow to poll it again:
+/// the others wait as long. So a read that is not to hold them up is dropped or
 /// [cancelled](crate::OpExt::cancel), and not kept aside without being polled (in a `select!` that
 /// is done with, say). What a read was given and its task is slow to use holds up nobody.
 ///

@@ -5,8 +5,9 @@
 //! what cachestat(2) said a moment ago is cached, and the ring reads the rest. The socket is
 //! nonblocking, so a full one gives EAGAIN and is awaited by the ring. Bytes that go before the
 //! file (the head of an answer) are sent with `MSG_MORE`, so that they share a segment with its
-//! beginning; if nothing follows after all, because the file is shorter or the transfer ends before,
-//! they are pushed instead of left to the 200 ms that the kernel would wait. Does not own: what is believed to be cached (`core::cached`).
+//! beginning; if nothing follows after all, because the file is shorter or the transfer ends
+//! before, they are pushed instead of left to the 200 ms that the kernel would wait. Does not own:
+//! what is believed to be cached (`core::cached`).
 //!
 //! ```text
 //!   Queued --what was accepted before is sent--> Go --head, cached--> Go

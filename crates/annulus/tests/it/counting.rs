@@ -18,7 +18,8 @@ pub struct Calls {
     /// Reads of the clock: no system calls, but not free.
     pub clock: AtomicU64,
     pub others: AtomicU64,
-    /// The error with which every enter is refused from now on, or 0; the same for sleeps on a word.
+    /// The error with which every enter is refused from now on, or 0; the same for sleeps on a
+    /// word.
     pub enter_errno: AtomicI32,
     pub word_errno: AtomicI32,
     /// Enters that may sleep, and those of them that are no I/O wait.
