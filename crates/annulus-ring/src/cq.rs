@@ -15,7 +15,7 @@ use annulus_abi::{Cqe, Cqe32, Params};
 use crate::{
     handover,
     memory::{RingMemory, Word},
-    shape::{CqeShape, PUBLISH_EVERY},
+    shape::{CqeShape, PUBLISH_EVERY, Walk},
 };
 
 /// The user side of a completion ring.
@@ -112,6 +112,24 @@ impl<C: CqeShape> Cq<C> {
             self.publish();
         }
         cqe
+    }
+
+    /// Takes the oldest completions that were there at the last look, as far as they lie next to
+    /// each other, up to the next place where a long batch gives slots back. Gives the slots of
+    /// those before them back to the kernel.
+    #[inline]
+    pub(crate) fn next_run(&mut self) -> Run<C>
+    where
+        C: Walk<Slot = C>,
+    {
+        self.publish();
+        let (head, ready) = (self.head, self.seen.wrapping_sub(self.head));
+        let count = ready.min((!head & self.mask & (PUBLISH_EVERY - 1)) + 1);
+        self.head = head.wrapping_add(count);
+        // SAFETY: the masked index is within the slots.
+        let at = unsafe { self.slots.add((head & self.mask) as usize) };
+        // SAFETY: no more than lie before the end of the slots.
+        Run { at, end: unsafe { at.add(count as usize) } }
     }
 
     /// All completions that are ready now.
@@ -211,6 +229,49 @@ impl<C: CqeShape> Drop for Completions<'_, C> {
 impl<C: CqeShape> core::fmt::Debug for Completions<'_, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Completions").field("left", &self.size_hint().1).finish()
+    }
+}
+
+/// Completions that lie next to each other in the queue, oldest first; they count as reaped.
+///
+/// Nothing of the ring is borrowed, so whoever gives them out one by one may use the ring
+/// meanwhile. See [`Ring::next_run`](crate::Ring::next_run).
+#[derive(Debug)]
+pub struct Run<C = Cqe> {
+    at: *const C,
+    end: *const C,
+}
+
+impl<C: Copy> Run<C> {
+    /// How many are left.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> u32 {
+        ((self.end.addr() - self.at.addr()) / size_of::<C>()) as u32
+    }
+
+    /// Whether none is left.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.at == self.end
+    }
+
+    /// Copies the oldest one that is left.
+    ///
+    /// # Safety
+    /// * The ring that gave the run is still there and was not resized, and since it gave this run
+    ///   nothing else was reaped from it, nor was another run asked for.
+    #[inline]
+    pub unsafe fn take(&mut self) -> Option<C> {
+        if self.is_empty() {
+            return None;
+        }
+        let slot = self.at;
+        // SAFETY: there was one before the end.
+        self.at = unsafe { slot.add(1) };
+        // SAFETY: the kernel filled it, and does not have it back, by the caller's contract.
+        Some(unsafe { slot.read() })
     }
 }
 

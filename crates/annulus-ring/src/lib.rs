@@ -166,7 +166,7 @@ pub use builder::Builder;
 pub use capabilities::{Capabilities, Mask, Missing, Unsupported, Version, What, Why};
 pub use chain::{Chain, ChainError};
 pub use conflict::Conflict;
-pub use cq::{Completions, Peeked};
+pub use cq::{Completions, Peeked, Run};
 pub use files::{EMPTY_SLOT, SAME_SLOT};
 pub use kernel::{AnyKernel, Enter, Kernel, Layer};
 pub use ladder::TaskWork;

@@ -142,3 +142,42 @@ fn completions_are_taken_one_by_one_up_to_the_last_look() {
     assert_eq!(bench.reap(), [3]);
     assert!(bench.cq.next_seen().is_none(), "another batch has taken what was there");
 }
+
+/// Takes a run out.
+fn taken(mut run: Run) -> Vec<u64> {
+    let mut taken = Vec::new();
+    // SAFETY: the queue lives, and the run is the last one.
+    while let Some(cqe) = unsafe { run.take() } {
+        taken.push(cqe.user_data);
+    }
+    assert!(run.is_empty());
+    taken
+}
+
+#[test]
+fn runs_end_where_the_slots_do_and_give_back_those_before_them() {
+    let mut bench = Bench::new(4, u32::MAX);
+    (1..=3).for_each(|user_data| bench.post(user_data));
+    assert!(bench.cq.next_run().is_empty(), "nobody has looked");
+    assert_eq!(bench.cq.look(), 3);
+    bench.post(4);
+    let run = bench.cq.next_run();
+    assert_eq!((run.len(), bench.cq.ready()), (1, 3), "what a run has is reaped");
+    assert_eq!(taken(run), [1]);
+    assert_eq!(bench.head(), u32::MAX, "and its slots are not the kernel's yet");
+    let run = bench.cq.next_run();
+    assert_eq!(bench.head(), 0);
+    assert_eq!(taken(run), [2, 3], "no more than were there at the look");
+    assert!(bench.cq.next_run().is_empty());
+    assert_eq!(bench.head(), 2);
+    assert_eq!(bench.reap(), [4]);
+}
+
+#[test]
+fn a_long_run_ends_where_slots_are_given_back() {
+    let mut bench = Bench::new(1024, PUBLISH_EVERY - 2);
+    (0..300).for_each(|user_data| bench.post(user_data));
+    assert_eq!(bench.cq.look(), 300);
+    let lengths: [u32; 4] = std::array::from_fn(|_| taken(bench.cq.next_run()).len() as u32);
+    assert_eq!(lengths, [2, PUBLISH_EVERY, 42, 0]);
+}

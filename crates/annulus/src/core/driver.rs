@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-use annulus_ring::abi::{CancelFlags, Cqe, Sqe};
+use annulus_ring::abi::{CancelFlags, Cqe, CqeFlags, Sqe};
 use annulus_ring::op::{Cancel, Op as _, Target};
 use annulus_task::{OnPanic, Waiter};
 
@@ -223,8 +223,15 @@ impl State {
 
     /// A completion of anything but one request with one completion and a future that waits; or of
     /// one that was cancelled.
-    #[inline(never)]
+    #[inline(always)]
     fn dispatch_other(&mut self, cqe: Cqe) {
+        self.dispatch_parts(cqe.user_data, cqe.res, cqe.flags);
+    }
+
+    /// Given one by one, so that the common ones need not lie in memory of this side first.
+    #[inline(never)]
+    fn dispatch_parts(&mut self, user_data: u64, res: i32, flags: CqeFlags) {
+        let cqe = Cqe { user_data, res, flags };
         match parse(cqe.user_data) {
             Some((Kind::Op, key)) => self.on_op(key, cqe),
             Some((Kind::Recv, key)) if self.records.datagrams(key).is_some() => {
@@ -374,7 +381,7 @@ impl State {
     }
 
     /// As [`wake`](Self::wake), for who has waited and was not polled as a task of this core.
-    #[inline(never)]
+    #[cold]
     fn wake_other(&mut self, waker: Waker) {
         self.wake(waker);
     }

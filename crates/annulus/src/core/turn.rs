@@ -406,11 +406,17 @@ impl State {
     /// Gives every completion to whom it belongs.
     #[inline(always)]
     fn reap(&mut self) {
-        let ready = self.ring.look();
-        self.counters.add_cqes(ready as usize);
-        // No more than were there: dispatching may submit, and bring others.
-        while let Some(cqe) = self.ring.next_seen() {
-            self.dispatch(cqe);
+        // No more than are there now: dispatching may submit, and bring others.
+        let mut left = self.ring.look();
+        self.counters.add_cqes(left as usize);
+        while left > 0 {
+            let mut run = self.ring.next_run();
+            left -= run.len();
+            // SAFETY: nothing is reaped from the core's ring but here, and it is never resized.
+            while let Some(cqe) = unsafe { run.take() } {
+                self.dispatch(cqe);
+            }
         }
+        self.ring.give_back();
     }
 }
