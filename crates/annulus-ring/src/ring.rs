@@ -127,6 +127,18 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         self.sq.vacant()
     }
 
+    /// As [`vacant`](Self::vacant), but does not look for room: `None` where that would have to
+    /// look at what the kernel has consumed. Once the queue is full this gives nothing before
+    /// `vacant` has given an entry, so whoever keeps requests for which there was no room need not
+    /// ask for them before each entry.
+    ///
+    /// # Safety
+    /// * As for [`vacant`](Self::vacant).
+    #[inline]
+    pub unsafe fn vacant_seen(&mut self) -> Option<&mut S::Slot> {
+        self.sq.vacant_seen()
+    }
+
     /// Reserves `count` entries next to each other, zeroed, to be filled one by one; they are
     /// pushed all together or not at all.
     ///

@@ -101,6 +101,16 @@ impl<S: SqeShape> Sq<S> {
         if self.next == self.stop && !self.find_room() {
             return None;
         }
+        self.vacant_seen()
+    }
+
+    /// As [`vacant`](Self::vacant), as far as room was seen: `None` at a stop. Once a queue is
+    /// full, there is none before somebody has called `vacant`.
+    #[inline]
+    pub(crate) fn vacant_seen(&mut self) -> Option<&mut S::Slot> {
+        if self.next == self.stop {
+            return None;
+        }
         let mut sqe = self.next;
         // SAFETY: `next` is before `stop`, which is at most the end of the entries.
         self.next = unsafe { sqe.add(1) };

@@ -74,6 +74,21 @@ fn a_full_queue_gives_no_entry_until_the_kernel_moves_its_head() {
 }
 
 #[test]
+fn a_full_queue_gives_no_entry_without_a_look_until_somebody_has_looked() {
+    let mut bench = Bench::new(4, 2, SetupFlags::NO_SQARRAY);
+    assert!(bench.sq.vacant_seen().is_none(), "nobody has looked");
+    assert!((0..4).all(|user_data| bench.push(user_data)));
+    assert!(!bench.push(4));
+    assert_eq!(bench.sq.publish(), 4);
+    assert_eq!(bench.consume(3), [0, 1, 2]);
+    bench.sq.refresh_head();
+    assert!(bench.sq.vacant_seen().is_none(), "there is room, for which nobody has asked");
+    assert!(bench.push(4));
+    assert!(bench.sq.vacant_seen().is_some());
+    assert!(bench.sq.vacant_seen().is_none(), "the end of the entries");
+}
+
+#[test]
 fn indices_wrap_at_two_to_the_thirty_second() {
     let mut bench = Bench::new(4, u32::MAX, SetupFlags::NO_SQARRAY);
     for round in 0..3_u64 {

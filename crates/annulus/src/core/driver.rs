@@ -37,25 +37,37 @@ impl State {
     /// waits.
     #[inline]
     pub(crate) fn push(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
-        if self.unsent.is_empty() {
-            // SAFETY: what the SQE points to is owned by a slot, a record or the core until the
-            // final completion (the contract of `Operation`), and it is complete before the next
-            // submission.
-            if let Some(sqe) = unsafe { self.ring.vacant() } {
-                fill(sqe);
-                sqe.user_data = user_data;
-                return;
-            }
+        // SAFETY: what the SQE points to is owned by a slot, a record or the core until the final
+        // completion (the contract of `Operation`), and it is complete before the next submission.
+        if let Some(sqe) = unsafe { self.ring.vacant_seen() } {
+            // Requests wait in `unsent` only while the SQ was full when it was last looked at.
+            debug_assert!(self.unsent.is_empty(), "a request overtook those without room");
+            fill(sqe);
+            sqe.user_data = user_data;
+            return;
         }
-        self.push_later(user_data, fill);
+        self.push_with_look(user_data, fill);
     }
 
-    /// The SQ is full: submits it in the middle of the turn, and appends behind what waits.
+    /// At a stop of the SQ, which is where it ends or was full.
     #[cold]
-    fn push_later(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
+    fn push_with_look(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
         let mut sqe = Sqe::default();
         fill(&mut sqe);
         sqe.user_data = user_data;
+        self.push_ready(sqe);
+    }
+
+    /// Looks for room. If the SQ is full, submits it in the middle of the turn, and appends behind
+    /// what waits.
+    fn push_ready(&mut self, sqe: Sqe) {
+        if self.unsent.is_empty() {
+            // SAFETY: as in `push`.
+            if let Some(place) = unsafe { self.ring.vacant() } {
+                *place = sqe;
+                return;
+            }
+        }
         self.unsent.push_back(sqe);
         self.has_chores = true;
         self.flush_unsent();
