@@ -370,13 +370,13 @@ impl Target {
     /// Sets `fd`, and [`SqeFlags::FIXED_FILE`] for a slot.
     #[inline]
     pub fn encode(self, sqe: &mut Sqe) {
-        match self {
-            Self::Fd(fd) => sqe.fd = fd,
-            Self::Fixed(slot) => {
-                sqe.fd = slot as i32;
-                sqe.flags |= SqeFlags::FIXED_FILE;
-            }
-        }
+        // Both stores always: no branch.
+        let (fd, flags) = match self {
+            Self::Fd(fd) => (fd, SqeFlags::EMPTY),
+            Self::Fixed(slot) => (slot as i32, SqeFlags::FIXED_FILE),
+        };
+        sqe.fd = fd;
+        sqe.flags |= flags;
     }
 }
 
