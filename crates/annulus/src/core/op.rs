@@ -264,10 +264,11 @@ fn begin<D: Operation>(
     }
     let waiter = core.executor.polled_by(cx.waker());
     let is_other = waiter.is_none();
+    let vacant = state.table.vacant();
     let Stage::Idle(owner) = std::mem::replace(stage, Stage::Done) else {
         unreachable!("`start` has just looked");
     };
-    let Taken { ticket, slot, mut owner } = state.table.take(owner, vtable::<D>(), waiter);
+    let Taken { ticket, slot, mut owner } = state.table.fill(vacant, owner, vtable::<D>(), waiter);
     if let Some(record) = record {
         slot.bind(record);
     }

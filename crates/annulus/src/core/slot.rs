@@ -68,6 +68,9 @@ const QUEUED: u64 = phase_bits(Phase::Queued);
 const ORPHAN: u64 = phase_bits(Phase::Orphan);
 const CANCELLING: u64 = phase_bits(Phase::Cancelling);
 
+/// What makes the name of a slot that is done that of a free one, of the next generation.
+const FREED: u64 = (1u64 << GENERATION_SHIFT).wrapping_add(FREE).wrapping_sub(DONE);
+
 const fn phase_bits(phase: Phase) -> u64 {
     (phase as u64) << KIND_SHIFT
 }
@@ -171,7 +174,7 @@ impl Slot {
     pub(super) fn vacate(&mut self) {
         debug_assert_eq!(self.phase(), Phase::Done, "a slot is freed once, by an ended request");
         debug_assert!(self.waiter.is_none(), "who waits for a slot is told before it is freed");
-        self.name = (self.name ^ DONE ^ FREE).wrapping_add(1 << GENERATION_SHIFT);
+        self.name = self.name.wrapping_add(FREED);
     }
 
     /// The slot's key for as long as it is not free.

@@ -57,6 +57,10 @@ pub(crate) struct Table {
     pub(crate) blocks: Blocks,
 }
 
+/// A free slot that is in no list any more. One that is not filled stays away.
+#[must_use]
+pub(crate) struct Vacant(NonNull<Place>);
+
 /// What was just taken.
 pub(crate) struct Taken<'a, D> {
     pub(crate) ticket: Ticket,
@@ -134,7 +138,19 @@ impl Table {
         vtable: &'static Vtable,
         waiter: Waiter,
     ) -> Taken<'_, D> {
-        let place = self.vacant();
+        let vacant = self.vacant();
+        self.fill(vacant, owner, vtable, waiter)
+    }
+
+    /// Places `owner` in a slot that was just taken out of the free ones of this table.
+    #[inline]
+    pub(crate) fn fill<D>(
+        &mut self,
+        Vacant(place): Vacant,
+        owner: D,
+        vtable: &'static Vtable,
+        waiter: Waiter,
+    ) -> Taken<'_, D> {
         let storage = storage_of(place);
         let owner_place = if fits::<D>() {
             storage.cast::<D>()
@@ -155,16 +171,16 @@ impl Table {
         Taken { ticket: Ticket { place, done }, slot, owner: owner_place }
     }
 
-    /// Takes the first place out of the free list.
+    /// Takes the first place out of the free list, to be [filled](Self::fill).
     #[inline]
-    fn vacant(&mut self) -> NonNull<Place> {
+    pub(crate) fn vacant(&mut self) -> Vacant {
         let place = match self.free {
             Some(place) => place,
             None => self.grow(),
         };
         // SAFETY: the storage of a free slot has the next one, written when it became free.
         self.free = unsafe { storage_of(place).cast::<Option<NonNull<Place>>>().read() };
-        place
+        Vacant(place)
     }
 
     /// Where the slot of an index is, if there is one.
