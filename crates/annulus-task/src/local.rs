@@ -81,8 +81,8 @@ impl Local {
             policy,
             slot,
             number: Cell::new(core.slot()),
-            ready: Queue::new(),
-            yielded: Queue::new(),
+            ready: Queue::new(root),
+            yielded: Queue::new(root),
             free: Cell::new(None),
             high: Cell::new(DEFER),
             tally: Arc::default(),
@@ -231,10 +231,7 @@ impl Local {
 
     #[inline]
     pub(crate) fn ready_or_root(&self, own: Own) {
-        if own.cell().is_some() {
-            if own.is_queued() {
-                return;
-            }
+        if own.can_be_queued() {
             if self.polling.get() == Some(own) {
                 self.ready_again(own);
             } else {

@@ -9,7 +9,8 @@
 //! rest, for the thread that owns the slot. Does not own the free list or the run queue, which are
 //! linked through the headers.
 //!
-//! Invariants: a header is in at most one of the free list and the run queue. It has a cell exactly
+//! Invariants: a header is in at most one of the free list and the run queues; its mark says
+//! whether it has a cell, and whether it is in a queue. It has a cell exactly
 //! while its task is alive; one that is neither alive nor queued is free.
 
 #[cfg(not(any(loom, shuttle)))]
@@ -33,7 +34,7 @@ const PAGES: usize = if cfg!(any(loom, shuttle)) {
 #[repr(C, align(32))]
 pub(crate) struct Header {
     remote: Remote,
-    /// The index of this header, and `QUEUED`.
+    /// The index of this header, `AT_REST` and `ALIVE`.
     mark: Cell<u32>,
     /// The next header in the free list or in the run queue.
     link: Cell<Option<Own>>,
@@ -43,8 +44,13 @@ pub(crate) struct Header {
 #[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Header>() == 32);
 
-/// In `Header::mark`: this header is in the run queue.
-const QUEUED: u32 = 1 << 31;
+/// In `Header::mark`: this header is in no run queue.
+const AT_REST: u32 = 1 << 31;
+
+/// In `Header::mark`: this header has a cell.
+const ALIVE: u32 = 1 << 30;
+
+const _: () = assert!(INDEX_LIMIT <= ALIVE);
 
 // SAFETY: of a shared header, threads other than the owner of its slot reach only `remote`, which
 // is atomic: the cells are private to this module and reached only through `Own`, whose makers
@@ -83,23 +89,32 @@ impl Own {
 
     #[inline]
     pub(crate) fn index(&self) -> u32 {
-        self.header().mark.get() & !QUEUED
+        self.header().mark.get() & !(AT_REST | ALIVE)
     }
 
+    /// Gives a header its first index.
     #[inline]
     pub(crate) fn set_index(&self, index: u32) {
-        debug_assert!(!self.is_queued(), "a header in the run queue was taken for a new task");
-        self.header().mark.set(index);
+        debug_assert!(self.cell().is_none(), "a header with a task got an index");
+        self.header().mark.set(index | AT_REST);
     }
 
     #[inline]
     pub(crate) fn is_queued(&self) -> bool {
-        self.header().mark.get() & QUEUED != 0
+        self.header().mark.get() & AT_REST == 0
     }
 
     #[inline]
     pub(crate) fn set_queued(&self, queued: bool) {
-        self.header().mark.set(self.index() | if queued { QUEUED } else { 0 });
+        let mark = self.header().mark.get();
+        self.header().mark.set(if queued { mark & !AT_REST } else { mark | AT_REST });
+    }
+
+    /// Whether a task lives here that is in no run queue: both bits are at the top, so it is one
+    /// compare.
+    #[inline]
+    pub(crate) fn can_be_queued(&self) -> bool {
+        self.header().mark.get() >= AT_REST | ALIVE
     }
 
     #[inline]
@@ -119,6 +134,8 @@ impl Own {
 
     #[inline]
     pub(crate) fn set_cell(&self, cell: Option<NonNull<Head>>) {
+        let mark = self.header().mark.get();
+        self.header().mark.set(if cell.is_some() { mark | ALIVE } else { mark & !ALIVE });
         self.header().cell.set(cell);
     }
 

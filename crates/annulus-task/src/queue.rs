@@ -1,7 +1,8 @@
 //! A queue of headers, linked through themselves.
 //!
 //! Owns the two ends. Does not own the headers. Invariants: a header is in at most one queue and is
-//! marked as queued exactly while it is in one; nothing here allocates.
+//! marked as queued exactly while it is in one; the tail says nothing while there is no head;
+//! nothing here allocates.
 
 use std::cell::Cell;
 
@@ -10,12 +11,14 @@ use crate::pages::Own;
 /// First in, first out.
 pub(crate) struct Queue {
     head: Cell<Option<Own>>,
-    tail: Cell<Option<Own>>,
+    /// The last header. Any header while the queue is empty, so that neither end asks for it.
+    tail: Cell<Own>,
 }
 
 impl Queue {
-    pub(crate) const fn new() -> Self {
-        Self { head: Cell::new(None), tail: Cell::new(None) }
+    /// An empty one; `any` header of the executor's own.
+    pub(crate) const fn new(any: Own) -> Self {
+        Self { head: Cell::new(None), tail: Cell::new(any) }
     }
 
     #[inline]
@@ -35,11 +38,7 @@ impl Queue {
     #[inline]
     pub(crate) fn pop(&self) -> Option<Own> {
         let own = self.head.get()?;
-        let next = own.link();
-        self.head.set(next);
-        if next.is_none() {
-            self.tail.set(None);
-        }
+        self.head.set(own.link());
         own.set_queued(false);
         Some(own)
     }
@@ -48,16 +47,17 @@ impl Queue {
     #[inline]
     pub(crate) fn append(&self, other: &Queue) {
         if let Some(first) = other.head.take() {
-            let last = other.tail.take().unwrap_or(first);
-            self.link(first, last);
+            self.link(first, other.tail.get());
         }
     }
 
     #[inline]
     fn link(&self, first: Own, last: Own) {
-        match self.tail.replace(Some(last)) {
-            Some(tail) => tail.set_link(Some(first)),
-            None => self.head.set(Some(first)),
+        let tail = self.tail.replace(last);
+        if self.is_empty() {
+            self.head.set(Some(first));
+        } else {
+            tail.set_link(Some(first));
         }
     }
 }
