@@ -59,6 +59,9 @@ type Payload = Box<dyn Any + Send>;
 
 /// The part of a cell that does not depend on the future.
 pub(crate) struct Head {
+    /// Polls the future, or drops it once it is to be aborted: what a poll does first of all need
+    /// not be asked for.
+    poll: Cell<Poller>,
     pub(crate) vtable: &'static VTable,
     pub(crate) id: TaskId,
     flags: Cell<u8>,
@@ -69,9 +72,13 @@ pub(crate) struct Head {
     waiter: Cell<Option<Waker>>,
 }
 
+/// True when the task is done.
+type Poller = unsafe fn(NonNull<Head>, &mut Context<'_>) -> bool;
+
 /// What depends on the type of the future. Each function takes the head of a cell of that type.
 pub(crate) struct VTable {
-    poll: unsafe fn(NonNull<Head>, &mut Context<'_>) -> bool,
+    /// What polling a task does that is to be aborted.
+    abort: Poller,
     cancel: unsafe fn(NonNull<Head>),
     take: unsafe fn(NonNull<Head>, *mut ()),
     discard: unsafe fn(NonNull<Head>),
@@ -150,6 +157,12 @@ impl Head {
         self.flags.set(self.flags.get() & !flags);
     }
 
+    /// The task is to be dropped instead of polled, or after the poll that is under way.
+    pub(crate) fn abort(&self) {
+        self.add(ABORT);
+        self.poll.set(self.vtable.abort);
+    }
+
     /// Makes `waker` the one that is woken when the task is done. Runs code of foreign wakers.
     pub(crate) fn wait(&self, waker: &Waker) {
         let earlier = self.waiter.take();
@@ -202,8 +215,9 @@ pub(crate) fn allocate<F: Future, L: Label>(
 ) -> NonNull<Head> {
     let fatal = if policy == OnPanic::Abort { FATAL } else { 0 };
     let head = Head {
+        poll: Cell::new(poll::<F, L>),
         vtable: &VTable {
-            poll: poll::<F, L>,
+            abort: abort::<F, L>,
             cancel: cancel::<F, L>,
             take: take::<F, L>,
             discard: discard::<F, L>,
@@ -248,8 +262,8 @@ impl CellRef {
     #[inline]
     pub(crate) fn poll(self, cx: &mut Context<'_>) -> bool {
         debug_assert!(!self.head().has(DONE | BUSY), "a task was polled twice at a time");
-        let poll = self.head().vtable.poll;
-        // SAFETY: the cell is live and of the vtable's type; its future is live and not in use.
+        let poll = self.head().poll.get();
+        // SAFETY: the cell is live and of the function's type; its future is live and not in use.
         unsafe { poll(self.0, cx) }
     }
 
@@ -349,10 +363,7 @@ pub(crate) fn forget(outcome: Result<(), Payload>) {
 unsafe fn poll<F: Future, L>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool {
     // SAFETY: the caller vouches for cell and type. The cell outlives this call, being ALIVE.
     let cell = unsafe { head.cast::<TaskCell<F, L>>().as_ref() };
-    if cell.head.has(ABORT) {
-        settle(cell, Err(JoinError::Aborted));
-        return true;
-    }
+    debug_assert!(!cell.head.has(ABORT), "a task was polled that is to be dropped");
     let polled = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: the future is live and, as the caller says, in no other frame's use.
         let future = unsafe { &mut *cell.future() };
@@ -366,6 +377,14 @@ unsafe fn poll<F: Future, L>(head: NonNull<Head>, cx: &mut Context<'_>) -> bool 
         Err(_) if cell.head.has(FATAL) => std::process::abort(),
         Err(payload) => settle(cell, Err(JoinError::panicked(payload))),
     }
+    true
+}
+
+/// # Safety
+/// - `head` is of a live `TaskCell<F, L>` whose future is live and not in use.
+unsafe fn abort<F: Future, L>(head: NonNull<Head>, _cx: &mut Context<'_>) -> bool {
+    // SAFETY: the caller vouches for all of it.
+    unsafe { cancel::<F, L>(head) };
     true
 }
 

@@ -184,7 +184,7 @@ impl<T> JoinHandle<T> {
     pub fn abort(&self) {
         let cell = self.cell();
         if !cell.head().has(DONE | ABORT) {
-            cell.head().add(ABORT);
+            cell.head().abort();
             wake_current(cell.head().id);
         }
     }

@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use crate::cell::{ABORT, BUSY, CellRef, contain, forget};
+use crate::cell::{BUSY, CellRef, contain, forget};
 use crate::coop;
 use crate::executor::OnPanic;
 use crate::id::{CoreId, TaskId};
@@ -397,7 +397,7 @@ impl Local {
         // SAFETY: a header has a cell exactly while the task is alive.
         let cell = unsafe { CellRef::new(cell) };
         if self.polling.get() == Some(own) || cell.head().has(BUSY) {
-            cell.head().add(ABORT);
+            cell.head().abort();
             return;
         }
         self.tally.set_current(Some(cell.head().id));
@@ -438,7 +438,7 @@ impl Local {
         let Some(own) = self.alive(task) else { return };
         let Some(cell) = own.cell() else { return };
         // SAFETY: a header has a cell exactly while the task is alive.
-        unsafe { CellRef::new(cell) }.head().add(ABORT);
+        unsafe { CellRef::new(cell) }.head().abort();
         self.ready_or_root(own);
     }
 
