@@ -214,17 +214,16 @@ impl State {
         match self.table.in_flight(cqe.user_data) {
             Some(slot) if !cqe.more() && !is_cancelled(cqe) => {
                 slot.end_flight(cqe.res, cqe.flags.bits());
-                let index = slot.record;
+                let record = slot.record;
                 // SAFETY: who waits for a slot was noted by this core's executor, which outlives
                 // the last completion.
                 if let Some(waker) = unsafe { self.run_queue.wake_waiter(&mut slot.waiter) } {
                     self.wake_other(waker);
                 }
-                if index != NONE {
-                    let record = self.records.at(index);
-                    record.in_flight -= 1;
-                    if record.closing {
-                        let key = record.key(index);
+                if let Some(found) = self.records.of(record) {
+                    found.in_flight -= 1;
+                    if found.closing {
+                        let key = found.key(record);
                         self.finish_close(key);
                     }
                 }

@@ -134,6 +134,12 @@ impl Records {
         &mut self.records[index as usize]
     }
 
+    /// The record of a slot, which keeps it alive; there is none at [`NONE`].
+    #[inline]
+    pub(crate) fn of(&mut self, index: u32) -> Option<&mut Record> {
+        self.records.get_mut(index as usize)
+    }
+
     /// The stream of a live key.
     #[inline]
     pub(crate) fn stream(&mut self, key: Key) -> Option<&mut Stream> {
