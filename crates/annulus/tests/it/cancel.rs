@@ -324,6 +324,10 @@ where
     F: Future<Output = io::Result<()>> + 'static,
 {
     let _told = Told(cut.clone());
+    if cut.in_child {
+        // What an earlier cut left to it goes with the thread that reaps children.
+        crate::processes::others_end();
+    }
     let before = cut.ground.descriptors();
     let numbers = descriptor_numbers();
     let runtime = cut.ground.under(small()).build().expect("io_uring is there");

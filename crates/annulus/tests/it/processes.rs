@@ -27,14 +27,27 @@ fn pattern(bytes: usize) -> Vec<u8> {
 
 /// Waits until the thread is gone that reaps the children of tests before; not for ever.
 pub fn reaper_ends() {
-    let is_reaper = |task: std::fs::DirEntry| {
+    no_thread_is(|name, _| name == "annulus-reaper");
+}
+
+/// Waits until a forked child has no thread but this one, and those of the kernel; not for ever. A
+/// thread that has just been started does not have its name yet.
+pub fn others_end() {
+    // SAFETY: no preconditions.
+    let own = unsafe { libc::gettid() }.to_string();
+    no_thread_is(|name, thread| thread != own && !name.starts_with("iou-"));
+}
+
+/// Waits until no thread is like this, by its name and its number.
+fn no_thread_is(like: impl Fn(&str, &str) -> bool) {
+    let is_like = |task: std::fs::DirEntry| {
         let name = std::fs::read_to_string(task.path().join("comm"));
-        name.is_ok_and(|name| name.trim_end() == "annulus-reaper")
+        name.is_ok_and(|name| like(name.trim_end(), &task.file_name().to_string_lossy()))
     };
     let over = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while std::time::Instant::now() < over {
         let mut tasks = std::fs::read_dir("/proc/self/task").expect("procfs is mounted");
-        if !tasks.any(|task| task.is_ok_and(is_reaper)) {
+        if !tasks.any(|task| task.is_ok_and(is_like)) {
             return;
         }
         std::thread::yield_now();

@@ -95,37 +95,37 @@ fn listen_once() {
 
 #[test]
 fn waits_for_signals_ended_anywhere_lose_none() {
+    // Made here: it reads the sources, and waits for whoever has the process.
+    let points = Points::of(&["signal::recv", "signal::Signal", "signal::ctrl_c"]);
     let _own = crate::harness::own_process();
     let code = crate::hazards::fork::in_child(|| {
         listen_once();
-        Points::of(&["signal::recv", "signal::Signal", "signal::ctrl_c"]).run_here(
-            |cut| async move {
-                let mut user = signal(SignalKind::USER_DEFINED1)?;
-                let mut second = signal(SignalKind::USER_DEFINED1)?;
-                let raising = annulus::spawn(async {
-                    super::yield_to_kernel().await?;
-                    raise(SignalKind::USER_DEFINED1);
-                    super::yield_to_kernel().await?;
-                    raise(SignalKind::INTERRUPT);
-                    io::Result::Ok(())
-                });
-                let hearing = async move {
-                    let interrupted = ctrl_c();
-                    let (user, interrupted) = annulus::join!(
-                        async {
-                            user.recv().await?;
-                            raise(SignalKind::USER_DEFINED1);
-                            user.next().await.expect("it has no end")
-                        },
-                        interrupted
-                    );
-                    user.and(interrupted)
-                };
-                cut.end(hearing).await.transpose()?;
-                raising.await.expect("it does not panic")?;
-                second.recv().await
-            },
-        );
+        points.run_here(|cut| async move {
+            let mut user = signal(SignalKind::USER_DEFINED1)?;
+            let mut second = signal(SignalKind::USER_DEFINED1)?;
+            let raising = annulus::spawn(async {
+                super::yield_to_kernel().await?;
+                raise(SignalKind::USER_DEFINED1);
+                super::yield_to_kernel().await?;
+                raise(SignalKind::INTERRUPT);
+                io::Result::Ok(())
+            });
+            let hearing = async move {
+                let interrupted = ctrl_c();
+                let (user, interrupted) = annulus::join!(
+                    async {
+                        user.recv().await?;
+                        raise(SignalKind::USER_DEFINED1);
+                        user.next().await.expect("it has no end")
+                    },
+                    interrupted
+                );
+                user.and(interrupted)
+            };
+            cut.end(hearing).await.transpose()?;
+            raising.await.expect("it does not panic")?;
+            second.recv().await
+        });
     });
     assert_eq!(code, 0, "it failed in the child; what it said is above");
 }

@@ -40,6 +40,9 @@ fn drain() {
 
 #[test]
 fn reads_and_writes_of_a_terminal_ended_anywhere_lose_nothing() {
+    // Made here: it reads the sources, and waits for whoever has the process.
+    let points =
+        Points::of(&["io::standard::read", "io::standard::write", "io::standard::write_all"]);
     let _own = own_process();
     let (ours, theirs) = terminal();
     let code = in_child(|| {
@@ -48,33 +51,32 @@ fn reads_and_writes_of_a_terminal_ended_anywhere_lose_nothing() {
             assert_eq!(unsafe { libc::dup2(theirs.as_raw_fd(), number) }, number);
         }
         *TYPIST.lock().unwrap() = Some(ours);
-        Points::of(&["io::standard::read", "io::standard::write", "io::standard::write_all"])
-            .run_here(|cut: Cut| async move {
-                // Who forgets a read keeps its turn for ever, as with the guard of a lock.
-                if cut.way == Way::Forget {
-                    cut.completed.set(true);
-                    return Ok(());
-                }
-                drain();
-                TYPIST.lock().unwrap().as_ref().expect("it is there").write_all(b"line\n")?;
-                let using = async move {
-                    let line = stdin()?.read(Vec::with_capacity(64)).await?.1;
-                    let out = stdout()?;
-                    out.write("x").await?;
-                    out.write_all("y\n").await?;
-                    io::Result::Ok(line)
-                };
-                let ended = cut.end(using).await.transpose()?;
-                // Given up before or after the line was read: a second one is read whole.
-                TYPIST.lock().unwrap().as_ref().expect("it is there").write_all(b"next\n")?;
-                let mut last = ended.unwrap_or_default();
-                let input = stdin()?;
-                while last != b"next\n" {
-                    last = input.read(Vec::with_capacity(64)).await?.1;
-                    assert!(last == b"line\n" || last == b"next\n", "{cut:?}: {last:?}");
-                }
-                Ok(())
-            });
+        points.run_here(|cut: Cut| async move {
+            // Who forgets a read keeps its turn for ever, as with the guard of a lock.
+            if cut.way == Way::Forget {
+                cut.completed.set(true);
+                return Ok(());
+            }
+            drain();
+            TYPIST.lock().unwrap().as_ref().expect("it is there").write_all(b"line\n")?;
+            let using = async move {
+                let line = stdin()?.read(Vec::with_capacity(64)).await?.1;
+                let out = stdout()?;
+                out.write("x").await?;
+                out.write_all("y\n").await?;
+                io::Result::Ok(line)
+            };
+            let ended = cut.end(using).await.transpose()?;
+            // Given up before or after the line was read: a second one is read whole.
+            TYPIST.lock().unwrap().as_ref().expect("it is there").write_all(b"next\n")?;
+            let mut last = ended.unwrap_or_default();
+            let input = stdin()?;
+            while last != b"next\n" {
+                last = input.read(Vec::with_capacity(64)).await?.1;
+                assert!(last == b"line\n" || last == b"next\n", "{cut:?}: {last:?}");
+            }
+            Ok(())
+        });
     });
     assert_eq!(code, 0, "it failed in the child; what it said is above");
 }
