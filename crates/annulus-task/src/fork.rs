@@ -18,7 +18,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A lock for a static, whose value is made anew in each process.
 ///
-/// A child takes it at once, whoever held it in the parent when that forked. What the value of the
+/// A child takes it at once, whoever held it in the parent when that forked. Processes are told
+/// apart by their numbers: a child that has that of its parent, because it is the first of a new
+/// namespace of processes as its parent was, shares its value. What the value of the
 /// parent owns is not dropped there: descriptors in it stay open as the child's copies.
 ///
 /// ```

@@ -483,14 +483,15 @@ impl Core {
         slot.left = round;
         let waiter = std::mem::take(&mut slot.waiter);
         let phase = slot.phase();
+        let mut is_orphan = false;
         match phase {
             Phase::Queued => slot.abandon(),
-            Phase::Flight | Phase::Cancelling => slot.set_phase(Phase::Orphan),
+            Phase::Flight | Phase::Cancelling => is_orphan = slot.lose_future(),
             Phase::Free | Phase::Done | Phase::Orphan => {}
         }
         if matches!(phase, Phase::Flight | Phase::Cancelling) {
             state.counters.orphans.add(1);
-            state.counters.orphans_in_flight.add(1);
+            state.counters.orphans_in_flight.add(u64::from(is_orphan));
             if cancels && phase == Phase::Flight {
                 state.push_cancel(user_data(Kind::Op, key));
             }

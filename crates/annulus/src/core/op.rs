@@ -57,6 +57,9 @@ pub(crate) unsafe trait Operation: Sized + 'static {
     /// Whether it asks for nothing else than bytes of a file, which the page cache may have.
     const READS_FILE: bool = false;
 
+    /// Whether it goes to the kernel again if that cancels it although nobody asked.
+    const TRIED_AGAIN: bool = true;
+
     /// What it asks the kernel for, as people are told; else they are told the type's name.
     const OPCODE: Option<Opcode> = None;
 
@@ -103,6 +106,7 @@ impl<D: Operation> VtableOf<D> {
         encode: encode::<D>,
         resume: resume::<D>,
         reclaim: reclaim::<D>,
+        tried_again: D::TRIED_AGAIN,
         opcode: D::OPCODE,
         kind: std::any::type_name::<D>,
     };

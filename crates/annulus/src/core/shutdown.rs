@@ -134,9 +134,9 @@ impl State {
             let slot = self.table.at(key.index);
             match slot.phase() {
                 Phase::Flight | Phase::Cancelling => {
-                    slot.set_phase(Phase::Orphan);
                     slot.left = round;
-                    self.counters.orphans_in_flight.add(1);
+                    let is_orphan = slot.lose_future();
+                    self.counters.orphans_in_flight.add(u64::from(is_orphan));
                 }
                 Phase::Queued => slot.abandon(),
                 Phase::Done => self.abandon_done(key),

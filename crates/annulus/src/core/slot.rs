@@ -34,6 +34,8 @@ pub(crate) struct Vtable {
     pub(crate) resume: unsafe fn(storage: NonNull<u8>, res: i32) -> bool,
     /// Consumes the owner of an orphan with its late result.
     pub(crate) reclaim: unsafe fn(storage: NonNull<u8>, core: &Core, late: Late),
+    /// Whether the request is tried again if it is cancelled and nobody asked.
+    pub(crate) tried_again: bool,
     /// What is asked for, for people.
     pub(crate) opcode: Option<Opcode>,
     /// What the owner's type is called.
@@ -230,6 +232,17 @@ impl Slot {
 
     pub(crate) fn abandon(&mut self) {
         self.special.abandoned = true;
+    }
+
+    /// The future is gone while the kernel has the request. True if the slot is an orphan now. A
+    /// send that is being cancelled stays what it is: orphans of that lane are sent to their end.
+    pub(crate) fn lose_future(&mut self) -> bool {
+        if self.phase() == Phase::Cancelling && self.lane() == Lane::Send {
+            self.abandon();
+            return false;
+        }
+        self.set_phase(Phase::Orphan);
+        true
     }
 
     /// The request of a slot that was found [in flight](super::table::Table::in_flight) has ended.

@@ -20,6 +20,9 @@ struct Raw<O>(O);
 unsafe impl<O: Op + 'static> Operation for Raw<O> {
     type Output = io::Result<O::Output>;
     const OPCODE: Option<Opcode> = Some(O::OPCODE);
+    /// Others that were submitted may have asked: a limit of time, a cancel by descriptor, a step
+    /// that broke the chain.
+    const TRIED_AGAIN: bool = false;
 
     fn handle(&self) -> Option<Handle> {
         None

@@ -9,10 +9,14 @@
 //!
 //! Owns: what is tried again, and how often. Does not own: what was asked to end (slots and records
 //! know). Invariants: nothing of such a request was done, so all of it goes to the kernel again,
-//! with the same name and in the same place of its queue; a request that is being cancelled, and a
-//! step of a chain, whose neighbours the kernel has cancelled as well, are told; so is whoever is
-//! cancelled too often in a row, because then no worker can be started at all (a limit of
-//! processes, no memory).
+//! with the same name and in the same place of its queue; a request that is being cancelled is
+//! told, and so are a step of a chain, whose neighbours the kernel has cancelled as well, an
+//! operation of `op::submit`, which others may have cancelled, and whoever is cancelled too often
+//! in a row, because then no worker can be started at all (a limit of processes, no memory).
+//!
+//! A file that itself answers ECANCELED cannot be told from that. There is one: a timer descriptor
+//! that reports a change of the clock (`TFD_TIMER_CANCEL_ON_SET`), once. To hear of it, wait until
+//! it is readable and call read(2).
 
 use annulus_ring::abi::Cqe;
 
@@ -83,8 +87,10 @@ impl State {
 
     #[cold]
     fn was_unasked(&mut self, key: Key) -> bool {
-        let lane = self.table.at(key.index).lane();
-        if !matches!(lane, Lane::Free | Lane::Recv | Lane::Send) || !self.goes_on(key.index) {
+        let slot = self.table.at(key.index);
+        let by_itself = matches!(slot.lane(), Lane::Free | Lane::Recv | Lane::Send);
+        let may_be = by_itself && slot.vtable.is_some_and(|vtable| vtable.tried_again);
+        if !may_be || !self.goes_on(key.index) {
             return false;
         }
         let table = &mut self.table;

@@ -12,6 +12,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,9 @@ pub async fn lookup_host(host: impl ToAddress) -> io::Result<impl Iterator<Item 
 /// # }
 /// ```
 pub fn keep_names(duration: Duration) {
+    let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    // ORDERING: relaxed; it is read in forked children alone, and by who makes the first cache.
+    FRESH_NS.store(nanoseconds, Ordering::Relaxed);
     cache().keep(duration, Instant::now());
 }
 
@@ -150,9 +154,14 @@ struct Cache {
     answers: HashMap<String, (Instant, Vec<IpAddr>)>,
 }
 
+/// How long answers are used again in caches that are still to be made: those of forked children.
+static FRESH_NS: AtomicU64 = AtomicU64::new(FRESH.as_nanos() as u64);
+
 impl Default for Cache {
     fn default() -> Self {
-        Self { fresh: FRESH, answers: HashMap::new() }
+        // ORDERING: relaxed; see `keep_names`.
+        let fresh = Duration::from_nanos(FRESH_NS.load(Ordering::Relaxed));
+        Self { fresh, answers: HashMap::new() }
     }
 }
 

@@ -44,6 +44,7 @@ fn a_child_resolves_although_its_parent_held_the_cache() {
     let held = cache();
     crate::core::process::tests::in_child(|| {
         assert!(cache().answers.is_empty());
+        assert_eq!(cache().fresh, FRESH);
         assert!(resolve("127.0.0.1").unwrap().contains(&HERE[0]));
         assert_eq!(cache().get("127.0.0.1", Instant::now()).as_deref(), Some(&HERE[..]));
     });

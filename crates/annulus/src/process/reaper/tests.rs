@@ -13,7 +13,9 @@ fn cat() -> Child {
 
 /// Waits until a child has been reaped by somebody else.
 fn wait_until_reaped(pid: u32) {
+    let begun = std::time::Instant::now();
     while std::fs::exists(format!("/proc/{pid}")).unwrap() {
+        assert!(begun.elapsed().as_secs() < 60, "{pid} is never reaped");
         std::thread::yield_now();
     }
 }
@@ -21,6 +23,9 @@ fn wait_until_reaped(pid: u32) {
 #[test]
 fn a_child_reaps_although_its_parent_held_the_list_and_inherits_nobody() {
     // The parent has a thread that waits, and a child that it has not seen.
+    let mut first = cat();
+    let first_input = first.stdin.take();
+    reap(first);
     let mut parents = cat();
     let (input, pid) = (parents.stdin.take(), parents.id());
     let mut held = lock();
@@ -41,7 +46,7 @@ fn a_child_reaps_although_its_parent_held_the_list_and_inherits_nobody() {
     let mut other = cat();
     let (others_input, others_pid) = (other.stdin.take(), other.id());
     reap(other);
-    drop((input, others_input));
+    drop((first_input, input, others_input));
     wait_until_reaped(pid);
     wait_until_reaped(others_pid);
 }

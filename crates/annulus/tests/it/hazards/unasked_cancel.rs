@@ -11,6 +11,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -18,14 +19,15 @@ use annulus::OpExt as _;
 use annulus::fs::{self, File, OpenOptions};
 use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use annulus::runtime::{Builder, Runtime, metrics};
-use annulus_ring::abi::{Errno, Opcode};
+use annulus_ring::abi::{Errno, Opcode, TimeoutFlags, Timespec};
+use annulus_ring::op::{LinkTimeout, LinkTimeoutEnd, Op as _, Read, Target};
 use annulus_ring::{AnyKernel, Real};
 use annulus_sim::{Failing, Fault, Faults, Report, Unreliable};
 use futures_util::poll;
 use rustix::io::retry_on_intr;
 
 use super::pattern;
-use crate::cancel::{at_rest, yield_to_kernel};
+use crate::cancel::{at_rest, until, yield_to_kernel};
 use crate::harness::{Scratch, check, run_on, share_process};
 
 /// A runtime on the real kernel, which cancels so many of a thousand requests, and what it did.
@@ -172,6 +174,57 @@ fn what_is_asked_to_end_still_ends() {
 }
 
 #[test]
+fn a_send_that_is_being_cancelled_ends_also_if_nobody_waits_for_it() {
+    run_on(Runtime::builder(), async {
+        let (left, right) = UnixStream::pair()?;
+        for _ in 0..4 {
+            // More than the socket takes, and nobody reads.
+            let mut sending = left.write_all(vec![1; 4 << 20]);
+            assert!(poll!(&mut sending).is_pending());
+            yield_to_kernel().await?;
+            let mut ending = Box::pin(sending.cancel());
+            assert!(poll!(&mut ending).is_pending());
+            drop(ending);
+            let is_over = || metrics().is_ok_and(|now| now.ops_in_flight == 0);
+            until("the send has ended", is_over).await?;
+        }
+        drop(right);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_submitted_limit_ends_is_told() {
+    run_on(Runtime::builder(), async {
+        let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
+        for has_bytes in [false, true] {
+            if has_bytes {
+                retry_on_intr(|| rustix::io::write(&writer, b"x"))?;
+            }
+            let mut byte = [0_u8; 1];
+            let spec = Timespec { sec: 0, nsec: if has_bytes { 900_000_000 } else { 2_000_000 } };
+            let target = Target::Fd(reader.as_raw_fd());
+            let read = Read { target, addr: byte.as_mut_ptr(), len: 1, offset: u64::MAX };
+            // SAFETY: the byte, the time and the descriptor outlive both, which are awaited here.
+            let read = unsafe { annulus::submit(read.flagged().linked()) };
+            let limit = LinkTimeout { spec: &raw const spec, flags: TimeoutFlags::EMPTY };
+            // SAFETY: as above.
+            let limit = unsafe { annulus::submit(limit) };
+            let (read, limit) = annulus::join!(read, limit);
+            if has_bytes {
+                assert_eq!((read?, limit?), (1, LinkTimeoutEnd::NotNeeded));
+            } else {
+                let code = read.expect_err("nobody writes").raw_os_error();
+                assert!(matches!(code, Some(libc::ECANCELED | libc::EINTR)), "{code:?}");
+                assert_eq!(limit?, LinkTimeoutEnd::Expired);
+            }
+        }
+        assert_eq!(metrics()?.cancels_unasked, 0);
+        Ok(())
+    });
+}
+
+#[test]
 fn what_can_never_be_done_is_told_and_others_go_on() {
     let failing = Failing::default();
     let given = failing.clone();
@@ -199,6 +252,7 @@ fn what_can_never_be_done_is_told_and_others_go_on() {
 fn signals_while_the_first_worker_is_started_fail_nothing() {
     let scratch = Scratch::new();
     let path = scratch.file("file", b"well");
+    let other = scratch.path().join("other");
     let _shared = share_process();
     // SAFETY: zeroes are a valid action; without flags, so calls are interrupted.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -220,15 +274,16 @@ fn signals_while_the_first_worker_is_started_fail_nothing() {
                     std::thread::yield_now();
                 }
             });
-            let opened = std::panic::catch_unwind(|| {
+            let renamed = std::panic::catch_unwind(|| {
                 check(Runtime::builder().reads_cached(false), async {
-                    assert_eq!(File::open(&path).await?.len()?, 4);
-                    Ok(())
+                    // Names are always changed by workers.
+                    fs::rename(&path, &other).await?;
+                    fs::rename(&other, &path).await
                 })
             });
             // ORDERING: relaxed; see above.
             done.store(true, Ordering::Relaxed);
-            opened.expect("it is opened");
+            renamed.expect("it is renamed");
         });
     }
 }
