@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
     pub addr: SocketAddr,
 
-    /// Cores: threads with a ring and a listener each, that share the address.
+    /// Cores: threads with a ring and a listener each, that share the address; each has its CPU.
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=512))]
     pub cores: u16,

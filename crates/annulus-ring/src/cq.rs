@@ -261,7 +261,8 @@ impl<C: Copy> Run<C> {
     ///
     /// # Safety
     /// * The ring that gave the run is still there and was not resized, and since it gave this run
-    ///   nothing else was reaped from it, nor was another run asked for.
+    ///   nothing was called on it that reaps or gives back: neither another `next_run`, nor
+    ///   `give_back`, `next_seen`, `completions` or `advance`. Submitting and looking are no harm.
     #[inline]
     pub unsafe fn take(&mut self) -> Option<C> {
         if self.is_empty() {

@@ -126,6 +126,11 @@ pub(crate) struct Life {
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
 impl Board {
+    /// Calls of io_uring_enter(2).
+    pub(crate) fn enters(&self) -> u64 {
+        self.submits.read() + self.waits.read()
+    }
+
     pub(crate) fn new(core: CoreId, tally: Arc<Tally>, blocking: Arc<Workers>) -> Arc<Self> {
         let board = Arc::new(Self {
             core,

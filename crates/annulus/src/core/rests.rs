@@ -23,6 +23,9 @@ use super::State;
 
 /// How often in a row the kernel may refuse before the core takes a rest.
 const AT_ONCE: u32 = 16;
+/// Refusals are in a row although there were others between them of which nobody is told: what
+/// looks for room in the queue enters as well.
+const IN_A_ROW: u64 = 4;
 /// The first pause between two calls of enter.
 const ENTER_NS: u64 = 100_000;
 /// How often it is doubled, at most.
@@ -35,6 +38,8 @@ const BELL_NS: u64 = 10_000_000;
 pub(crate) struct Rests {
     /// Calls of enter in a row.
     refused: u32,
+    /// Which the last of them was.
+    call: u64,
     /// What had been consumed, and how much had come, at the last of them.
     progress: (u64, u64),
     /// Waits for the bell in a row that ended though nobody rang.
@@ -44,10 +49,10 @@ pub(crate) struct Rests {
 }
 
 impl Rests {
-    /// A call of enter was refused. How long to rest before the next.
-    fn refuse(&mut self, progress: (u64, u64)) -> Option<Duration> {
-        let lasts = self.progress == progress;
-        self.progress = progress;
+    /// The so manieth call of enter was refused. How long to rest before the next.
+    fn refuse(&mut self, call: u64, progress: (u64, u64)) -> Option<Duration> {
+        let lasts = self.progress == progress && call.wrapping_sub(self.call) <= IN_A_ROW;
+        (self.call, self.progress) = (call, progress);
         self.refused = if lasts { self.refused.saturating_add(1) } else { 1 };
         let doublings = self.refused.checked_sub(AT_ONCE + 1)?.min(DOUBLINGS);
         Some(Duration::from_nanos(ENTER_NS << doublings))
@@ -61,7 +66,7 @@ impl State {
     pub(crate) fn enter_refused(&mut self, errno: Errno, is_idle: bool) {
         let consumed = self.ring.sq_tail().wrapping_sub(u64::from(self.ring.sq_pending()));
         let progress = (consumed, self.counters.cqes.read());
-        match self.rests.refuse(progress) {
+        match self.rests.refuse(self.counters.enters(), progress) {
             Some(pause) if is_idle => std::thread::sleep(pause),
             _ if errno.0 == libc::EAGAIN => std::thread::yield_now(),
             _ => {}

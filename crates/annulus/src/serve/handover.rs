@@ -33,7 +33,8 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, connect, recv, recvmsg, send, sendmsg,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, connect, recv, recvmsg, send,
+    sendmsg, shutdown,
 };
 
 use super::inherit::{Inherited, Passed};
@@ -49,6 +50,8 @@ const READY: &[u8] = b"ready";
 const LATE: &[u8] = b"late";
 /// How long a successor waits to hear that its predecessor agrees.
 const AGREEMENT: Duration = Duration::from_secs(10);
+/// Longer than a process lives, and no end of time.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A process that waits to hear that this one accepts.
 pub(super) struct Predecessor {
@@ -120,7 +123,12 @@ impl Handle {
         let refused = |source| Error::Bind { at: Bound::Unix(path.to_owned()), source };
         let mut meeting = Meeting::at(path).map_err(refused)?;
         loop {
-            let Err(error) = self.meet(&mut meeting) else { return Ok(()) };
+            let over = || io::Error::from(io::ErrorKind::NotConnected);
+            // Whoever cannot be accepted, for want of descriptors, waits until this is called
+            // again.
+            let came = meeting.wait(&self.shared.closed).and_then(|came| came.ok_or_else(over));
+            let successor = came.map_err(Error::HandOver)?;
+            let Err(error) = self.meet(successor, &mut meeting) else { return Ok(()) };
             let is_over = error.kind() == io::ErrorKind::NotConnected;
             // Who finds the name until it goes is answered.
             let has_next = || meeting.has_next();
@@ -130,11 +138,9 @@ impl Handle {
         }
     }
 
-    /// Gives everything to the next successor that comes.
-    fn meet(&self, meeting: &mut Meeting) -> io::Result<()> {
-        let over = || io::Error::from(io::ErrorKind::NotConnected);
-        let successor = meeting.wait(&self.shared.closed)?.ok_or_else(over)?;
-        let deadline = Instant::now() + self.shared.config.hand_over;
+    /// Gives everything to a successor that has come.
+    fn meet(&self, successor: OwnedFd, meeting: &mut Meeting) -> io::Result<()> {
+        let deadline = Instant::now() + self.shared.config.hand_over.min(FOR_EVER);
         match self.give(&successor, deadline) {
             Ok(()) => {
                 // In this order: it may wait there itself as soon as it hears the end.
@@ -184,9 +190,15 @@ impl Handle {
             })?;
         }
         in_time(successor, PollFlags::OUT, deadline, || send(successor, END, flags))?;
+        // What a successor that hangs keeps from being closed is its own alone.
+        drop(sockets);
         let mut answer = [0; 16];
-        let len = receive_by(successor, &mut answer, deadline)?;
-        if &answer[..len] != READY {
+        let answered = receive_by(successor, &mut answer, deadline).or_else(|late| {
+            // Either it was faster after all, or it can no longer say that it is ready.
+            shutdown(successor, Shutdown::Read)?;
+            receive_by(successor, &mut answer, deadline).ok().filter(|len| *len > 0).ok_or(late)
+        });
+        if &answer[..answered?] != READY {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // The files of Unix sockets are the successor's from now on.

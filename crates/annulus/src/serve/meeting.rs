@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
@@ -56,10 +57,7 @@ impl Meeting {
         // Goes in any case when this returns.
         let first = SocketFile::of(&beside)?;
         listen(&listener, WAITING)?;
-        std::fs::hard_link(&beside, path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Errno::ADDRINUSE.into(),
-            _ => error,
-        })?;
+        put_in_place(&beside, path)?;
         Ok(Self { file: Some(SocketFile::of_other(path, first.id())?), listener })
     }
 
@@ -84,6 +82,16 @@ impl Meeting {
         let mut fds = [PollFd::new(&self.listener, PollFlags::IN)];
         retry_on_intr(|| poll(&mut fds, Some(&Timespec::default()))).is_ok_and(|ready| ready > 0)
     }
+}
+
+/// Gives a socket its name, unless that is somebody's: by a second name, or where there are no
+/// such, by another one.
+fn put_in_place(beside: &Path, path: &Path) -> io::Result<()> {
+    let linked = std::fs::hard_link(beside, path).or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Err(Errno::EXIST),
+        _ => renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE),
+    });
+    linked.map_err(|error| if error == Errno::EXIST { Errno::ADDRINUSE } else { error }.into())
 }
 
 /// A name in the same directory that nobody else takes.

@@ -35,6 +35,12 @@ impl Count {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
+    /// Takes one off. True if it was the last.
+    fn falls(&self) -> bool {
+        // ORDERING: AcqRel, with those of the others: the last sees what all have closed.
+        self.0.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
     /// Adds one if there are fewer than `most`. False if not.
     fn add_below(&self, most: u64) -> bool {
         // ORDERING: Relaxed, both; a limit of this number and of nothing else.
@@ -239,8 +245,7 @@ pub(super) struct Listening(pub(super) Arc<Shared>);
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.listening.subtract(1);
-        if self.0.listening.now() == 0 {
+        if self.0.listening.falls() {
             // As where a core came to its end before it was to stop.
             self.0.let_go();
             // Nobody reads it: full is as good as readable.
