@@ -167,6 +167,7 @@ fn a_graceful_stop_lets_tasks_finish() {
 
 #[test]
 fn a_root_that_was_woken_as_it_ended_does_not_keep_a_stopping_core_awake() {
+    let _shared = share_process();
     let (tell, told) = std::sync::mpsc::channel();
     let launched = launch(Cores::Count(1), move |_| {
         let tell = tell.clone();
