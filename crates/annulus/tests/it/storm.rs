@@ -162,6 +162,7 @@ fn a_storm_of_cancellations_leaves_everything_as_it_was() {
     let (before, started) = (descriptors(), Instant::now());
     while tally.victims() < victims {
         one_runtime(&places, &mut tally, &mut dice, &elsewhere);
+        wait_for_all_before(&elsewhere);
         assert_eq!(descriptors(), before, "after {} victims", tally.victims());
     }
     drop(elsewhere);
@@ -169,6 +170,15 @@ fn a_storm_of_cancellations_leaves_everything_as_it_was() {
     print(&tally, started);
     assert!(tally.woken > 0, "nothing ever completed before it was dropped");
     assert!(tally.counters["orphans"] > 0 && tally.counters["cancels"] > 0);
+}
+
+/// Until the other thread has dropped what it was given: those victims hold handles, and a handle
+/// that outlives its runtime keeps its descriptor.
+fn wait_for_all_before(elsewhere: &mpsc::Sender<Victim>) {
+    let (held, dropped) = mpsc::channel::<()>();
+    let last = async move { drop(held) };
+    elsewhere.send(Box::pin(last)).expect("the other thread lives");
+    dropped.recv().expect_err("nothing is ever sent");
 }
 
 /// Rounds on a runtime of their own, which ends in the middle of the last of them.
