@@ -9,7 +9,8 @@
 //! Owns: when the call is worth its price, for each file: [`Luck`]. Does not own: the memory, which
 //! is the operation's. Invariants: user code (the methods of a buffer) runs while nothing of the
 //! core is borrowed; a file past the page cache (`O_DIRECT`) is never asked, since that would wait
-//! for the device.
+//! for the device; what a call has given is dropped only if it can be read again (of a device that
+//! gives packets it could not).
 
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
@@ -94,16 +95,29 @@ fn fill(
     offset: u64,
 ) -> Result<usize, Errno> {
     let mut done = 0;
-    // A call that gives less has come to the end of the file or of what is cached; the next one
-    // knows.
-    while done < room.len() {
+    loop {
         let at = offset.saturating_add(done as u64);
-        match kernel.read(fd, &mut room[done..], Some(at), libc::RWF_NOWAIT)? {
-            0 => break,
-            n => done += n,
+        let given = kernel.read(fd, &mut room[done..], Some(at), libc::RWF_NOWAIT)?;
+        done += given;
+        if given == 0 || done == room.len() || !goes_on(kernel, fd, at + given as u64) {
+            return Ok(done);
         }
     }
-    Ok(done)
+}
+
+/// Whether a call that gave less than its room has left bytes behind this offset, which one more
+/// may give: where the cache ends before the file does. A device that is read without a position
+/// gives what it has by itself, a packet for instance, and gives it once.
+#[cold]
+fn goes_on(kernel: &mut AnyKernel, fd: RawFd, offset: u64) -> bool {
+    // Where nobody says what it is, a short read is an answer too.
+    kernel.statx(fd, libc::STATX_TYPE | libc::STATX_SIZE).is_ok_and(|stat| {
+        match u32::from(stat.stx_mode) & libc::S_IFMT {
+            libc::S_IFREG => offset < stat.stx_size,
+            libc::S_IFBLK => true,
+            _ => false,
+        }
+    })
 }
 
 impl Core {
