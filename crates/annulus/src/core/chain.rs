@@ -95,7 +95,8 @@ impl State {
         }
     }
 
-    /// A step has ended: the next one has its turn. Called before the step is settled.
+    /// A step has ended, but for a notification: the next one has its turn. Called before the step
+    /// is settled, and before its slot notes a result (where the next one's generation is).
     #[cold]
     pub(crate) fn step_ended(&mut self, index: u32) {
         let slot = self.table.at(index);

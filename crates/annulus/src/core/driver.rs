@@ -271,8 +271,12 @@ impl State {
             return;
         }
         if cqe.more() {
-            // A request that will post again: the final completion only ends it.
-            slot.note_first(cqe.res, cqe.flags.bits());
+            // A request that will post again: the final completion only ends it, and what is linked
+            // to it begins already.
+            if slot.lane() == Lane::Chain {
+                self.step_ended(key.index);
+            }
+            self.table.at(key.index).note_first(cqe.res, cqe.flags.bits());
             return;
         }
         let first = slot.first();

@@ -10,14 +10,16 @@
 //! *Also proven*: `cancel`, which ends these futures at every poll point; the simulated kernel
 //! compares the bytes at the notification with what they were, and AddressSanitizer sees it read.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream as Peer;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use annulus::net::TcpStream;
-use annulus::op::OpExt as _;
+use annulus::op::{Cancelled, OpExt as _, chain};
 use annulus::runtime::{Runtime, metrics};
+use annulus_ring::abi::RecvSendFlags;
+use annulus_ring::op::{Recv, SendZc, Target, ZeroCopy};
 
 use super::{Drops, Tracked, pattern};
 use crate::cancel::{at_rest, until, yield_to_kernel};
@@ -226,4 +228,53 @@ fn late_notifications_find_the_bytes_as_they_were() {
             until("all buffers are dropped", || drops.count() == 12).await
         },
     );
+}
+
+#[test]
+fn what_is_linked_to_a_send_without_copying_can_be_ended() {
+    let _shared = share_process();
+    made(Runtime::builder()).block_on(async {
+        let (client, mut peer) = narrow().unwrap();
+        let fd = Target::Fd(client.as_raw_fd());
+        let bytes = b"hello".repeat(100);
+        let send = SendZc {
+            target: fd,
+            addr: bytes.as_ptr(),
+            len: bytes.len() as u32,
+            flags: libc::MSG_NOSIGNAL,
+            ioprio: RecvSendFlags::EMPTY,
+            buf_index: 0,
+            dest: std::ptr::null(),
+            dest_len: 0,
+        };
+        let mut room = vec![0; 8];
+        let (addr, len) = (room.as_mut_ptr(), room.len() as u32);
+        let recv = Recv { target: fd, addr, len, flags: 0, ioprio: RecvSendFlags::EMPTY };
+        // SAFETY: socket, bytes and room outlive the operations: nothing is dropped before all
+        // have ended, which `at_rest` waits for.
+        let steps = unsafe { (annulus::submit(send), annulus::submit(recv)) };
+        let mut running = chain(steps);
+        assert!(futures_util::poll!(&mut running).is_pending());
+        yield_to_kernel().await.unwrap();
+        assert_eq!(read_all(&peer, bytes.len()).unwrap(), bytes);
+        // The notification comes when the peer has acknowledged, which it has.
+        for _ in 0..20 {
+            yield_to_kernel().await.unwrap();
+        }
+        let (sent, received) = running.cancel().await;
+        match sent {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                skip("this kernel sends nothing without copying");
+            }
+            sent => {
+                let all = bytes.len() as u32;
+                assert!(matches!(sent.unwrap(), ZeroCopy::Sent { bytes } if bytes == all));
+                let error = received.expect_err("nothing was received");
+                assert!(Cancelled::of(&error).is_some(), "{error}");
+            }
+        }
+        at_rest().await.unwrap();
+        peer.write_all(b"unread").unwrap();
+        drop(room);
+    });
 }
