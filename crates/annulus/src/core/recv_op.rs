@@ -121,7 +121,12 @@ unsafe impl<B: IoBufMut> Operation for RecvInto<B> {
         }
         // The buffer's own type is unknown to the queue: its bytes move to the heap.
         let lease = Lease::from_vec(self.into.copied());
-        core.state.borrow_mut().unread(key, lease);
+        let mut state = core.state.borrow_mut();
+        state.unread(key, lease);
+        if late.res <= 0 {
+            // What ended it comes after these bytes, and the kernel says it once.
+            state.received_late(key, late.res, Vec::new());
+        }
     }
 }
 

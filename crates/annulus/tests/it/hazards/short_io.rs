@@ -7,15 +7,23 @@
 //!
 //! *Also proven*: `sim`, `stream`, `files`.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::os::fd::RawFd;
 
 use annulus::fs::File;
 use annulus::net::{TcpListener, TcpStream, UnixStream};
+use annulus::runtime::Runtime;
+use annulus_ring::abi::Errno;
+use annulus_ring::{AnyKernel, Layer, Real};
 use annulus_sim::{Fault, Faults};
+use futures_util::poll;
 
 use super::pattern;
+use crate::cancel::yield_to_kernel;
 use crate::harness::ground::{on_both, on_seeds, tiny};
+use crate::harness::{run, run_on};
 
 fn always_short() -> Faults {
     Faults::none().with(Fault::ShortRead, 1000).with(Fault::ShortWrite, 1000)
@@ -103,6 +111,92 @@ fn an_end_is_told_from_a_buffer_without_room_and_from_an_empty_write() {
         left.shutdown(Shutdown::Write)?;
         assert_eq!(right.read(vec![0; 8]).await?.0, 0);
         assert!(right.recv().await?.is_none());
+        Ok(())
+    });
+}
+
+#[test]
+fn what_ends_a_stream_behind_bytes_that_a_dropped_read_has_taken_is_told() {
+    for with_reset in [false, true] {
+        run(async move {
+            let (stream, mut peer) = beside_std().await?;
+            let mut reading = Box::pin(stream.read_exact(vec![0; 10]));
+            assert!(poll!(&mut reading).is_pending());
+            yield_to_kernel().await?;
+            peer.write_all(b"hello")?;
+            yield_to_kernel().await?;
+            if with_reset {
+                // Unread bytes at its end make a close a reset.
+                stream.write_all("unread").await?;
+                yield_to_kernel().await?;
+            }
+            drop(peer);
+            yield_to_kernel().await?;
+            drop(reading);
+            assert_eq!(stream.recv().await?.expect("what the read had taken").to_vec(), b"hello");
+            match stream.recv().await {
+                Err(error) if with_reset => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+                end => assert!(!with_reset && end?.is_none(), "no reset: {with_reset}"),
+            }
+            Ok(())
+        });
+    }
+}
+
+/// A stream of ours and its peer.
+async fn beside_std() -> io::Result<(TcpStream, std::net::TcpStream)> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let ours = TcpStream::connect(listener.local_addr()?).await?;
+    Ok((ours, listener.accept()?.0))
+}
+
+/// Answers reads as a device does that gives packets: one for each, and only once.
+struct Packets {
+    real: Real,
+    left: Vec<&'static [u8]>,
+}
+
+// SAFETY: every call but a read goes to the real kernel, and that writes to its room only.
+unsafe impl Layer for Packets {
+    type Inner = Real;
+
+    fn inner(&self) -> &Real {
+        &self.real
+    }
+
+    fn inner_mut(&mut self) -> &mut Real {
+        &mut self.real
+    }
+
+    fn read(
+        &mut self,
+        _fd: RawFd,
+        room: &mut [MaybeUninit<u8>],
+        _offset: Option<u64>,
+        _flags: i32,
+    ) -> Result<usize, Errno> {
+        let packet = self.left.pop().ok_or(Errno(libc::EAGAIN))?;
+        for (place, byte) in room.iter_mut().zip(packet) {
+            place.write(*byte);
+        }
+        Ok(packet.len().min(room.len()))
+    }
+}
+
+#[test]
+fn packets_of_a_device_are_neither_joined_nor_lost() {
+    let builder = Runtime::builder().kernel(|| {
+        let packets = Packets { real: Real::new(), left: vec![b"second", b"one"] };
+        AnyKernel::Dyn(Box::new(packets))
+    });
+    run_on(builder, async {
+        let device = File::open("/dev/zero").await?;
+        for packet in [&b"one"[..], b"second"] {
+            let (n, buf) = device.read_at(vec![1; 16], 0).await?;
+            assert_eq!(&buf[..n], packet);
+        }
+        // The ring's own answer.
+        assert_eq!(device.read_at(vec![1; 16], 0).await?.1, [0; 16]);
         Ok(())
     });
 }
