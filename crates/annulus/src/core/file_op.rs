@@ -6,13 +6,14 @@
 use std::io;
 use std::os::fd::RawFd;
 
+use annulus_ring::Kernel as _;
 use annulus_ring::abi::{FsyncFlags, Opcode, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
 
 use super::cached_read::Wanted;
 use super::key::Handle;
 use super::op::{Late, Operation};
-use super::{Core, errors};
+use super::{Core, errors, with_any};
 use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, receive_len, receive_room, send_len};
 
 /// A read at an offset.
@@ -161,8 +162,16 @@ unsafe impl Operation for Sync {
     }
 }
 
-/// A close whose result somebody wants to see. The record is gone already.
+/// A close whose result somebody wants to see. The record is gone already, so a close that never
+/// ran (no worker could be started for it, or the runtime ends) is made up for by a plain call.
 pub(crate) struct CloseFd(pub(crate) RawFd);
+
+impl CloseFd {
+    fn by_call(self, core: &Core) -> io::Result<()> {
+        let closed = core.state.borrow_mut().ring.kernel().close(self.0);
+        closed.map_err(io::Error::from)
+    }
+}
 
 // SAFETY: the request refers to no memory.
 unsafe impl Operation for CloseFd {
@@ -178,18 +187,22 @@ unsafe impl Operation for CloseFd {
         op::Close { fd: self.0 }.encode(sqe);
     }
 
-    fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
-        if res < 0 { Err(errors::from_res(res)) } else { Ok(()) }
-    }
-
-    fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
-        Err(error)
-    }
-
-    /// Only the end of a runtime cancels a close; one that never ran has not closed anything.
-    fn orphan(self, core: &Core, late: Late) {
-        if late.res == -libc::ECANCELED {
-            core.state.borrow_mut().close_descriptor(self.0);
+    fn complete(self, core: &Core, res: i32, _flags: u32) -> Self::Output {
+        match res {
+            res if res == -libc::ECANCELED => self.by_call(core),
+            res if res < 0 => Err(errors::from_res(res)),
+            _ => Ok(()),
         }
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        match this {
+            Some(this) => with_any(|core| this.by_call(core))?,
+            None => Err(error),
+        }
+    }
+
+    fn orphan(self, core: &Core, late: Late) {
+        let _ = self.complete(core, late.res, 0);
     }
 }

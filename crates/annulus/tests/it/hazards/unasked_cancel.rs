@@ -28,7 +28,7 @@ use rustix::io::retry_on_intr;
 
 use super::pattern;
 use crate::cancel::{at_rest, until, yield_to_kernel};
-use crate::harness::{Scratch, check, run_on, share_process};
+use crate::harness::{Scratch, check, descriptors, own_process, run_on, share_process};
 
 /// A runtime on the real kernel, which cancels so many of a thousand requests, and what it did.
 fn without_workers(permille: u16) -> (Builder, Arc<Mutex<Report>>) {
@@ -285,5 +285,33 @@ fn signals_while_the_first_worker_is_started_fail_nothing() {
             done.store(true, Ordering::Relaxed);
             renamed.expect("it is renamed");
         });
+    }
+}
+
+#[test]
+fn a_close_for_which_there_is_no_worker_closes_all_the_same() {
+    let _own = own_process();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for dropped in [false, true] {
+        let before = descriptors();
+        let failing = Failing::default();
+        let given = failing.clone();
+        let builder = Runtime::builder().kernel(move || {
+            let kernel = Unreliable::new(Real::new(), 1, Faults::none()).failing(given.clone());
+            AnyKernel::Dyn(Box::new(kernel))
+        });
+        check(builder, async {
+            let file = File::open(file.path()).await?;
+            failing.lock().unwrap().push((Opcode::CLOSE, Errno(libc::ECANCELED)));
+            let mut closing = Box::pin(file.close());
+            if dropped {
+                assert!(poll!(&mut closing).is_pending());
+                drop(closing);
+                at_rest().await
+            } else {
+                closing.await
+            }
+        });
+        assert_eq!(descriptors(), before, "dropped: {dropped}");
     }
 }
