@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::open_options::c_path;
-use crate::buf::{BufError, BufResult, IoBufMut, Slice};
+use crate::buf::{BufError, BufResult, IoBufMut, Slice, clamp_transfer};
 use crate::core::Owned;
 use crate::core::errors;
 use crate::core::file_op::ReadAt;
@@ -35,8 +35,8 @@ use crate::op::{Cancelled, Chain, Either, Next, OpExt, Running, Sequel, Sequence
 ///
 /// # Kernel
 /// `OPENAT` into a slot (5.15), `READ`, `CLOSE`, with `IOSQE_IO_LINK`. Where a core has no free
-/// slot (none at all before about 6.14) a descriptor is opened and closed, one request after the
-/// other.
+/// slot (none at all before about 6.14), and for buffers of 2 GiB, which no single read fills, a
+/// descriptor is opened and closed, one request after the other.
 ///
 /// ```
 /// # #[annulus::main]
@@ -80,7 +80,7 @@ impl<B: IoBufMut> ReadOnce<B> {
                 return Sequence::new(opened(None), refused);
             }
         };
-        if let Some(lent) = Lent::new() {
+        if let Some(lent) = Self::in_one(buf.bytes_capacity()).then(Lent::new).flatten() {
             let open = Op::new(OpenLent { lent: lent.clone(), path });
             let close = Op::new(CloseLent { lent: lent.clone() });
             let steps = (open, Self::read_lent(&lent, buf, 0), close);
@@ -92,6 +92,12 @@ impl<B: IoBufMut> ReadOnce<B> {
         let how = open_how(libc::O_RDONLY | libc::O_CLOEXEC, 0, 0);
         let open = Op::new(Open { dir: libc::AT_FDCWD, path, how, handle: None });
         Sequence::new(opened(Some(buf)), Next::Go(Either::Right(Either::Right(Either::Left(open)))))
+    }
+
+    /// Whether one read can fill so much. A longer one that moved all that a read can would not
+    /// break the link, and the file be closed before the rest.
+    fn in_one(capacity: usize) -> bool {
+        clamp_transfer(capacity) as usize == capacity
     }
 
     fn read_lent(lent: &Lent, buf: B, read: usize) -> Read<B> {
@@ -183,5 +189,18 @@ impl<B: IoBufMut> Sequel for ReadOnce<B> {
             }
             Either::Right(Either::Right(Either::Left(opened))) => self.opened(opened, ending),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_closed_behind_a_read_only_if_that_can_be_all_of_it() {
+        let most = 0x7fff_f000;
+        assert!(ReadOnce::<Vec<u8>>::in_one(1) && ReadOnce::<Vec<u8>>::in_one(most));
+        assert!(!ReadOnce::<Vec<u8>>::in_one(most + 1));
+        assert!(!ReadOnce::<Vec<u8>>::in_one(usize::MAX));
     }
 }
