@@ -131,6 +131,8 @@ impl Core {
         let fixed_free = register_files(&mut ring, config.fixed_files);
         let board = Board::new(executor.id(), executor.tally(), blocking.clone());
         let pools = build_pools(&mut ring, config, &board)?;
+        let devices = Devices::new(build_polling_ring(config)?);
+        // Nothing can fail behind it: what a bell has is given back by the end of a core.
         let bell = Bell::new(&mut ring)?;
         let now_ns = ring.kernel().now();
         let tick = Tick::new(config.keep_tick && ring.capabilities().supports(Opcode::TIMEOUT));
@@ -146,7 +148,7 @@ impl Core {
             pools,
             fixed_free,
             arenas: Arenas::default(),
-            devices: Devices::new(build_polling_ring(config)?),
+            devices,
             after: Vec::new(),
             counters: board,
             samples: Samples::new(now_ns),

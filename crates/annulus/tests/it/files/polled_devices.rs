@@ -10,7 +10,7 @@ use annulus::fs::{Direct, OpenOptions};
 use annulus::runtime::{Builder, DevicePolling, Runtime};
 use futures_util::poll;
 
-use crate::harness::{pair, run, run_on, share_process, skip};
+use crate::harness::{descriptors, own_process, pair, run, run_on, share_process, skip};
 
 const BLOCK: usize = 4096;
 
@@ -147,4 +147,23 @@ fn a_core_that_polls_no_devices_says_so() {
         let Some(table) = table(&disk).await? else { return Ok(()) };
         table.polled().map(drop)
     });
+}
+
+#[test]
+fn a_core_that_cannot_poll_devices_leaves_nothing_behind() {
+    use annulus_ring::Mask;
+    use annulus_ring::abi::{Opcode, SetupFlags};
+    let _own = own_process();
+    let before = descriptors();
+    for with_word in [true, false] {
+        let mut mask = Mask::none();
+        if !with_word {
+            // Then threads wake it through a descriptor.
+            mask = mask.op(Opcode::FUTEX_WAIT);
+        }
+        let make = || crate::counting::refusing(SetupFlags::HYBRID_IOPOLL, libc::EINVAL);
+        let hybrid = Runtime::builder().device_polling(DevicePolling::Hybrid).mask(mask);
+        hybrid.kernel(make).build().expect_err("the kernel has no such rings");
+        assert_eq!(descriptors(), before);
+    }
 }
