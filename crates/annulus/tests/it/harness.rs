@@ -3,8 +3,10 @@
 pub mod ground;
 mod rules;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use annulus::net::{TcpListener, TcpStream};
@@ -13,11 +15,37 @@ use annulus::runtime::{Builder, Metrics, Runtime};
 /// Tests that look at the process as a whole (its descriptors, its limits) exclude the others.
 static PROCESS: RwLock<()> = RwLock::new(());
 
-pub fn share_process() -> RwLockReadGuard<'static, ()> {
-    PROCESS.read().unwrap_or_else(PoisonError::into_inner)
+thread_local! {
+    /// How many guards this thread has of the lock that it holds. A second one takes no lock of its
+    /// own: it would wait behind who waits for the first to go.
+    static HELD: RefCell<(usize, Option<RwLockReadGuard<'static, ()>>)> =
+        const { RefCell::new((0, None)) };
+}
+
+/// The process is shared until the last guard of this thread is gone.
+pub struct Shared(PhantomData<RwLockReadGuard<'static, ()>>);
+
+pub fn share_process() -> Shared {
+    HELD.with_borrow_mut(|(guards, lock)| {
+        *guards += 1;
+        lock.get_or_insert_with(|| PROCESS.read().unwrap_or_else(PoisonError::into_inner));
+    });
+    Shared(PhantomData)
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        HELD.with_borrow_mut(|(guards, lock)| {
+            *guards -= 1;
+            if *guards == 0 {
+                *lock = None;
+            }
+        });
+    }
 }
 
 pub fn own_process() -> RwLockWriteGuard<'static, ()> {
+    HELD.with_borrow(|(guards, _)| assert_eq!(*guards, 0, "this thread shares the process"));
     PROCESS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -134,6 +162,14 @@ impl Scratch {
     pub fn new() -> Self {
         let _shared = share_process();
         Self(Some(tempfile::tempdir().expect("a temporary directory")))
+    }
+
+    /// Beside the sources, if one may write there: a temporary directory is often in memory, where
+    /// there are no direct reads and no attributes.
+    pub fn beside() -> Self {
+        let _shared = share_process();
+        let beside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        Self(Some(beside.or_else(|_| tempfile::tempdir()).expect("a temporary directory")))
     }
 
     /// A file in it, with these contents.

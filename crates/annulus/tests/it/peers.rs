@@ -10,7 +10,7 @@ use annulus::runtime::Runtime;
 use annulus::task::spawn_blocking;
 
 use crate::cancel::yield_to_kernel;
-use crate::harness::{check, own_process, pair, run, run_on, skip};
+use crate::harness::{check, own_process, pair, run, run_on, share_process, skip};
 
 /// A connection to a peer of `std`.
 async fn with_std() -> io::Result<(TcpStream, std::net::TcpStream)> {
@@ -221,6 +221,7 @@ fn peeking_shows_what_is_there_and_takes_nothing() {
 
 #[test]
 fn curl_fetches_megabytes_byte_by_byte_as_they_were_sent() {
+    let _shared = share_process();
     if Command::new("curl").arg("--version").output().is_err() {
         return skip("curl is not installed");
     }

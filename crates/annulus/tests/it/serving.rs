@@ -13,9 +13,9 @@ mod under_way;
 mod weaknesses;
 mod without_holes;
 
+use std::cell::Cell;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::RwLockReadGuard;
 use std::time::{Duration, Instant};
 
 use annulus::runtime::{Cores, MetricsHandle};
@@ -23,7 +23,7 @@ use annulus::serve::{
     self, Builder, Config, Conn, Error, Handle, Handler, Metrics, Parsed, Server, Workers,
 };
 
-use crate::harness::{assert_nothing_left, share_process};
+use crate::harness::{Shared, assert_nothing_left, share_process};
 
 /// Longer than anything here takes: a bound against hanging.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -42,19 +42,20 @@ pub fn anywhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// A server of a test; nothing may be left of it at the end.
+/// A server of a test; nothing may be left of it at the end. The test shares the process as long as
+/// it has this, because its clients are often there when the server has ended.
 pub struct Run {
     pub handle: Handle,
-    workers: Option<Workers>,
+    workers: Cell<Option<Workers>>,
     boards: Vec<MetricsHandle>,
-    _shared: Option<RwLockReadGuard<'static, ()>>,
+    _shared: Option<Shared>,
 }
 
 impl Run {
     pub fn of(started: Result<(Handle, Workers), Error>) -> Self {
         let (handle, workers) = started.expect("the server starts");
         let boards = handle.cores().iter().map(|core| core.metrics_handle().unwrap()).collect();
-        Self { handle, workers: Some(workers), boards, _shared: None }
+        Self { handle, workers: Cell::new(Some(workers)), boards, _shared: None }
     }
 
     /// A server of a function, on one core.
@@ -103,13 +104,13 @@ impl Run {
     }
 
     /// Stops it, gently, and gives what it counted.
-    pub fn end(self) -> Metrics {
+    pub fn end(&self) -> Metrics {
         self.handle.shutdown();
         self.ended()
     }
 
     /// Waits for its end.
-    pub fn ended(mut self) -> Metrics {
+    pub fn ended(&self) -> Metrics {
         let workers = self.workers.take().expect("it runs");
         workers.join().expect("no core fails");
         for board in &self.boards {

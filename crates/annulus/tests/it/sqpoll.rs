@@ -160,6 +160,7 @@ fn everything_works_with_a_submission_thread() {
 
 #[test]
 fn the_ring_really_has_a_submission_thread() {
+    let _shared = share_process();
     let runtime = made(sqpoll());
     let setup = runtime.capabilities().setup();
     assert!(setup.contains(SetupFlags::SQPOLL));

@@ -217,6 +217,7 @@ fn a_panic_ends_the_process_if_that_is_the_policy() {
         });
         return;
     }
+    let _shared = share_process();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tasks::a_panic_ends_the_process_if_that_is_the_policy", "--nocapture"])
         .env(CHILD, "1")

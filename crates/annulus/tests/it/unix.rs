@@ -13,7 +13,7 @@ use annulus::op::Cancelled;
 use futures_util::StreamExt as _;
 
 use crate::cancel::yield_to_kernel;
-use crate::harness::{Scratch, run};
+use crate::harness::{Scratch, run, share_process};
 
 /// A path at which there is nothing yet.
 fn somewhere() -> (Scratch, PathBuf) {
@@ -331,6 +331,7 @@ fn descriptors_become_handles_if_they_are_what_they_should_be() {
 
 #[test]
 fn without_a_runtime_nothing_is_taken_over() {
+    let _shared = share_process();
     let (left, _right) = std_unix::UnixStream::pair().unwrap();
     let error = UnixStream::try_from(left).unwrap_err();
     assert!(error.to_string().contains("no Annulus runtime"), "{error}");

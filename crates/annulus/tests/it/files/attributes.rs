@@ -73,9 +73,7 @@ fn permissions_and_times_are_set() {
 
 #[test]
 fn extended_attributes_are_set_read_listed_and_removed() {
-    // Beside the sources: a temporary directory is often of a kind that has none.
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
-    let directory = directory.or_else(|_| tempfile::tempdir()).unwrap();
+    let directory = Scratch::beside();
     let path = directory.path().join("file");
     run(async {
         let file = File::create_new(&path).await?;

@@ -14,7 +14,7 @@ use futures_util::TryStreamExt as _;
 use rustix::fs::{CWD, RenameFlags};
 
 use super::trees::Ends;
-use crate::harness::{Scratch, check, own_process, run, run_on};
+use crate::harness::{Scratch, check, own_process, run, run_on, share_process};
 
 fn nameless() -> Builder {
     let ops =
@@ -303,6 +303,7 @@ fn a_request_outlives_the_directories_that_it_names() {
 
 #[test]
 fn a_directory_whose_runtime_has_ended_names_nothing() {
+    let _shared = share_process();
     let (scratch, root) = tree();
     let home = Runtime::new().unwrap();
     let dir = home.block_on(async { Dir::open(&root).await.unwrap() });

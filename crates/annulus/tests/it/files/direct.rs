@@ -6,14 +6,12 @@ use std::os::fd::AsRawFd as _;
 use annulus::buf::{AlignedBuf, IoBufMut as _};
 use annulus::fs::{File, OpenOptions};
 
-use crate::harness::{run, skip};
+use crate::harness::{Scratch, run, skip};
 
 #[test]
 fn a_direct_file_takes_aligned_buffers_and_refuses_others() {
     const PAGE: usize = 4096;
-    // Beside the sources, if one may write there: a temporary directory is often in memory.
-    let beside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
-    let directory = beside.or_else(|_| tempfile::tempdir()).unwrap();
+    let directory = Scratch::beside();
     let path = directory.path().join("direct");
     run(async {
         let mut options = OpenOptions::new();

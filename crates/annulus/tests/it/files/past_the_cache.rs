@@ -207,6 +207,7 @@ fn ranges_and_streams_of_a_direct_file_need_not_end_with_a_block() {
     let disk = Disk::new();
     let path = disk.path("odd");
     let contents = pattern(10 * BLOCK + 777, 6);
+    let _shared = share_process();
     std::fs::write(&path, &contents).unwrap();
     run(async {
         let Some(table) = direct(&path).await? else { return Ok(()) };

@@ -144,6 +144,7 @@ fn datagrams_are_sent_once() {
 #[test]
 fn what_is_asked_to_end_still_ends() {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, accept, bind, listen, socket};
+    let _shared = share_process();
     let scratch = Scratch::new();
     let path = scratch.path().join("busy");
     let busy = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();

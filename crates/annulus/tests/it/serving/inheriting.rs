@@ -266,6 +266,7 @@ fn a_place_that_nobody_can_wait_at_is_told_from_a_successor_that_fails() {
 #[test]
 fn who_waits_and_gives_nothing_is_nobody_to_take_over_from() {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, accept, bind, listen, socket};
+    let _shared = share_process();
     let scratch = Scratch::new();
     let path = scratch.path().join("successor");
     let waiting = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
@@ -279,6 +280,7 @@ fn who_waits_and_gives_nothing_is_nobody_to_take_over_from() {
 
 #[test]
 fn nobody_to_take_over_from_is_an_error() {
+    let _shared = share_process();
     let scratch = Scratch::new();
     let path = scratch.path().join("nobody");
     let error = Inherited::receive(&path).unwrap_err();

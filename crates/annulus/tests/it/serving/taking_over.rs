@@ -51,6 +51,7 @@ fn a_socket_that_nobody_asks_for_is_an_error_that_names_it_and_is_not_served() {
 
 #[test]
 fn sockets_are_asked_for_by_name_and_each_address_is_a_listener() {
+    let _shared = share_process();
     let sockets = [socket("echo"), socket("other"), socket("echo")];
     let inherited = Inherited::from_fds(sockets).unwrap();
     let expected: Vec<_> = inherited.iter().map(|(_, at)| at.clone()).collect();
@@ -101,6 +102,7 @@ fn hand_over(old: &Run, at: &Path) -> (Inherited, std::thread::JoinHandle<Result
 
 #[test]
 fn the_file_of_a_unix_socket_changes_hands_and_goes_with_the_last_server() {
+    let _shared = share_process();
     let scratch = Scratch::new();
     let (path, meeting) = (scratch.path().join("socket"), scratch.path().join("successor"));
     let first = Run::handler::<Echo>(Server::builder(small()).bind_unix(&path));
@@ -140,6 +142,7 @@ fn a_successor_that_fails_to_launch_leaves_the_file_and_its_predecessor_alone() 
 
 #[test]
 fn names_are_passed_on_and_what_a_service_manager_made_stays() {
+    let _shared = share_process();
     let scratch = Scratch::new();
     let (path, meeting) = (scratch.path().join("socket"), scratch.path().join("successor"));
     let unix = UnixListener::bind(&path).unwrap();
