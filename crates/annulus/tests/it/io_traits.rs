@@ -10,9 +10,10 @@ use annulus::io::{
     copy_bidirectional, duplex, empty, sink, split,
 };
 use annulus::net::{TcpStream, UnixStream};
+use annulus::runtime::Runtime;
 use proptest::prelude::*;
 
-use crate::harness::{pair, run};
+use crate::harness::{check, pair, run, share_process};
 
 /// What no other test has: its own `read` alone, so that every provided method is used.
 struct Trickle<'a> {
@@ -305,9 +306,10 @@ fn what_was_written_before_the_end_is_read_before_the_end() {
 
 #[test]
 fn a_connection_in_memory_crosses_cores() {
+    let _shared = share_process();
     let (mut here, mut there) = duplex(10);
     let thread = std::thread::spawn(move || {
-        run(async move {
+        check(Runtime::builder(), async move {
             let mut doubled = Vec::new();
             while let Some(piece) = there.recv().await? {
                 doubled.extend(piece.iter().map(|byte| byte * 2));

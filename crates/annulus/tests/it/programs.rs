@@ -26,9 +26,10 @@ fn is_installed(program: &str) -> bool {
 
 /// Gives a program a file as its input, and what it prints.
 async fn fed(program: &'static str, args: Vec<String>, input: Vec<u8>) -> io::Result<Vec<u8>> {
+    // Not on the other thread, which would have to wait for who waits for this one.
+    let scratch = Scratch::new();
+    let path = scratch.file("input", &input);
     let fed = spawn_blocking(move || {
-        let scratch = Scratch::new();
-        let path = scratch.file("input", &input);
         let mut command = Command::new(program);
         let output = command.args(args).stdin(std::fs::File::open(path)?).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
