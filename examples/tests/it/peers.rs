@@ -23,7 +23,10 @@ fn connect_echo_and_echo_client_get_back_what_they_sent() {
 
 #[test]
 fn connect_echo_says_that_nobody_is_there_and_ends() -> io::Result<()> {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    // The port of a client: as long as that is connected, nobody else comes to listen there.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let client = connect(listener.local_addr()?)?;
+    let nobody = client.local_addr()?.to_string();
     let (output, status) = Example::output("connect_echo", &[nobody.as_ref()]);
     assert!(output.is_empty() && !status.success());
     Ok(())

@@ -4,9 +4,13 @@ use super::*;
 
 #[test]
 fn a_free_port_is_chosen_and_can_be_listened_at() {
-    let address = claim(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    assert_ne!(address.port(), 0);
-    TcpListener::bind(address).unwrap();
+    let listens = || {
+        let address = claim(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        assert_ne!(address.port(), 0);
+        TcpListener::bind(address).is_ok()
+    };
+    // Somebody else may be given the same port in between, but not again and again.
+    assert!((0..10).any(|_| listens()));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use serde_json::Value;
 
 use crate::program::{Program, ready};
@@ -290,7 +291,10 @@ fn what_fails_is_counted_by_kind() {
     if !ready() {
         return;
     }
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    // A port that stays taken, and at which nobody listens.
+    let taken = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&taken, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let nobody = SocketAddr::try_from(getsockname(&taken).unwrap()).unwrap().to_string();
     let (output, json) = load(&["tcp", &nobody, "-n", "10"]);
     assert_eq!((output.status.code(), json), (Some(1), Value::Null));
     let said = complaint(&output);

@@ -92,12 +92,10 @@ fn s_server_is_talked_to() -> io::Result<()> {
     let directory = tempfile::tempdir()?;
     let made = made(&["localhost"]);
     let (chain, key) = made.write(directory.path(), "server");
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
     let mut server = openssl(&[
         "s_server",
         "-accept",
-        &format!("127.0.0.1:{port}"),
+        "127.0.0.1:0",
         "-cert",
         &chain.to_string_lossy(),
         "-key",
@@ -112,9 +110,11 @@ fn s_server_is_talked_to() -> io::Result<()> {
         line.clear();
         assert_ne!(said.read_line(&mut line)?, 0, "openssl does not listen");
     }
+    // It says where: a port that nobody else can have taken.
+    let address = line.trim_end().strip_prefix("ACCEPT ").expect("an address follows").to_owned();
     let connector = TlsConnector::builder().roots(made.roots()).build()?;
     run(async move {
-        let stream = TcpStream::connect(format!("127.0.0.1:{port}")).await?;
+        let stream = TcpStream::connect(address).await?;
         let stream = connector.connect("localhost", stream).await?;
         stream.write_all("stressed\n").await?;
         let mut back = Vec::new();

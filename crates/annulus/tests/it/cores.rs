@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -14,6 +15,7 @@ use annulus::runtime::{
 };
 use annulus::sync::{Closed, cross};
 use annulus::time::sleep;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
 
 use crate::harness::{check, made, own_process, share_process};
 use crate::limits::{descriptor_limit, set_descriptor_limit};
@@ -297,9 +299,11 @@ fn the_end_of_a_core_closes_its_channels() {
 #[test]
 fn every_core_can_serve_the_same_address() {
     let _shared = share_process();
-    let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = first.local_addr().unwrap();
-    drop(first);
+    // A port that stays taken for those who share it; this socket does not listen.
+    let taken = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    sockopt::set_socket_reuseport(&taken, true).unwrap();
+    bind(&taken, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = SocketAddr::try_from(getsockname(&taken).unwrap()).unwrap();
     let ready = Arc::new(Barrier::new(3));
     let met = ready.clone();
     let launched = launch(Cores::Count(2), move |_| {
