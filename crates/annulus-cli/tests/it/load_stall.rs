@@ -175,8 +175,9 @@ fn a_thread_that_cannot_be_had_is_an_error_and_no_hang() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annulus"));
     command.args(["load", "tcp", &target, "-c", "8", "--cores", "8", "-n", "8", "--quiet"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let user = USERS + std::process::id();
     // SAFETY: the closure makes system calls only.
-    unsafe { command.pre_exec(as_a_user_with_few_threads) };
+    unsafe { command.pre_exec(move || as_a_user_with_few_threads(user)) };
     let output = match command.output() {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
             skip("the program is where no other user may execute it");
@@ -189,13 +190,15 @@ fn a_thread_that_cannot_be_had_is_an_error_and_no_hang() {
     assert!(said.contains("cannot start a thread for core"), "{said}");
 }
 
+/// Users from here on; each run of the test has its own, because threads are counted by user.
+const USERS: libc::uid_t = 2_000_000;
+
 /// Becomes a user whom nobody else is, and who may have four threads.
-fn as_a_user_with_few_threads() -> std::io::Result<()> {
-    const USER: libc::uid_t = 64_987;
+fn as_a_user_with_few_threads(user: libc::uid_t) -> std::io::Result<()> {
     let limit = libc::rlimit { rlim_cur: 4, rlim_max: 4 };
     // SAFETY: `limit` is a valid `rlimit` for the kernel to read.
     let limited = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
     // SAFETY: only a number is passed.
-    let changed = unsafe { libc::setuid(USER) };
+    let changed = unsafe { libc::setuid(user) };
     if limited == 0 && changed == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
