@@ -1,5 +1,5 @@
-//! Many connections at once: their servers in this process, their clients in another, so that each
-//! has descriptors for its own ends only.
+//! Many connections at once: their servers in one process, their clients in another, so that each
+//! has descriptors for its own ends only. Both are of their own, for what is in memory is measured.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -15,6 +15,8 @@ use crate::support::{BOUND, made, nothing_left, skip};
 const USUALLY: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
 /// What a process needs besides.
 const DESCRIPTORS: usize = 100;
+/// Set in the process that measures what a connection costs, and so does nothing else.
+const ALONE: &str = "ANNULUS_TLS_ALONE";
 const ADDRESS: &str = "ANNULUS_TLS_ADDRESS";
 const ROOTS: &str = "ANNULUS_TLS_ROOTS";
 
@@ -33,6 +35,9 @@ fn many_connections_are_open_at_once_and_all_answer() {
     if (hard as usize) < count + DESCRIPTORS {
         let why = format!("{hard} descriptors are too few for {count} connections");
         return skip("many_connections_are_open_at_once_and_all_answer", &why);
+    }
+    if std::env::var_os(ALONE).is_none() {
+        return alone();
     }
     let directory = tempfile::tempdir().unwrap();
     let made = made(&["localhost"]);
@@ -59,6 +64,18 @@ fn many_connections_are_open_at_once_and_all_answer() {
     });
     nothing_left(runtime);
     ended.expect("all connections work");
+}
+
+/// Runs the test above once more, in a process that has nothing else in memory.
+fn alone() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "many::many_connections_are_open_at_once_and_all_answer", "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .expect("the test binary starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+    println!("{said}");
 }
 
 async fn serve(listener: &TcpListener, acceptor: &TlsAcceptor, count: usize) -> io::Result<()> {
