@@ -204,10 +204,11 @@ fn kv_refuses_broken_requests_as_redis_does() -> io::Result<()> {
     for request in broken {
         let (mut theirs, mut ours) = (redis.connect(), connect(address)?);
         let (mut expected, mut answer) = (Vec::new(), Vec::new());
-        theirs.write_all(&request)?;
-        // Closing with bytes unread resets a connection, which can cost the end of the answer.
+        // Closing with bytes unread resets a connection, which can cost the end of the answer, and
+        // of a long request.
+        let _ = theirs.write_all(&request);
         let _ = theirs.read_to_end(&mut expected);
-        ours.write_all(&request)?;
+        let _ = ours.write_all(&request);
         let _ = ours.read_to_end(&mut answer);
         let shown = String::from_utf8_lossy(&request[..request.len().min(60)]).into_owned();
         assert!(!expected.is_empty(), "{shown}");
