@@ -53,6 +53,16 @@ impl Remote {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
+    /// Owner: nobody is sending this header, although its flag may say so: the thread that set it
+    /// is one of another process.
+    pub fn forget_sender(&self) {
+        // ORDERING: Relaxed; a look, so that what nobody has sent is not written to.
+        if self.queued.load(Ordering::Relaxed) != 0 {
+            // ORDERING: Relaxed, pairs with the swap in `send`: no sender had got that far.
+            self.queued.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Owner: takes this header out of a list that [`Inbox::take`] returned, and returns the index
     /// that follows. From here on foreign wakes send it again.
     pub fn receive(&self) -> u32 {

@@ -188,6 +188,11 @@ impl Pages {
         Some(unsafe { &*header })
     }
 
+    /// All headers whose pages are there.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Header> + '_ {
+        (0..INDEX_LIMIT).map_while(|index| self.find(index))
+    }
+
     /// Owner: the header of `index`, in a page that is allocated if need be.
     #[cold]
     pub(crate) fn grow(&self, index: u32) -> &'static Header {

@@ -68,6 +68,15 @@ impl Slot {
         self.epoch.load(Ordering::Relaxed)
     }
 
+    /// Before the first claim in a process that has inherited the slot: what threads of an ancestor
+    /// had sent, or were about to send when it forked, was meant for tasks that have ended. A flag
+    /// that says that somebody sends a header would keep its next task from being woken.
+    fn forget_senders(&self) {
+        // Unlinks them all; each is forgotten below.
+        self.door.inbox.take(|index| self.pages.find(index).expect("it was sent").remote());
+        self.pages.iter().for_each(|header| header.remote().forget_sender());
+    }
+
     /// Any thread: wakes a task of this slot.
     pub(crate) fn wake(&self, task: TaskId) {
         let Some(header) = self.pages.find(task.index()) else {
@@ -126,8 +135,8 @@ impl Free {
     }
 
     /// The slot released last, since its pages are there; else one that never was claimed; else
-    /// one that an ancestor of this process released, unless a thread of the ancestor was ringing
-    /// there: it would ring for ever.
+    /// one that an ancestor of this process released, as if it were new, unless a thread of the
+    /// ancestor was ringing there: it would ring for ever.
     fn take(&mut self) -> Option<u32> {
         let was_never_claimed = |number: &u32| slot(*number).epoch() == 0;
         let was_left = |number: &u32| {
@@ -136,7 +145,12 @@ impl Free {
         };
         let released = self.released.pop();
         let other = || self.others.find(was_never_claimed);
-        released.or_else(other).or_else(|| (0..COUNT as u32).find(was_left))
+        let left = || {
+            let number = (0..COUNT as u32).find(was_left)?;
+            slot(number).forget_senders();
+            Some(number)
+        };
+        released.or_else(other).or_else(left)
     }
 }
 

@@ -54,3 +54,25 @@ fn a_child_claims_slots_while_a_thread_of_its_parent_claimed_one_and_none_of_its
         release(core);
     }
 }
+
+#[test]
+fn a_wake_that_a_thread_of_the_parent_was_sending_keeps_no_task_of_a_child_from_being_woken() {
+    in_child(|| {
+        let core = claim().unwrap();
+        let pages = &slot(core.slot()).pages;
+        let [begun, sent] = [5, 6].map(|index| (index, pages.grow(index).remote()));
+        // One has been marked and is not in the list yet, the other is.
+        assert!(Inbox::new().send(begun.0, begun.1));
+        let inbox = &slot(core.slot()).door.inbox;
+        assert!(inbox.send(sent.0, sent.1));
+        slot(core.slot()).door.posts.close();
+        release(core);
+        in_child(|| {
+            while claim().expect("there is the one that was left").slot() != core.slot() {}
+            assert!(inbox.is_empty(), "it is for tasks that have ended");
+            for (index, remote) in [begun, sent] {
+                assert!(inbox.send(index, remote), "it seems to be on its way already");
+            }
+        });
+    });
+}
