@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annulus_ring::Ring;
-use annulus_ring::abi::{BufRegFlags, Cqe};
+use annulus_ring::abi::Cqe;
 
 use super::State;
 use super::key::Key;
@@ -82,9 +82,7 @@ impl Messages {
             published: self.published.min(self.count),
             incremental: false,
         };
-        // SAFETY: the pool keeps what it pushes valid until the kernel has given it back.
-        let buf_ring = unsafe { ring.register_buf_ring(self.count, BGID, BufRegFlags::EMPTY) };
-        Pool::new(board.clone(), shape, BGID, buf_ring.ok()?).ok()
+        Pool::new(ring, board.clone(), shape, BGID).ok()
     }
 
     /// The group, if there is one.

@@ -24,7 +24,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use annulus_ring::BufRing;
+use annulus_ring::abi::BufRegFlags;
+use annulus_ring::{BufRing, Ring};
 use annulus_task::CoreId;
 
 use super::metrics::Board;
@@ -41,6 +42,22 @@ pub(crate) struct Shape {
     pub(crate) published: u16,
     /// The kernel consumes buffers bit by bit (`IOU_PBUF_RING_INC`).
     pub(crate) incremental: bool,
+}
+
+impl Shape {
+    /// Of all buffers.
+    fn bytes(&self) -> usize {
+        self.buffer_bytes as usize * usize::from(self.count)
+    }
+}
+
+/// Why there is no group.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The system has no room for the memory of its buffers.
+    Memory(std::io::Error),
+    /// The ring does not take it: another one has its number, or the memlock limit is too low.
+    Group,
 }
 
 /// What leases and their core share.
@@ -94,15 +111,23 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Reserves the memory; nothing of it is touched before it is published.
+    /// Reserves the memory, of which nothing is touched before it is published, and registers the
+    /// group. If one of the two is refused, neither is left.
     pub(crate) fn new(
+        ring: &mut Ring,
         board: Arc<Board>,
         shape: Shape,
         bgid: u16,
-        ring: BufRing,
-    ) -> std::io::Result<Self> {
-        let bytes = shape.buffer_bytes as usize * usize::from(shape.count);
-        let memory = memory::map(bytes)?;
+    ) -> Result<Self, Refused> {
+        let bytes = shape.bytes();
+        let memory = memory::map(bytes).map_err(Refused::Memory)?;
+        let flags = if shape.incremental { BufRegFlags::INC } else { BufRegFlags::EMPTY };
+        // SAFETY: the pool keeps what it pushes valid until the kernel has given it back.
+        let Ok(ring) = (unsafe { ring.register_buf_ring(shape.count, bgid, flags) }) else {
+            // SAFETY: mapped just now, with this size, and nobody has heard of it.
+            unsafe { memory::unmap(memory, bytes) };
+            return Err(Refused::Group);
+        };
         let shared = Box::new(Shared {
             core: board.core,
             board,
@@ -383,9 +408,8 @@ pub(crate) unsafe fn give_back(shared: NonNull<Shared>, bid: u16) {
 unsafe fn free(shared: NonNull<Shared>) {
     // SAFETY: `Pool::new` leaked this box, and it is freed once: by whoever saw the last lease go.
     let shared = unsafe { Box::from_raw(shared.as_ptr()) };
-    let bytes = shared.shape.buffer_bytes as usize * usize::from(shared.shape.count);
     // SAFETY: mapped in `Pool::new` with this size; nobody uses it any more.
-    unsafe { memory::unmap(shared.memory, bytes) };
+    unsafe { memory::unmap(shared.memory, shared.shape.bytes()) };
 }
 
 fn lock(remote: &Mutex<Remote>) -> std::sync::MutexGuard<'_, Remote> {
@@ -418,3 +442,6 @@ mod memory {
         unsafe { libc::munmap(address.as_ptr().cast(), bytes) };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_ring::Kernel as _;
-use annulus_ring::abi::{BufRegFlags, Features, Opcode};
+use annulus_ring::abi::{Features, Opcode};
 use annulus_ring::{AnyKernel, BusyPoll, Mask, RegisterError, Ring};
 use annulus_task::{Executor, OnPanic};
 
@@ -24,7 +24,7 @@ use super::doubts::Doubts;
 use super::locals::Locals;
 use super::messages::Messages;
 use super::metrics::Board;
-use super::pool::{Pool, Shape};
+use super::pool::{Pool, Refused, Shape};
 use super::pools::Pools;
 use super::record::Records;
 use super::rests::Rests;
@@ -322,16 +322,12 @@ fn build_pool(
     (asked, bgid): (Shape, u16),
     board: &Arc<Board>,
 ) -> Result<Option<Pool>, Error> {
-    let flags = if asked.incremental { BufRegFlags::INC } else { BufRegFlags::EMPTY };
     let mut count = asked.count.next_power_of_two().max(1);
     while count > 0 {
-        // SAFETY: the pool keeps what it pushes valid until the kernel has given it back.
-        match unsafe { ring.register_buf_ring(count, bgid, flags) } {
-            Ok(buf_ring) => {
-                let shape = Shape { count, ..asked };
-                return Ok(Some(Pool::new(board.clone(), shape, bgid, buf_ring)?));
-            }
-            Err(_) => count /= 2,
+        match Pool::new(ring, board.clone(), Shape { count, ..asked }, bgid) {
+            Ok(pool) => return Ok(Some(pool)),
+            Err(Refused::Memory(error)) => return Err(error.into()),
+            Err(Refused::Group) => count /= 2,
         }
     }
     Ok(None)
