@@ -6,7 +6,7 @@
 //!
 //! | refused | at first | when it lasts |
 //! |---|---|---|
-//! | io_uring_enter(2): EAGAIN, EBUSY | the next turn enters again | a core without work sleeps before that, each time twice as long, up to 12.8 ms |
+//! | io_uring_enter(2): EAGAIN, EBUSY | the next turn enters again | a core without work sleeps before that, each time twice as long, up to 12.8 ms, but no longer than to its next timer |
 //! | the request that ends when the bell is rung | made again before the next wait | the core waits without it, 10 ms at most, then makes it again |
 //!
 //! Owns: how often is at first, and how long the pauses are. Does not own: the calls (the turn),
@@ -67,10 +67,19 @@ impl State {
         let consumed = self.ring.sq_tail().wrapping_sub(u64::from(self.ring.sq_pending()));
         let progress = (consumed, self.counters.cqes.read());
         match self.rests.refuse(self.counters.enters(), progress) {
-            Some(pause) if is_idle => std::thread::sleep(pause),
+            Some(pause) if is_idle => std::thread::sleep(self.until_timer_at_most(pause)),
             _ if errno.0 == libc::EAGAIN => std::thread::yield_now(),
             _ => {}
         }
+    }
+
+    /// A pause, or less if a timer is due before its end.
+    fn until_timer_at_most(&mut self, pause: Duration) -> Duration {
+        if self.wheel.len() == 0 || self.clock.is_paused() {
+            return pause;
+        }
+        let until_ns = self.until_next_timer(Some(pause.as_nanos() as u64));
+        until_ns.map_or(pause, Duration::from_nanos)
     }
 
     /// The request of the bell has ended: it was rung, or the core ends, or for nothing.

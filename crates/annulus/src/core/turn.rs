@@ -373,7 +373,8 @@ impl State {
         true
     }
 
-    fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
+    /// How long until the next timer is due, or the bound if that is less.
+    pub(super) fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
         let Some(deadline_ns) = self.wheel.next_deadline_ns() else {
             return bound_ns;
         };

@@ -142,6 +142,32 @@ fn a_core_that_may_not_enter_its_ring_for_long_rests_between_its_tries() {
 }
 
 #[test]
+fn a_core_that_may_not_enter_its_ring_does_not_sleep_over_its_timers() {
+    // Far less than the pauses that it makes.
+    let timely = Duration::from_millis(6);
+    let calls = Arc::new(Calls::default());
+    run_on(Runtime::builder().kernel(counting(&calls)), async {
+        set(&calls.enter_errno, libc::EAGAIN);
+        // Until the pauses are as long as they become.
+        for _ in 0..40 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        // One that is late may have found the machine busy; all of them have not.
+        let mut tries = 0..500;
+        let is_timely = async || {
+            let due = Instant::now() + Duration::from_millis(1);
+            sleep(Duration::from_millis(1)).await;
+            due.elapsed() < timely
+        };
+        while !is_timely().await {
+            assert!(tries.next().is_some(), "a timer waits for the end of a pause");
+        }
+        set(&calls.enter_errno, 0);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_core_that_may_not_sleep_on_its_word_sleeps_in_its_ring() {
     let calls = Arc::new(Calls::default());
     set(&calls.word_errno, libc::EPERM);
