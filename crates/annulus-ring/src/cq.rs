@@ -132,6 +132,15 @@ impl<C: CqeShape> Cq<C> {
         Run { at, end: unsafe { at.add(count as usize) } }
     }
 
+    /// The last so many slots of a run are not reaped after all: they are what comes next.
+    ///
+    /// # Safety
+    /// * They are of the last run of this queue, none of them is taken from it afterwards, and what
+    ///   [`Run::take`] demands still holds.
+    pub(crate) unsafe fn put_back(&mut self, slots: u32) {
+        self.head = self.head.wrapping_sub(slots);
+    }
+
     /// All completions that are ready now.
     #[inline]
     pub(crate) fn completions(&mut self) -> Completions<'_, C> {

@@ -367,6 +367,40 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         self.cq.next_run()
     }
 
+    /// Leaves the last `count` completions of the last [run](Self::next_run) in the queue: they
+    /// come with the next [`look`](Self::look) again. For who cannot go on with a run, because
+    /// something panicked.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use annulus_ring::{Ring, op::Nop};
+    /// # let mut ring = Ring::new(4)?;
+    /// for number in [7, 8] {
+    ///     // SAFETY: a NOP borrows no memory.
+    ///     unsafe { ring.push(&Nop::default(), number) }?;
+    /// }
+    /// ring.submit_and_wait(2, None)?;
+    /// ring.look();
+    /// let mut run = ring.next_run();
+    /// // SAFETY: nothing else is reaped before the rest is put back.
+    /// assert_eq!(unsafe { run.take() }.unwrap().user_data, 7);
+    /// // SAFETY: the run has so many left, and goes.
+    /// unsafe { ring.put_back(run.len()) };
+    /// assert_eq!(ring.completions().map(|cqe| cqe.user_data).collect::<Vec<_>>(), [8]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Safety
+    /// * The run has not given them and will not, and what [`Run::take`](crate::Run::take) demands
+    ///   of it still holds.
+    pub unsafe fn put_back(&mut self, count: u32)
+    where
+        C: Walk<Slot = C>,
+    {
+        // SAFETY: the caller says so; each completion of a run takes one slot.
+        unsafe { self.cq.put_back(count) };
+    }
+
     /// Gives the slots of all that was reaped back to the kernel: after the last
     /// [run](Self::next_run).
     #[inline]

@@ -93,7 +93,8 @@ const TRANSFER_BYTES_MAX: usize = 0x7fff_f000;
 /// * Moving the value does not move them: they live on the heap, in a mapping or in a `static`,
 ///   never inside the value itself.
 /// * Both methods are pure: while the value is only moved and borrowed with `&`, they return
-///   the same pair each time.
+///   the same pair each time, and do not panic. The runtime asks them again while it hands out
+///   completions, for what is left of a transfer.
 ///
 /// # Examples
 ///

@@ -79,11 +79,12 @@ impl State {
         let _ = ring.flush();
         let ready = ring.look();
         self.counters.add_cqes(ready as usize);
-        while let Some(cqe) = ring.next_seen() {
+        // Back in its place first: should something panic, the others find it there.
+        self.devices.ring = Some(ring);
+        while let Some(cqe) = self.devices.ring().and_then(Ring::next_seen) {
             self.devices.in_flight -= 1;
             self.dispatch(cqe);
         }
-        self.devices.ring = Some(ring);
     }
 
     /// The entry of a queued request.

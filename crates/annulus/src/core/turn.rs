@@ -18,8 +18,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use annulus_ring::Kernel as _;
 use annulus_ring::abi::Errno;
+use annulus_ring::{Kernel as _, Run};
 
 use super::metrics::Board;
 use super::pool::Pool;
@@ -411,13 +411,43 @@ impl State {
         let mut left = self.ring.look();
         self.counters.add_cqes(left as usize);
         while left > 0 {
-            let mut run = self.ring.next_run();
+            let run = self.ring.next_run();
             left -= run.len();
+            let mut reaping = Reaping { state: self, run, left };
             // SAFETY: nothing is reaped from the core's ring but here, and it is never resized.
-            while let Some(cqe) = unsafe { run.take() } {
-                self.dispatch(cqe);
+            while let Some(cqe) = unsafe { reaping.run.take() } {
+                reaping.state.dispatch(cqe);
             }
+            std::mem::forget(reaping);
         }
         self.ring.give_back();
+    }
+}
+
+/// A run of completions that are given out. Dropped if that panics: those that are left stay in the
+/// queue for another turn, because whoever waits for them has nothing to do with it.
+struct Reaping<'a> {
+    state: &'a mut State,
+    run: Run,
+    /// How many come behind the run.
+    left: u32,
+}
+
+impl Drop for Reaping<'_> {
+    // Small and inlined, so that the run need not lie in memory while nothing panics.
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.state.put_back(self.run.len(), self.left);
+    }
+}
+
+impl State {
+    /// The last of a run, and those behind it, are reaped in another turn.
+    #[cold]
+    #[inline(never)]
+    fn put_back(&mut self, of_run: u32, behind: u32) {
+        self.counters.cqes.subtract(u64::from(of_run + behind));
+        // SAFETY: they are of the last run of the core's ring, which is being dropped; see `reap`.
+        unsafe { self.ring.put_back(of_run) };
     }
 }

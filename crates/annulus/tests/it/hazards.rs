@@ -24,6 +24,7 @@ mod interrupted_enter;
 mod linked_timeout;
 mod multishot_after_drop;
 mod panic_in_callbacks;
+mod panic_in_dispatch;
 mod recursion;
 mod reentrancy;
 mod short_io;
