@@ -1,6 +1,7 @@
 //! Operations that make or end connections, and waits for readiness.
 //!
-//! Owns: the operations. Invariant: the address that the kernel reads is owned by the operation.
+//! Owns: the operations, and what a connect means that the kernel got more than once. Invariant:
+//! the address that the kernel reads is owned by the operation.
 
 use std::io;
 
@@ -14,8 +15,16 @@ use super::{Core, errors};
 
 /// A connect.
 pub(crate) struct Connect {
-    pub(crate) handle: Handle,
-    pub(crate) address: Box<SocketAddress>,
+    handle: Handle,
+    address: Box<SocketAddress>,
+    /// How often the kernel got it. What it cancelled unasked may have begun.
+    asked: u32,
+}
+
+impl Connect {
+    pub(crate) fn new(handle: Handle, address: SocketAddress) -> Self {
+        Self { handle, address: Box::new(address), asked: 0 }
+    }
 }
 
 // SAFETY: the address is on the heap and owned by this operation.
@@ -30,10 +39,16 @@ unsafe impl Operation for Connect {
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
         let (addr, addr_len) = (self.address.as_ptr(), self.address.len());
         op::Connect { target, addr, addr_len }.encode(sqe);
+        self.asked = self.asked.saturating_add(1);
     }
 
     fn complete(self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
-        if res < 0 { Err(errors::from_res(res)) } else { Ok(()) }
+        match -res {
+            // By this operation, earlier.
+            libc::EISCONN if self.asked > 1 => Ok(()),
+            errno if errno > 0 => Err(errors::from_res(res)),
+            _ => Ok(()),
+        }
     }
 
     fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {

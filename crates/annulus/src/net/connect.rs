@@ -2,12 +2,21 @@
 //!
 //! Owns: the future of `connect`, and one attempt. Does not own: names (`names`), the order of
 //! several attempts (`race`). Invariant: the socket of an attempt is closed unless the user got it.
+//!
+//! A connect that the kernel punts to a worker of its own may have begun by then. If the worker
+//! cannot be started, or finds that the socket does not wait, the kernel says so and the connect
+//! goes on all the same:
+//!
+//! | the kernel says | which means |
+//! |---|---|
+//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error |
+//! | EISCONN, to a request that was made again | it has succeeded (`core::socket_op`) |
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use annulus_ring::{Kernel as _, SocketAddress};
 
@@ -17,7 +26,7 @@ use super::names::Lookup;
 use super::race::Race;
 use crate::core::end::End;
 use crate::core::op::Op;
-use crate::core::socket_op::Connect;
+use crate::core::socket_op::{Connect, Ready};
 use crate::core::{errors, with_any};
 
 /// The future of [`TcpStream::connect`].
@@ -106,8 +115,17 @@ impl End for Connecting {
 
 /// A connect of one socket.
 pub(super) struct Attempt {
-    op: Op<Connect>,
+    step: Step,
     stream: Option<TcpStream>,
+    /// Asked to end.
+    ending: bool,
+}
+
+enum Step {
+    /// The kernel connects.
+    Connect(Op<Connect>),
+    /// It has begun, and does not say when it is done: the socket does.
+    UnderWay(Op<Ready>),
 }
 
 impl Attempt {
@@ -120,9 +138,28 @@ impl Attempt {
 
     /// With a socket that is there already.
     pub(super) fn of(stream: TcpStream, address: SocketAddr) -> Self {
-        let address = Box::new(SocketAddress::from(address));
-        let op = Op::new(Connect { handle: stream.handle(), address });
-        Self { op, stream: Some(stream) }
+        let op = Op::new(Connect::new(stream.handle(), address.into()));
+        Self { step: Step::Connect(op), stream: Some(stream), ending: false }
+    }
+
+    /// The kernel has answered. `None` if that was that the connect goes on, begun by an earlier
+    /// request that came to nothing.
+    fn answered(&mut self, ended: io::Result<()>) -> Option<io::Result<()>> {
+        if !ended.as_ref().is_err_and(is_under_way) {
+            return Some(ended);
+        }
+        let Some(stream) = self.stream.as_ref().filter(|_| !self.ending) else {
+            return Some(Err(errors::cancelled()));
+        };
+        let ready = Ready { handle: stream.handle(), events: libc::POLLOUT as u32 };
+        self.step = Step::UnderWay(Op::new(ready));
+        None
+    }
+
+    /// What came of a connect that was under way.
+    fn outcome(&self) -> io::Result<()> {
+        let error = self.stream.as_ref().map(TcpStream::take_error).transpose()?;
+        error.flatten().map_or(Ok(()), Err)
     }
 
     /// The socket, if the attempt has succeeded; else it is closed.
@@ -132,18 +169,40 @@ impl Attempt {
     }
 }
 
+/// Whether a connect of the socket has begun and not ended.
+fn is_under_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EALREADY | libc::EINPROGRESS))
+}
+
 impl Future for Attempt {
     type Output = io::Result<TcpStream>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = Pin::new(&mut self.op).poll(cx);
-        ended.map(|ended| self.finish(ended))
+        let this = &mut *self;
+        loop {
+            let ended = match &mut this.step {
+                Step::Connect(op) => {
+                    let ended = ready!(Pin::new(op).poll(cx));
+                    let Some(ended) = this.answered(ended) else { continue };
+                    ended
+                }
+                Step::UnderWay(op) => {
+                    let ready = ready!(Pin::new(op).poll(cx));
+                    ready.and_then(|_events| this.outcome())
+                }
+            };
+            return Poll::Ready(this.finish(ended));
+        }
     }
 }
 
 impl End for Attempt {
     fn ask_to_end(&mut self) -> Option<Self::Output> {
-        let ended = self.op.ask_to_end();
+        self.ending = true;
+        let ended = match &mut self.step {
+            Step::Connect(op) => op.ask_to_end(),
+            Step::UnderWay(op) => op.ask_to_end().map(|ready| ready.map(drop)),
+        };
         ended.map(|ended| self.finish(ended))
     }
 }

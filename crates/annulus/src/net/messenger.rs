@@ -79,7 +79,7 @@ impl Messenger {
     }
 
     pub(super) fn connect(&self, address: SocketAddress) -> Op<Connect> {
-        Op::new(Connect { handle: self.owned.handle(), address: Box::new(address) })
+        Op::new(Connect::new(self.owned.handle(), address))
     }
 
     /// As [`connect`](Self::connect), to an address that may be none.
@@ -88,7 +88,7 @@ impl Messenger {
         address: io::Result<SocketAddress>,
     ) -> Shaped<'_, Connect, io::Result<()>, io::Result<()>> {
         let handle = self.owned.handle();
-        let connect = |address| Connect { handle, address: Box::new(address) };
+        let connect = |address| Connect::new(handle, address);
         Shaped::new(address.map(connect).map_err(Err), |connected| connected)
     }
 

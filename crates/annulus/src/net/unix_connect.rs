@@ -25,14 +25,14 @@ pub(super) enum UnixConnecting {
 
 impl UnixConnecting {
     fn start(address: io::Result<SocketAddress>) -> io::Result<Self> {
-        let address = Box::new(address?);
+        let address = address?;
         // Not nonblocking: the kernel says EAGAIN to such a socket when the listener's queue is
         // full, and has no way to say when there is room again. A worker of the kernel waits.
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         let fd =
             with_any(|core| core.state.borrow_mut().ring.kernel().socket(libc::AF_UNIX, kind, 0))??;
         let stream = UnixStream::adopt(fd)?;
-        let op = Op::new(Connect { handle: stream.owned().handle(), address });
+        let op = Op::new(Connect::new(stream.owned().handle(), address));
         Ok(Self::Attempt { op, stream })
     }
 

@@ -15,6 +15,7 @@ mod buffer_starvation;
 mod cancelled_op_returned_descriptor;
 mod chain_cut_by_the_kernel;
 mod close_and_descriptor_reuse;
+mod connect_begun_before;
 mod cq_overflow;
 mod direct_descriptor_leak;
 mod exec;
