@@ -20,7 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// A child takes it at once, whoever held it in the parent when that forked. Processes are told
 /// apart by their numbers: a child that has that of its parent, because it is the first of a new
-/// namespace of processes as its parent was, shares its value. What the value of the
+/// namespace of processes as its parent was, shares its value. So does one that got the number of
+/// an ancestor which is gone, if nobody between the two has taken the lock. What the value of the
 /// parent owns is not dropped there: descriptors in it stay open as the child's copies.
 ///
 /// ```

@@ -5,15 +5,15 @@
 //! has it), the ring, the records.
 //!
 //! ```text
-//!            take            push             final CQE           poll
-//!   Free ----------> Queued ------> Flight ------------> Done ----------> Free
-//!                       |             | future dropped     | future dropped
-//!                       +-----------> Orphan --final CQE--> reclaimed --> Free
+//!                 take                     final CQE           poll
+//!   Free ----------------------> Flight ------------> Done ----------> Free
+//!     | behind others     push   ^   | future dropped   | future dropped
+//!     +-------------> Queued ----+   +--> Orphan --final CQE--> reclaimed --> Free
 //! ```
 //!
 //! | the future is dropped in | what happens |
 //! |---|---|
-//! | Queued | the slot becomes an orphan and stays in its socket's send queue: accepted bytes are sent; a step of a chain is cancelled when its turn comes |
+//! | Queued | the slot is abandoned and stays in its socket's send queue: accepted bytes are sent; a step of a chain is cancelled when its turn comes |
 //! | Flight | the slot becomes an orphan; a cancel is queued if the op allows it |
 //! | Cancelling | the slot becomes an orphan; its cancel is on its way already |
 //! | Done | the owner is reclaimed at once with the result |

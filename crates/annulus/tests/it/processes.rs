@@ -25,7 +25,8 @@ fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at * 13 + (at >> 8)) as u8).collect()
 }
 
-/// Waits until the thread is gone that reaps the children of tests before; not for ever.
+/// Waits until the thread is gone that reaps the children of tests before; not for ever. It is
+/// known by its name, which it gives itself: one that has just been started may be missed.
 pub fn reaper_ends() {
     no_thread_is(|name, _| name == "annulus-reaper");
 }
