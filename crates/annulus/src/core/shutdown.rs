@@ -121,18 +121,12 @@ impl State {
         }
         self.stop_tick();
         self.let_go_all();
-        for key in self.table.live() {
-            let phase = self.table.at(key.index).phase();
-            let has_kernel = matches!(phase, Phase::Flight | Phase::Orphan | Phase::Cancelling);
-            if has_kernel && !self.is_flushing(key) {
-                self.push_cancel(user_data(Kind::Op, key));
-            }
-        }
         let round = self.round();
         for key in self.table.live() {
-            // Futures that outlive the runtime find their slots gone; the owners go when they end.
             let slot = self.table.at(key.index);
-            match slot.phase() {
+            let (phase, lane) = (slot.phase(), slot.lane());
+            // Futures that outlive the runtime find their slots gone; the owners go when they end.
+            match phase {
                 Phase::Flight | Phase::Cancelling => {
                     slot.left = round;
                     let is_orphan = slot.lose_future();
@@ -142,6 +136,10 @@ impl State {
                 Phase::Done => self.abandon_done(key),
                 Phase::Free | Phase::Orphan => {}
             }
+            let is_with_kernel = matches!(phase, Phase::Flight | Phase::Orphan | Phase::Cancelling);
+            if is_with_kernel && may_be_cancelled(lane) {
+                self.push_cancel(user_data(Kind::Op, key));
+            }
         }
     }
 
@@ -149,13 +147,6 @@ impl State {
         for key in self.records.live() {
             self.let_go(key);
         }
-    }
-
-    /// Whether a slot sends bytes of a socket that is flushing, or has sent them and only waits for
-    /// its memory: these have the socket's own bound, and there is nothing to cancel in the others,
-    /// nor in a request whose device is polled.
-    fn is_flushing(&mut self, key: Key) -> bool {
-        matches!(self.table.at(key.index).lane(), Lane::Send | Lane::Released | Lane::Polled)
     }
 
     /// Closes descriptors although requests are in flight on them: the kernel holds the files, and
@@ -181,4 +172,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether the end of the core cancels a request of this lane: not what sends bytes of a socket
+/// that is flushing, which has a bound of its own. There is nothing to cancel in one that has sent
+/// them and only waits for its memory, nor in one whose device is polled.
+fn may_be_cancelled(lane: Lane) -> bool {
+    !matches!(lane, Lane::Send | Lane::Released | Lane::Polled)
 }
