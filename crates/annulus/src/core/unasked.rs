@@ -88,7 +88,7 @@ impl State {
     #[cold]
     fn was_unasked(&mut self, key: Key) -> bool {
         let slot = self.table.at(key.index);
-        let by_itself = matches!(slot.lane(), Lane::Free | Lane::Recv | Lane::Send);
+        let by_itself = !matches!(slot.lane(), Lane::Chain | Lane::Released);
         let may_be = by_itself && slot.vtable.is_some_and(|vtable| vtable.tried_again);
         if !may_be || !self.goes_on(key.index) {
             return false;
@@ -103,6 +103,10 @@ impl State {
     pub(crate) fn push_again(&mut self, index: u32) {
         match self.table.at(index).lane() {
             Lane::Send => self.push_send(index),
+            Lane::Polled => {
+                let key = self.table.at(index).key();
+                self.queue_polled(key);
+            }
             _ => self.push_slot(index),
         }
     }

@@ -1,9 +1,10 @@
-//! The whole suite on a hostile machine: signals all the time, and an `enter` that fails.
+//! The whole suite on a hostile machine: signals all the time, an `enter` that fails, and no worker
+//! of the kernel when one is wanted.
 //!
 //! `ANNULUS_TEST_ENTER_ERRORS=SEED:PERCENT` puts an unreliable kernel behind every runtime that
 //! names no other: so many of a hundred calls of io_uring_enter(2) fail, or consume only some
-//! entries. `ANNULUS_TEST_SIGNALS=HERTZ` interrupts every thread so many times a second. Tests that
-//! count calls exactly ask [`is_quiet`].
+//! entries, or cancel some that a worker might have to do. `ANNULUS_TEST_SIGNALS=HERTZ` interrupts
+//! every thread so many times a second. Tests that count calls exactly ask [`is_quiet`].
 //!
 //! Owns: setting that up before `main`, for this process and for those it starts of itself.
 
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use annulus::net::UnixStream;
 use annulus::runtime::{Runtime, set_default_kernel};
 use annulus_ring::{AnyKernel, Real};
 use annulus_sim::{Fault, Faults, Report, Unreliable};
@@ -25,8 +27,14 @@ const ENTER_ERRORS: &str = "ANNULUS_TEST_ENTER_ERRORS";
 const SIGNALS: &str = "ANNULUS_TEST_SIGNALS";
 
 /// The classes that make up the percentage, in equal parts.
-const CLASSES: [Fault; 5] =
-    [Fault::Eintr, Fault::Eagain, Fault::Ebusy, Fault::PartialSubmit, Fault::LateError];
+const CLASSES: [Fault; 6] = [
+    Fault::Eintr,
+    Fault::Eagain,
+    Fault::Ebusy,
+    Fault::PartialSubmit,
+    Fault::LateError,
+    Fault::NoWorker,
+];
 
 /// What all unreliable kernels of the process did.
 static REPORT: LazyLock<Arc<Mutex<Report>>> = LazyLock::new(Arc::default);
@@ -150,12 +158,16 @@ fn the_hostile_machine_is_hostile() {
     let before = *REPORT.lock().unwrap_or_else(PoisonError::into_inner);
     run_on(Runtime::builder(), async {
         let received = RECEIVED.get();
+        let (left, right) = UnixStream::pair()?;
         for _ in 0..200 {
             annulus::time::sleep(Duration::from_millis(1)).await;
             let tasks = (0..4).map(|_| annulus::spawn(crate::cancel::yield_to_kernel()));
             for task in tasks.collect::<Vec<_>>() {
                 task.await.expect("no panic")?;
             }
+            // Something that a worker of the kernel might have to do.
+            left.write_all("well").await?;
+            right.read_exact(vec![0; 4]).await?;
         }
         if env::var_os(SIGNALS).is_some() {
             let received = RECEIVED.get() - received;
