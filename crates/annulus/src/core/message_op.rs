@@ -3,7 +3,11 @@
 //!
 //! Owns: the two operations, with all that the kernel reads and writes meanwhile. Invariants: every
 //! address is taken anew when the request goes to the kernel, after the operation's last move; a
-//! message that arrives after the future was dropped goes into the socket's queue.
+//! message that arrives after the future was dropped goes into the socket's queue; the socket is
+//! one that keeps messages apart. `MSG_TRUNC` asks such a socket for the whole length of a message,
+//! of which it writes as much as there is room for; TCP would throw bytes away, write none and tell
+//! their count. So whatever makes a record of messages opens the socket itself, accepts it from a
+//! listener of packets, or asks the kernel what it is (`net/foreign.rs`).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -155,7 +159,8 @@ unsafe impl<B: IoBufMut> Operation for MessageInto<B> {
         }
         self.close_control();
         let bytes = (res as usize).min(clamp_transfer(self.buf.bytes_capacity()) as usize);
-        // SAFETY: the kernel wrote so many bytes, within the capacity.
+        // SAFETY: the socket keeps messages apart (the module's invariant), so the kernel wrote the
+        // whole message, or as much of it as the capacity holds.
         unsafe { self.buf.set_bytes_len(bytes) };
         let arrival = Arrival {
             bytes,
@@ -180,7 +185,7 @@ unsafe impl<B: IoBufMut> Operation for MessageInto<B> {
         let sent_bytes = late.res as usize;
         let bytes = sent_bytes.min(clamp_transfer(self.buf.bytes_capacity()) as usize);
         let from = self.buf.bytes_mut_ptr();
-        // SAFETY: the kernel wrote so many bytes, within the capacity.
+        // SAFETY: as in `complete`; the kernel has ended the request, and the buffer is ours.
         let payload = unsafe { std::slice::from_raw_parts(from, bytes) };
         let flags = self.header.message.msg_flags;
         let name = &self.name[..self.name_bytes()];

@@ -12,6 +12,7 @@ use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::control::Control;
 use super::datagram::{Address, Datagram, Received, datagram};
+use super::foreign::{self, Wanted};
 use super::receive::{
     ReceiveBatch, ReceiveInto, ReceiveLeased, from_peer, from_sender, take, with_control,
 };
@@ -63,12 +64,23 @@ impl Messenger {
         Ok([left?, right?])
     }
 
+    /// Takes over a socket that was opened here, or accepted by a listener of packets.
     pub(super) fn adopt(fd: RawFd, datagrams: Box<Datagrams>) -> io::Result<Self> {
         let layout = datagrams.layout();
         Ok(Self { owned: Owned::adopt(fd, Kind::Datagrams(datagrams))?, layout })
     }
 
-    pub(super) fn from_fd(fd: OwnedFd, datagrams: Box<Datagrams>) -> io::Result<Self> {
+    /// Takes over a descriptor that comes from elsewhere.
+    ///
+    /// # Errors
+    /// If it is not what is wanted: who receives here relies on a socket that keeps messages apart.
+    pub(super) fn from_fd(
+        fd: OwnedFd,
+        wanted: &Wanted,
+        datagrams: Box<Datagrams>,
+    ) -> io::Result<Self> {
+        foreign::check(&fd, wanted)?;
+        rustix::io::ioctl_fionbio(&fd, true)?;
         let layout = datagrams.layout();
         Ok(Self { owned: Owned::adopt_fd(fd, Kind::Datagrams(datagrams))?, layout })
     }

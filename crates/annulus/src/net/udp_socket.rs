@@ -10,6 +10,7 @@ use annulus_ring::SocketAddress;
 use super::ToAddress;
 use super::control::Control;
 use super::datagram::{Datagram, Received};
+use super::foreign;
 use super::messenger::Messenger;
 use super::options::rows::ip_numbers;
 use super::options::{self, value};
@@ -520,10 +521,11 @@ impl UdpSocket {
     /// Takes over a socket of `std`.
     ///
     /// # Errors
-    /// If no runtime runs on this thread.
+    /// If no runtime runs on this thread. `InvalidInput`, and the descriptor is closed, if it is
+    /// no UDP socket after all: `std`'s type can be made of any.
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: Messenger::from_fd(socket.into(), Datagrams::internet())? })
+        let (fd, wanted) = (socket.into(), &foreign::UDP_SOCKET);
+        Ok(Self { socket: Messenger::from_fd(fd, wanted, Datagrams::internet())? })
     }
 }
 
@@ -532,7 +534,8 @@ fn to(address: Option<SocketAddr>) -> To {
     address.map_or(To::Peer, To::from)
 }
 
-/// Takes over a descriptor, which must be that of a UDP socket.
+/// Fails with `InvalidInput`, and closes the descriptor, if that is no such socket; ENOTSOCK if it
+/// is none at all.
 impl TryFrom<OwnedFd> for UdpSocket {
     type Error = io::Error;
 

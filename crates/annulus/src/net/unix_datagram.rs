@@ -10,6 +10,7 @@ use annulus_ring::SocketAddress;
 
 use super::control::Control;
 use super::datagram::{Datagram, Received};
+use super::foreign;
 use super::messenger::Messenger;
 use super::options;
 use super::options::rows::of_any;
@@ -279,10 +280,10 @@ impl UnixDatagram {
     /// Takes over a socket of `std`.
     ///
     /// # Errors
-    /// If no runtime runs on this thread.
+    /// As [`UdpSocket::from_std`](super::UdpSocket::from_std).
     pub fn from_std(socket: std::os::unix::net::UnixDatagram) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: Messenger::from_fd(socket.into(), Datagrams::unix())? })
+        let (fd, wanted) = (socket.into(), &foreign::UNIX_DATAGRAM);
+        Ok(Self { socket: Messenger::from_fd(fd, wanted, Datagrams::unix())? })
     }
 }
 
@@ -294,7 +295,8 @@ impl UnixDatagram {
 
 of_any!(UnixDatagram);
 
-/// Takes over a descriptor, which must be that of a Unix datagram socket.
+/// Fails with `InvalidInput`, and closes the descriptor, if that is no such socket; ENOTSOCK if it
+/// is none at all.
 impl TryFrom<OwnedFd> for UnixDatagram {
     type Error = io::Error;
 

@@ -11,6 +11,7 @@ use annulus_ring::SocketAddress;
 use super::UCred;
 use super::control::Control;
 use super::datagram::{Datagram, Received};
+use super::foreign;
 use super::messenger::Messenger;
 use super::options::rows::of_any;
 use super::options::{self, value};
@@ -47,7 +48,7 @@ pub struct UnixSeqpacket {
 }
 
 impl UnixSeqpacket {
-    /// The connection of a descriptor that is ours.
+    /// The connection of a descriptor that is ours: a listener of packets has accepted it.
     pub(super) fn adopt(fd: RawFd) -> io::Result<Self> {
         Ok(Self { socket: Messenger::adopt(fd, Datagrams::packets())? })
     }
@@ -232,15 +233,14 @@ impl UnixSeqpacket {
 
 of_any!(UnixSeqpacket);
 
-/// Takes over a descriptor, which must be that of a connected Unix socket of packets.
+/// Takes over a connected socket. Fails with `InvalidInput`, and closes the descriptor, if it is no
+/// Unix socket of packets; ENOTSOCK if it is no socket at all.
 impl TryFrom<OwnedFd> for UnixSeqpacket {
     type Error = io::Error;
 
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
-        // The mode is that of the open file, whatever type sets it.
-        let file = std::os::unix::net::UnixDatagram::from(fd);
-        file.set_nonblocking(true)?;
-        Ok(Self { socket: Messenger::from_fd(file.into(), Datagrams::packets())? })
+        let wanted = &foreign::UNIX_SEQPACKET;
+        Ok(Self { socket: Messenger::from_fd(fd, wanted, Datagrams::packets())? })
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use annulus_ring::SocketAddress;
 
+use super::foreign;
 use super::options::rows::of_any;
 use super::unix_listener::{Bound, UnixListenOptions};
 use super::{Accept, Incoming, UnixSeqpacket};
@@ -130,11 +131,14 @@ impl UnixSeqpacketListener {
 
 of_any!(UnixSeqpacketListener);
 
-/// Takes over a descriptor, which must be that of a listening Unix socket of packets.
+/// Fails with `InvalidInput`, and closes the descriptor, if that is no listening Unix socket of
+/// packets; ENOTSOCK if it is no socket at all.
 impl TryFrom<OwnedFd> for UnixSeqpacketListener {
     type Error = io::Error;
 
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
+        // What it accepts are sockets of packets then, without a further look.
+        foreign::check(&fd, &foreign::UNIX_SEQPACKET_LISTENER)?;
         Ok(Self { bound: Bound::adopt(fd)? })
     }
 }

@@ -35,6 +35,7 @@ mod limits;
 #[cfg(target_arch = "x86_64")]
 mod locked;
 mod metrics;
+mod mistaken;
 mod names;
 mod namespaces;
 mod notify;
