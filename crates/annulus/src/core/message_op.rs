@@ -117,10 +117,9 @@ impl<B> MessageInto<B> {
     fn close_control(&mut self) {
         let written = self.header.message.msg_controllen;
         let truncated = self.is_cut();
-        let (bytes, room) = self.control.emptied();
-        // SAFETY: the kernel wrote so many bytes into the vector's capacity.
-        unsafe { bytes.set_len(written.min(room)) };
-        // SAFETY: the kernel has just written them; this runs once for each receive.
+        let bytes = self.control.written(written);
+        // SAFETY: the kernel has just written them, into room that was zeroed before; this runs
+        // once for each receive.
         let rights: Vec<OwnedFd> = unsafe { adopt(bytes) };
         self.control.filled(rights, truncated);
     }
@@ -142,8 +141,8 @@ unsafe impl<B: IoBufMut> Operation for MessageInto<B> {
         let len = clamp_transfer(self.buf.bytes_capacity()) as usize;
         self.header.of_piece(self.buf.bytes_mut_ptr(), len);
         self.header.of_name(self.name.as_mut_ptr(), NAME_BYTES);
-        let (bytes, room) = self.control.emptied();
-        self.header.of_control(bytes.as_mut_ptr(), room);
+        let room = self.control.zeroed_room();
+        self.header.of_control(room.as_mut_ptr(), room.len());
         let recv = op::RecvMsg {
             target,
             msg: &raw mut self.header.message,
@@ -155,6 +154,7 @@ unsafe impl<B: IoBufMut> Operation for MessageInto<B> {
 
     fn complete(mut self, _core: &Core, res: i32, _flags: u32) -> Self::Output {
         if res < 0 {
+            self.control.clear();
             return Err(BufError::new(errors::from_res(res), (self.buf, self.control)));
         }
         self.close_control();

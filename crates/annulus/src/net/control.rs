@@ -3,9 +3,10 @@
 //! Owns: the typed messages, their encoding and decoding, and the descriptors that travel in them.
 //! Does not own: the requests that carry them (`core/message_op.rs`).
 //!
-//! Invariants: whatever the bytes are, decoding neither panics nor reads past them; a descriptor
-//! that came along is owned from the moment the request ends, so it is closed unless somebody takes
-//! it. Mirrors cmsg(3), ip(7), ipv6(7), udp(7), unix(7), socket(7).
+//! Invariants: whatever the bytes are, decoding neither panics nor reads past them; all of them are
+//! initialised, also those that the kernel leaves out; a descriptor that came along is owned from
+//! the moment the request ends, so it is closed unless somebody takes it. Mirrors cmsg(3), ip(7),
+//! ipv6(7), udp(7), unix(7), socket(7).
 
 mod decode;
 
@@ -295,13 +296,21 @@ impl Control {
         &self.bytes
     }
 
-    /// Empties it and gives the room that the kernel may write to.
-    pub(crate) fn emptied(&mut self) -> (&mut Vec<u8>, usize) {
+    /// Empties it and gives the room that the kernel may write to. It is zeroed: the kernel leaves
+    /// the padding behind a message as it is, which [`as_bytes`](Self::as_bytes) shows.
+    pub(crate) fn zeroed_room(&mut self) -> &mut [u8] {
         self.clear();
-        (&mut self.bytes, self.room)
+        self.bytes.resize(self.room, 0);
+        &mut self.bytes
     }
 
-    /// What the kernel has written, and the descriptors in it.
+    /// As many bytes of the room as the kernel has written to.
+    pub(crate) fn written(&mut self, len: usize) -> &[u8] {
+        self.bytes.truncate(len);
+        &self.bytes
+    }
+
+    /// The descriptors in what the kernel has written.
     pub(crate) fn filled(&mut self, rights: Vec<OwnedFd>, truncated: bool) {
         self.rights = rights;
         self.truncated = truncated;

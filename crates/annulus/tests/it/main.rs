@@ -12,6 +12,7 @@ mod choices;
 mod churn;
 mod clock;
 mod closing;
+mod control;
 mod cores;
 mod counting;
 mod crossing;
