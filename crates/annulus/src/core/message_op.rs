@@ -188,9 +188,10 @@ unsafe impl<B: IoBufMut> Operation for MessageInto<B> {
         // SAFETY: as in `complete`; the kernel has ended the request, and the buffer is ours.
         let payload = unsafe { std::slice::from_raw_parts(from, bytes) };
         let flags = self.header.message.msg_flags;
-        let name = &self.name[..self.name_bytes()];
-        let rights = self.control.take_rights();
-        let parts = Parts { name, control: self.control.as_bytes(), payload, sent_bytes, flags };
+        let (name_bytes, control) = (self.name_bytes(), std::mem::take(&mut self.control));
+        let (control, rights) = control.into_parts();
+        let name = &self.name[..name_bytes];
+        let parts = Parts { name, control: &control, payload, sent_bytes, flags };
         let message = Message::copied(&parts, self.layout, rights);
         core.state.borrow_mut().message_late(key, late.res, Some(message));
     }

@@ -5,8 +5,9 @@
 //!
 //! Invariants: whatever the bytes are, decoding neither panics nor reads past them; all of them are
 //! initialised, also those that the kernel leaves out; a descriptor that came along is owned from
-//! the moment the request ends, so it is closed unless somebody takes it. Mirrors cmsg(3), ip(7),
-//! ipv6(7), udp(7), unix(7), socket(7).
+//! the moment the request ends, so it is closed unless somebody takes it; whatever a sequence names
+//! a descriptor in is of one that it owns, so sending it passes nobody else's. Mirrors cmsg(3),
+//! ip(7), ipv6(7), udp(7), unix(7), socket(7).
 
 mod decode;
 
@@ -18,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 pub use decode::ControlMessages;
 pub(crate) use decode::numbers;
-use decode::{prefix_within, rights_in};
+use decode::{prefix_within, rights_in, without_rights};
 
 use super::UCred;
 use super::options::rows::{ip_numbers, so};
@@ -149,6 +150,11 @@ impl Ecn {
 
 /// A sequence of control messages: to be sent, or room to receive some, and then what came.
 ///
+/// It owns the descriptors that its messages name, whichever way they came to it. So one that was
+/// received can be sent on: descriptors that were not taken are passed, those that were
+/// [taken](Self::take_rights) are not. The kernel refuses to send what only it can tell, a time for
+/// instance, with `InvalidInput`.
+///
 /// ```
 /// use annulus::net::control::{Control, ControlMessage, Ecn};
 ///
@@ -191,7 +197,8 @@ impl Control {
     ///
     /// # Errors
     /// Descriptors are duplicated, which fails when the process may have no more; `InvalidInput`
-    /// for more than 253 of them in all. Nothing is appended then.
+    /// for more than 253 of them in all, and for a raw `SCM_RIGHTS`, whose numbers would be of
+    /// descriptors that nobody has lent. Nothing is appended then.
     pub fn push(&mut self, message: ControlMessage<'_>) -> io::Result<()> {
         use ControlMessage as M;
         match message {
@@ -238,6 +245,13 @@ impl Control {
                 };
                 self.append(level, kind, To::from(address).as_bytes());
             }
+            M::Raw { level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, .. } => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "raw SCM_RIGHTS could name any descriptor: pass owned ones by `Control::pass`, \
+                     or lend them as `ControlMessage::Rights`",
+                ));
+            }
             M::Raw { level, kind, bytes } => self.append(level, kind, bytes),
         }
         Ok(())
@@ -270,8 +284,19 @@ impl Control {
 
     /// The descriptors that came along. They are close-on-exec. What is not taken is closed when
     /// this is dropped, or received into again.
+    ///
+    /// The messages that named them go with them: what is sent afterwards names no descriptor that
+    /// is not here any more.
     pub fn take_rights(&mut self) -> Vec<OwnedFd> {
+        if !self.rights.is_empty() {
+            self.bytes = without_rights(&self.bytes);
+        }
         std::mem::take(&mut self.rights)
+    }
+
+    /// The encoded messages, with the descriptors that they name.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<OwnedFd>) {
+        (self.bytes, self.rights)
     }
 
     /// Whether control messages were lost because there was no room for them (`MSG_CTRUNC`).
@@ -320,8 +345,13 @@ impl Control {
     pub(crate) fn copy(&mut self, bytes: &[u8], mut rights: Vec<OwnedFd>, truncated: bool) {
         self.clear();
         let fitting = prefix_within(bytes, self.room);
+        let named = rights_in(fitting);
+        debug_assert!(
+            named == 0 || named <= rights.len(),
+            "each descriptor that is named is owned"
+        );
         self.bytes.extend_from_slice(fitting);
-        rights.truncate(rights_in(fitting));
+        rights.truncate(named);
         self.rights = rights;
         self.truncated = truncated || fitting.len() < bytes.len();
     }

@@ -1,12 +1,102 @@
 //! Control messages that are received and sent on: whose descriptors go, and what of the kernel's
 //! room is seen.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use annulus::net::UdpSocket;
 use annulus::net::control::{Control, ControlMessage};
+use annulus::net::{UdpSocket, UnixDatagram};
 
 use crate::harness::run;
+
+/// A file that says who it is.
+fn marked(mark: u8) -> io::Result<OwnedFd> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(&[mark])?;
+    Ok(file.into())
+}
+
+fn mark_of(fd: OwnedFd) -> io::Result<u8> {
+    let mut file = File::from(fd);
+    file.seek(SeekFrom::Start(0))?;
+    let mut mark = [0];
+    file.read_exact(&mut mark)?;
+    Ok(mark[0])
+}
+
+/// Passes a descriptor, and gives the control messages with which it came.
+async fn passed(mark: u8) -> io::Result<Control> {
+    let (left, right) = UnixDatagram::pair()?;
+    let mut control = Control::new();
+    control.pass(vec![marked(mark)?])?;
+    left.send_msg(("it",), None, control).await?;
+    let (_, (_, control)) = right.recv_msg(vec![0; 9], Control::with_room(64)).await?;
+    Ok(control)
+}
+
+/// Sends these, and gives the descriptors that arrive.
+async fn sent_on(control: Control) -> io::Result<Vec<OwnedFd>> {
+    let (left, right) = UnixDatagram::pair()?;
+    left.send_msg(("on",), None, control).await?;
+    Ok(right.recv().await?.take_rights())
+}
+
+#[test]
+fn descriptors_that_were_taken_are_not_sent_on() {
+    run(async {
+        let mut control = passed(7).await?;
+        let taken = control.take_rights();
+        assert_eq!(taken.len(), 1);
+        assert_eq!(control.messages().count(), 0, "the message is gone with them");
+        assert!(control.take_rights().is_empty(), "once");
+        // It is still open under the number that the message had.
+        assert!(sent_on(control).await?.is_empty());
+        assert_eq!(mark_of(taken.into_iter().next().unwrap())?, 7);
+        Ok(())
+    });
+}
+
+#[test]
+fn descriptors_that_were_not_taken_are_passed_on() {
+    run(async {
+        let control = passed(8).await?;
+        let mut got = sent_on(control).await?;
+        assert_eq!(got.len(), 1);
+        assert_eq!(mark_of(got.remove(0))?, 8);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_added_to_a_received_sequence_is_sent_with_it() {
+    run(async {
+        let mut control = passed(1).await?;
+        control.pass(vec![marked(2)?])?;
+        let got = sent_on(control).await?;
+        let marks: io::Result<Vec<u8>> = got.into_iter().map(mark_of).collect();
+        assert_eq!(marks?, [1, 2]);
+        let mut control = passed(3).await?;
+        drop(control.take_rights());
+        control.pass(vec![marked(4)?])?;
+        let got = sent_on(control).await?;
+        let marks: io::Result<Vec<u8>> = got.into_iter().map(mark_of).collect();
+        assert_eq!(marks?, [4]);
+        Ok(())
+    });
+}
+
+#[test]
+fn descriptors_that_nobody_has_lent_are_not_passed() {
+    let file = File::open("/dev/null").unwrap();
+    let bytes = file.as_raw_fd().to_ne_bytes();
+    let mut control = Control::new();
+    let (level, kind) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+    let error = control.push(ControlMessage::Raw { level, kind, bytes: &bytes }).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("`Control::pass`"), "{error}");
+    assert!(control.as_bytes().is_empty(), "nothing was appended");
+}
 
 #[test]
 fn what_the_kernel_has_not_written_is_zero() {

@@ -144,6 +144,19 @@ pub(super) fn prefix_within(bytes: &[u8], room: usize) -> &[u8] {
     &bytes[..bytes.len() - rest.len()]
 }
 
+/// All messages but those that name descriptors.
+pub(super) fn without_rights(bytes: &[u8]) -> Vec<u8> {
+    let (mut kept, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    while let Some((level, kind, _, behind)) = split(rest) {
+        let (whole, _) = rest.split_at(rest.len() - behind.len());
+        if !is_rights(level, kind) {
+            kept.extend_from_slice(whole);
+        }
+        rest = behind;
+    }
+    kept
+}
+
 /// How many descriptors the messages name.
 pub(super) fn rights_in(bytes: &[u8]) -> usize {
     numbers(bytes).count()
