@@ -17,7 +17,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use annulus_ring::op::MessageParts;
 
 use crate::buf::Lease;
-use crate::net::control::numbers;
+use crate::net::control::{Descriptors, numbers, pidfd_in};
 
 const HEADER_BYTES: usize = 16;
 
@@ -93,7 +93,7 @@ pub(crate) struct Message {
     /// All of it, header included.
     bytes: Lease,
     layout: Layout,
-    rights: Vec<OwnedFd>,
+    descriptors: Descriptors,
 }
 
 impl Message {
@@ -105,12 +105,12 @@ impl Message {
     pub(crate) unsafe fn received(bytes: Lease, layout: Layout) -> Option<Self> {
         let parts = MessageParts::parse(&bytes, layout.name_bytes(), layout.control_bytes())?;
         // SAFETY: the caller's contract.
-        let rights = unsafe { adopt(parts.control) };
-        Some(Self { bytes, layout, rights })
+        let descriptors = unsafe { adopt(parts.control) };
+        Some(Self { bytes, layout, descriptors })
     }
 
     /// A message that is copied to the heap, with the descriptors that its control data name.
-    pub(crate) fn copied(parts: &Parts<'_>, layout: Layout, rights: Vec<OwnedFd>) -> Self {
+    pub(crate) fn copied(parts: &Parts<'_>, layout: Layout, descriptors: Descriptors) -> Self {
         let name = &parts.name[..parts.name.len().min(layout.name_bytes())];
         let control = &parts.control[..parts.control.len().min(layout.control_bytes())];
         let mut bytes = Vec::with_capacity(layout.payload_at() + parts.payload.len());
@@ -120,7 +120,7 @@ impl Message {
         bytes.extend_from_slice(control);
         bytes.resize(layout.payload_at(), 0);
         bytes.extend_from_slice(parts.payload);
-        Self { bytes: Lease::from_vec(bytes), layout, rights }
+        Self { bytes: Lease::from_vec(bytes), layout, descriptors }
     }
 
     /// The header, written into the room before what the kernel has put into `bytes`.
@@ -159,12 +159,17 @@ impl Message {
         u32::from_ne_bytes(length) as usize
     }
 
-    pub(crate) fn rights(&self) -> &[OwnedFd] {
-        &self.rights
+    /// What the control data name.
+    pub(crate) fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
+    pub(crate) fn take_descriptors(&mut self) -> Descriptors {
+        std::mem::take(&mut self.descriptors)
     }
 
     pub(crate) fn take_rights(&mut self) -> Vec<OwnedFd> {
-        std::mem::take(&mut self.rights)
+        std::mem::take(&mut self.descriptors.rights)
     }
 
     /// The payload alone; the descriptors are closed.
@@ -186,13 +191,17 @@ fn header(bytes: &mut Vec<u8>, name: usize, control: usize, parts: &Parts<'_>) {
 ///
 /// # Safety
 /// * The kernel has just written these control data, and nobody else looks for descriptors in them.
-pub(crate) unsafe fn adopt(control: &[u8]) -> Vec<OwnedFd> {
+pub(crate) unsafe fn adopt(control: &[u8]) -> Descriptors {
     if control.is_empty() {
-        return Vec::new();
+        return Descriptors::default();
     }
     // SAFETY: the kernel has opened this descriptor for whoever reads the message; that is us.
     let own = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
-    numbers(control).filter(|fd| *fd >= 0).map(own).collect()
+    let is_one = |fd: &i32| *fd >= 0;
+    Descriptors {
+        rights: numbers(control).filter(is_one).map(own).collect(),
+        pidfd: pidfd_in(control).filter(is_one).map(own),
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@
 //! listener of packets, or asks the kernel what it is (`net/foreign.rs`).
 
 use std::io;
-use std::os::fd::OwnedFd;
 
 use annulus_ring::abi::{Opcode, RecvSendFlags, Sqe};
 use annulus_ring::op::{self, Op as _, Target};
@@ -120,8 +119,8 @@ impl<B> MessageInto<B> {
         let bytes = self.control.written(written);
         // SAFETY: the kernel has just written them, into room that was zeroed before; this runs
         // once for each receive.
-        let rights: Vec<OwnedFd> = unsafe { adopt(bytes) };
-        self.control.filled(rights, truncated);
+        let descriptors = unsafe { adopt(bytes) };
+        self.control.filled(descriptors, truncated);
     }
 }
 
@@ -189,10 +188,10 @@ unsafe impl<B: IoBufMut> Operation for MessageInto<B> {
         let payload = unsafe { std::slice::from_raw_parts(from, bytes) };
         let flags = self.header.message.msg_flags;
         let (name_bytes, control) = (self.name_bytes(), std::mem::take(&mut self.control));
-        let (control, rights) = control.into_parts();
+        let (control, descriptors) = control.into_parts();
         let name = &self.name[..name_bytes];
         let parts = Parts { name, control: &control, payload, sent_bytes, flags };
-        let message = Message::copied(&parts, self.layout, rights);
+        let message = Message::copied(&parts, self.layout, descriptors);
         core.state.borrow_mut().message_late(key, late.res, Some(message));
     }
 }

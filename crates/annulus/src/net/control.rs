@@ -14,11 +14,11 @@ mod decode;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
 pub use decode::ControlMessages;
-pub(crate) use decode::numbers;
+pub(crate) use decode::{numbers, pidfd_in};
 use decode::{prefix_within, rights_in, without_rights};
 
 use super::UCred;
@@ -88,6 +88,12 @@ pub enum ControlMessage<'a> {
     #[doc(alias = "IP_ORIGDSTADDR")]
     #[doc(alias = "IPV6_ORIGDSTADDR")]
     OriginalDestination(SocketAddr),
+    /// `SOL_SOCKET`, `SCM_PIDFD`: the process that has sent it, on a socket that was asked to tell
+    /// (`SO_PASSPIDFD`, Linux 6.5). It is closed with the messages; duplicate it to keep it. It
+    /// cannot be sent.
+    #[doc(alias = "SO_PASSPIDFD")]
+    #[doc(alias = "SCM_PIDFD")]
+    Pidfd(BorrowedFd<'a>),
     /// Any other one, or one of the above with a length that it cannot have.
     Raw {
         /// `cmsg_level`.
@@ -171,9 +177,18 @@ pub struct Control {
     bytes: Vec<u8>,
     /// How many of them the kernel may write when it receives.
     room: usize,
-    /// The descriptors that the messages name, in their order.
-    rights: Vec<OwnedFd>,
+    /// Those that the messages name.
+    descriptors: Descriptors,
     truncated: bool,
+}
+
+/// The descriptors that control messages name.
+#[derive(Default, Debug)]
+pub(crate) struct Descriptors {
+    /// Those of `SCM_RIGHTS`, in their order.
+    pub(crate) rights: Vec<OwnedFd>,
+    /// That of `SCM_PIDFD`, of which a message has one at most.
+    pub(crate) pidfd: Option<OwnedFd>,
 }
 
 impl Control {
@@ -183,22 +198,26 @@ impl Control {
         Self::default()
     }
 
-    /// Room to receive as many bytes of control messages, headers and padding included.
+    /// Room to receive as many bytes of control messages, headers and padding included, rounded up
+    /// to a multiple of 8.
     ///
     /// Each takes 16 bytes and its contents, rounded up to a multiple of 8: 128 bytes are enough
     /// for what a UDP socket tells unless everything is asked for, 1056 for as many descriptors as
     /// a message can pass.
     #[must_use]
     pub fn with_room(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), room: bytes, ..Self::default() }
+        // What the kernel cuts has whole words then, so no descriptor comes without its number.
+        let room = bytes.checked_next_multiple_of(ALIGN).unwrap_or(bytes);
+        Self { bytes: Vec::with_capacity(room), room, ..Self::default() }
     }
 
     /// Appends a message that is to be sent.
     ///
     /// # Errors
     /// Descriptors are duplicated, which fails when the process may have no more; `InvalidInput`
-    /// for more than 253 of them in all, and for a raw `SCM_RIGHTS`, whose numbers would be of
-    /// descriptors that nobody has lent. Nothing is appended then.
+    /// for more than 253 of them in all, for [`Pidfd`](ControlMessage::Pidfd), and for a raw
+    /// `SCM_RIGHTS`, whose numbers would be of descriptors that nobody has lent. Nothing is
+    /// appended then.
     pub fn push(&mut self, message: ControlMessage<'_>) -> io::Result<()> {
         use ControlMessage as M;
         match message {
@@ -246,11 +265,16 @@ impl Control {
                 self.append(level, kind, To::from(address).as_bytes());
             }
             M::Raw { level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, .. } => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
+                return refused(
                     "raw SCM_RIGHTS could name any descriptor: pass owned ones by `Control::pass`, \
                      or lend them as `ControlMessage::Rights`",
-                ));
+                );
+            }
+            M::Pidfd(_) => {
+                return refused(
+                    "SCM_PIDFD is of the kernel alone: pass the descriptor as one of \
+                     `ControlMessage::Rights`",
+                );
             }
             M::Raw { level, kind, bytes } => self.append(level, kind, bytes),
         }
@@ -264,22 +288,22 @@ impl Control {
     /// `InvalidInput` for more than 253 of them in all, as many as a message can pass.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn pass(&mut self, rights: Vec<OwnedFd>) -> io::Result<()> {
-        let count = self.rights.len() + rights.len();
+        let count = self.descriptors.rights.len() + rights.len();
         if count > RIGHTS_MAX {
             let error = format!("{count} descriptors in one message; the kernel passes 253");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+            return refused(&error);
         }
         let numbers: Vec<u8> =
             rights.iter().flat_map(|fd| fd.as_fd().as_raw_fd().to_ne_bytes()).collect();
         self.append(libc::SOL_SOCKET, libc::SCM_RIGHTS, &numbers);
-        self.rights.extend(rights);
+        self.descriptors.rights.extend(rights);
         Ok(())
     }
 
     /// The messages, in their order.
     #[must_use]
     pub fn messages(&self) -> ControlMessages<'_> {
-        ControlMessages::new(&self.bytes, &self.rights)
+        ControlMessages::new(&self.bytes, &self.descriptors)
     }
 
     /// The descriptors that came along. They are close-on-exec. What is not taken is closed when
@@ -288,15 +312,15 @@ impl Control {
     /// The messages that named them go with them: what is sent afterwards names no descriptor that
     /// is not here any more.
     pub fn take_rights(&mut self) -> Vec<OwnedFd> {
-        if !self.rights.is_empty() {
+        if !self.descriptors.rights.is_empty() {
             self.bytes = without_rights(&self.bytes);
         }
-        std::mem::take(&mut self.rights)
+        std::mem::take(&mut self.descriptors.rights)
     }
 
     /// The encoded messages, with the descriptors that they name.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<OwnedFd>) {
-        (self.bytes, self.rights)
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Descriptors) {
+        (self.bytes, self.descriptors)
     }
 
     /// Whether control messages were lost because there was no room for them (`MSG_CTRUNC`).
@@ -311,7 +335,7 @@ impl Control {
     /// Forgets all messages, and closes their descriptors; the room stays.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.rights.clear();
+        self.descriptors = Descriptors::default();
         self.truncated = false;
     }
 
@@ -336,23 +360,23 @@ impl Control {
     }
 
     /// The descriptors in what the kernel has written.
-    pub(crate) fn filled(&mut self, rights: Vec<OwnedFd>, truncated: bool) {
-        self.rights = rights;
+    pub(crate) fn filled(&mut self, descriptors: Descriptors, truncated: bool) {
+        self.descriptors = descriptors;
         self.truncated = truncated;
     }
 
     /// As if the kernel had written these.
-    pub(crate) fn copy(&mut self, bytes: &[u8], mut rights: Vec<OwnedFd>, truncated: bool) {
+    pub(crate) fn copy(&mut self, bytes: &[u8], mut came: Descriptors, truncated: bool) {
         self.clear();
         let fitting = prefix_within(bytes, self.room);
         let named = rights_in(fitting);
-        debug_assert!(
-            named == 0 || named <= rights.len(),
-            "each descriptor that is named is owned"
-        );
+        debug_assert!(named <= came.rights.len(), "each descriptor that is named is owned");
         self.bytes.extend_from_slice(fitting);
-        rights.truncate(named);
-        self.rights = rights;
+        came.rights.truncate(named);
+        if pidfd_in(fitting).is_none() {
+            came.pidfd = None;
+        }
+        self.descriptors = came;
         self.truncated = truncated || fitting.len() < bytes.len();
     }
 
@@ -368,6 +392,10 @@ impl Control {
         self.bytes.extend_from_slice(data);
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
     }
+}
+
+fn refused(text: &str) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 impl fmt::Debug for Control {

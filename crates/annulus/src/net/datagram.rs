@@ -104,7 +104,7 @@ impl<A> Datagram<A> {
 
     /// The control messages that came with it.
     pub fn control(&self) -> ControlMessages<'_> {
-        ControlMessages::new(self.message.control(), self.message.rights())
+        ControlMessages::new(self.message.control(), self.message.descriptors())
     }
 
     /// Whether control messages were lost because there was no room for them (`MSG_CTRUNC`).

@@ -9,13 +9,12 @@
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use annulus_task::coop;
 
-use super::control::Control;
+use super::control::{Control, Descriptors};
 use super::datagram::{Address, Datagram, Received, datagram};
 use super::recv::{Place, Queue};
 use super::stream::flatten;
@@ -220,7 +219,8 @@ impl<B: IoBufMut, T> ReceiveInto<'_, B, T> {
         let (peek, mut direct) = (self.peek, false);
         let polled = self.place.poll(cx, |state, key, waiter, who| {
             if peek {
-                let look = |message: &Message| fill(filling, control, message, Vec::new());
+                let look =
+                    |message: &Message| fill(filling, control, message, Descriptors::default());
                 let peeked = state.poll_peek(key, (waiter, who), look);
                 return peeked.map_ok(|found| found.map_or(Look::End, Look::Peeked));
             }
@@ -249,8 +249,8 @@ impl<B: IoBufMut, T> ReceiveInto<'_, B, T> {
         };
         let arrival = match message {
             Some(mut message) => {
-                let rights = message.take_rights();
-                fill(filling, control, &message, rights)
+                let descriptors = message.take_descriptors();
+                fill(filling, control, &message, descriptors)
             }
             None => {
                 control.clear();
@@ -279,7 +279,7 @@ fn fill<B: IoBufMut>(
     filling: &mut Filling<B>,
     control: &mut Control,
     message: &Message,
-    rights: Vec<OwnedFd>,
+    descriptors: Descriptors,
 ) -> Arrival {
     let mut arrival = Arrival {
         bytes: filling.copy(message.payload()),
@@ -289,7 +289,7 @@ fn fill<B: IoBufMut>(
     let name = message.name();
     arrival.name_bytes = name.len();
     arrival.name[..name.len()].copy_from_slice(name);
-    control.copy(message.control(), rights, message.flags() & libc::MSG_CTRUNC != 0);
+    control.copy(message.control(), descriptors, message.flags() & libc::MSG_CTRUNC != 0);
     arrival
 }
 

@@ -7,8 +7,10 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use annulus::net::control::{Control, ControlMessage};
 use annulus::net::{UdpSocket, UnixDatagram};
+use annulus::runtime::Runtime;
+use annulus_ring::Mask;
 
-use crate::harness::run;
+use crate::harness::{check, descriptors, own_process, run, skip};
 
 /// A file that says who it is.
 fn marked(mark: u8) -> io::Result<OwnedFd> {
@@ -135,4 +137,46 @@ fn a_receive_that_fails_leaves_no_control_messages() {
         assert!(control.as_bytes().is_empty());
         Ok(())
     });
+}
+
+#[test]
+fn a_process_descriptor_that_comes_with_a_message_is_closed_with_it() {
+    const SO_PASSPIDFD: i32 = 76;
+    let _own = own_process();
+    let before = descriptors();
+    for mask in [Mask::none(), Mask::none().buf_rings()] {
+        check(Runtime::builder().mask(mask), async {
+            let (left, right) = UnixDatagram::pair()?;
+            let on = 1_i32;
+            // SAFETY: the value is an `int`, and readable.
+            let set = unsafe {
+                let (level, value) = (libc::SOL_SOCKET, (&raw const on).cast());
+                libc::setsockopt(right.as_raw_fd(), level, SO_PASSPIDFD, value, 4)
+            };
+            if set < 0 {
+                skip("this kernel tells no process descriptors");
+                return Ok(());
+            }
+            for _ in 0..4 {
+                left.send("straight into the buffer").await?;
+                let room = Control::with_room(64);
+                let (_, (_, control)) = right.recv_msg(vec![0; 50], room).await?;
+                assert_eq!(control.messages().count(), 1);
+                left.send("no room").await?;
+                right.read(vec![0; 50]).await?;
+            }
+            for _ in 0..4 {
+                left.send("leased").await?;
+                assert_eq!(right.recv().await?.control().count(), 1);
+                left.send("leased, and copied").await?;
+                let room = Control::with_room(64);
+                let (_, (_, control)) = right.recv_msg(vec![0; 50], room).await?;
+                assert_eq!(control.messages().count(), 1);
+                left.send("leased, and copied without room").await?;
+                right.read(vec![0; 50]).await?;
+            }
+            Ok(())
+        });
+    }
+    assert_eq!(descriptors(), before);
 }

@@ -13,12 +13,12 @@ fn a_message_that_is_copied_has_the_parts_that_it_was_made_of() {
             let flags = libc::MSG_TRUNC;
             let parts =
                 Parts { name: &name, control: &control, payload: &payload, sent_bytes, flags };
-            let message = Message::copied(&parts, layout, Vec::new());
+            let message = Message::copied(&parts, layout, Descriptors::default());
             assert_eq!(message.name(), &name[..name.len().min(layout.name_bytes())]);
             assert_eq!(message.control(), &control[..control.len().min(layout.control_bytes())]);
             assert_eq!(message.payload(), payload);
             assert_eq!((message.sent_bytes(), message.flags()), (sent_bytes, flags));
-            assert!(message.rights().is_empty());
+            assert!(message.descriptors().rights.is_empty());
             assert_eq!(*message.into_payload(), payload[..]);
         }
     }

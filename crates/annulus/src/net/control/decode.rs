@@ -5,10 +5,10 @@
 
 use std::iter::FusedIterator;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-use super::{ALIGN, ControlMessage, HEADER_BYTES, PacketInfoV4, PacketInfoV6};
+use super::{ALIGN, ControlMessage, Descriptors, HEADER_BYTES, PacketInfoV4, PacketInfoV6};
 use crate::net::UCred;
 use crate::net::datagram::Address as _;
 use crate::net::options::rows::{ip_numbers, so};
@@ -20,11 +20,13 @@ use crate::net::options::rows::{ip_numbers, so};
 pub struct ControlMessages<'a> {
     rest: &'a [u8],
     rights: &'a [OwnedFd],
+    pidfd: Option<BorrowedFd<'a>>,
 }
 
 impl<'a> ControlMessages<'a> {
-    pub(crate) fn new(bytes: &'a [u8], rights: &'a [OwnedFd]) -> Self {
-        Self { rest: bytes, rights }
+    pub(crate) fn new(bytes: &'a [u8], descriptors: &'a Descriptors) -> Self {
+        let Descriptors { rights, pidfd } = descriptors;
+        Self { rest: bytes, rights, pidfd: pidfd.as_ref().map(OwnedFd::as_fd) }
     }
 }
 
@@ -43,6 +45,9 @@ impl<'a> Iterator for ControlMessages<'a> {
             self.rights = others;
             return Some(ControlMessage::Rights(these));
         }
+        if let Some(pidfd) = self.pidfd.filter(|_| is_pidfd(level, kind)) {
+            return Some(ControlMessage::Pidfd(pidfd));
+        }
         let raw = ControlMessage::Raw { level, kind, bytes: data };
         Some(typed(level, kind, data).unwrap_or(raw))
     }
@@ -52,6 +57,11 @@ impl FusedIterator for ControlMessages<'_> {}
 
 fn is_rights(level: i32, kind: i32) -> bool {
     (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS)
+}
+
+/// `SCM_PIDFD`.
+fn is_pidfd(level: i32, kind: i32) -> bool {
+    (level, kind) == (libc::SOL_SOCKET, 4)
 }
 
 /// Level, type and data of the first, and what lies behind it.
@@ -164,11 +174,21 @@ pub(super) fn rights_in(bytes: &[u8]) -> usize {
 
 /// The numbers of the descriptors that the messages name.
 pub(crate) fn numbers(bytes: &[u8]) -> impl Iterator<Item = i32> + '_ {
+    data_of(bytes, is_rights).flat_map(|data| data.chunks_exact(4).filter_map(int))
+}
+
+/// The number of the process descriptor that the messages tell, or why there is none, negative.
+pub(crate) fn pidfd_in(bytes: &[u8]) -> Option<i32> {
+    data_of(bytes, is_pidfd).find_map(only_int)
+}
+
+/// The data of the messages of one level and type.
+fn data_of(bytes: &[u8], is_it: fn(i32, i32) -> bool) -> impl Iterator<Item = &[u8]> + '_ {
     let mut rest = bytes;
     let messages = std::iter::from_fn(move || {
         let (level, kind, data, behind) = split(rest)?;
         rest = behind;
-        Some(if is_rights(level, kind) { data } else { &[] })
+        Some((level, kind, data))
     });
-    messages.flat_map(|data| data.chunks_exact(4).filter_map(int))
+    messages.filter(move |(level, kind, _)| is_it(*level, *kind)).map(|(_, _, data)| data)
 }

@@ -23,7 +23,9 @@ fn whole(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
 
 /// As text, because descriptors cannot be compared.
 fn told(bytes: &[u8]) -> Vec<String> {
-    ControlMessages::new(bytes, &[]).map(|message| format!("{message:?}")).collect()
+    ControlMessages::new(bytes, &Descriptors::default())
+        .map(|message| format!("{message:?}"))
+        .collect()
 }
 
 #[test]
@@ -66,7 +68,8 @@ fn what_the_kernel_writes_is_read_as_what_it_means() {
     assert_eq!(told(&all), expected, "one after the other");
     let stamp = whole(1, 35, &[1_700_000_000_i64.to_ne_bytes(), 5_i64.to_ne_bytes()].concat());
     let at = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 5);
-    let mut messages = ControlMessages::new(&stamp, &[]);
+    let none = Descriptors::default();
+    let mut messages = ControlMessages::new(&stamp, &none);
     assert!(matches!(messages.next(), Some(ControlMessage::Timestamp(told)) if told == at));
     assert!(messages.next().is_none() && messages.next().is_none());
 }
@@ -166,14 +169,34 @@ fn what_does_not_fit_is_cut_at_a_whole_message_and_its_descriptors_are_closed() 
     let mut sent = Control::new();
     sent.push(ControlMessage::Ttl(9)).unwrap();
     sent.pass(vec![null(), null()]).unwrap();
-    for (room, messages, rights) in [(0, 0, 0), (23, 0, 0), (24, 1, 0), (47, 1, 0), (48, 2, 2)] {
+    // Room is rounded up to whole words.
+    let cases = [(0, 0, 0), (16, 0, 0), (17, 1, 0), (24, 1, 0), (40, 1, 0), (41, 2, 2), (48, 2, 2)];
+    for (room, messages, rights) in cases {
         let mut got = Control::with_room(room);
-        let copies = sent.rights.iter().map(|fd| fd.try_clone().unwrap()).collect();
-        got.copy(sent.as_bytes(), copies, false);
+        let copies = sent.descriptors.rights.iter().map(|fd| fd.try_clone().unwrap()).collect();
+        got.copy(sent.as_bytes(), Descriptors { rights: copies, pidfd: None }, false);
         assert_eq!(got.messages().count(), messages, "{room} bytes");
         assert_eq!(got.is_truncated(), messages < 2);
         assert_eq!(got.take_rights().len(), rights);
     }
+}
+
+#[test]
+fn a_process_descriptor_is_told_if_there_is_one_and_cannot_be_sent() {
+    let stamp = whole(1, 4, &3_i32.to_ne_bytes());
+    assert_eq!(told(&stamp), ["Raw { level: 1, kind: 4, bytes: [3, 0, 0, 0] }"], "nobody owns it");
+    let mut control = Control::with_room(24);
+    control.copy(&stamp, Descriptors { rights: Vec::new(), pidfd: Some(null()) }, false);
+    let pidfd = control.descriptors.pidfd.as_ref().unwrap().as_raw_fd();
+    let messages: Vec<_> = control.messages().collect();
+    assert!(matches!(messages[..], [ControlMessage::Pidfd(fd)] if fd.as_raw_fd() == pidfd));
+    let error = Control::new().push(messages[0]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(control.take_rights().is_empty());
+    assert_eq!(control.messages().count(), 1, "it stays");
+    let mut small = Control::with_room(16);
+    small.copy(&stamp, Descriptors { rights: Vec::new(), pidfd: Some(null()) }, false);
+    assert!(small.descriptors.pidfd.is_none() && small.is_truncated());
 }
 
 #[test]
