@@ -249,6 +249,10 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *mut lib
 
 /// Has the system do with a signal what it does by default: mostly it ends the process, but not
 /// the first one of a container, which is as before then.
+///
+/// Several threads may be here at once, and no lock may be taken. The handler is with exactly one
+/// of them, the one whose exchange has given it, and that one puts it back. Whoever is given the
+/// default has nothing to put back.
 fn end_by_default(signal: i32) {
     // SAFETY: every field is an integer, a set of bits or a nullable address; zero is a value, and
     // the default action.
@@ -267,8 +271,10 @@ fn end_by_default(signal: i32) {
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
     // SAFETY: as above.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
-    // SAFETY: the action that the system has just given.
-    unsafe { libc::sigaction(signal, &ours, std::ptr::null_mut()) };
+    if ours.sa_sigaction != libc::SIG_DFL {
+        // SAFETY: the action that the system has just given.
+        unsafe { libc::sigaction(signal, &ours, std::ptr::null_mut()) };
+    }
 }
 
 /// Calls the handler that was there before, if there was one.
@@ -304,3 +310,6 @@ pub(crate) fn send(pidfd: &Owned, signal: i32) -> io::Result<()> {
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;
