@@ -77,8 +77,12 @@ impl SharedWords {
         // SAFETY: just made, and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: no pointers.
-        if unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, bytes) } < 0 {
-            return Err(io::Error::last_os_error());
+        while unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, bytes) } < 0 {
+            let error = io::Error::last_os_error();
+            // A signal undoes it, and the system does not take it up again.
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
         }
         let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
         // SAFETY: no pointers.
