@@ -9,6 +9,7 @@
 //! costs the paths of every operation nothing. A child made by a raw clone(2) runs no handlers and
 //! is not recognised.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use annulus_task::CoreId;
@@ -23,18 +24,25 @@ static MADE_AT: [AtomicU32; SLOTS] = [const { AtomicU32::new(0) }; SLOTS];
 const SLOTS: usize = 1024;
 
 /// Notes that a core was made in this process.
-pub(crate) fn note_core(core: CoreId) {
+///
+/// # Errors
+/// ENOMEM: nobody would tell a child that the core is not its own.
+pub(crate) fn note_core(core: CoreId) -> io::Result<()> {
     // ORDERING: Acquire, pairs with the Release below: who does without is registered.
     if !REGISTERED.load(Ordering::Acquire) {
         // SAFETY: the handler stores to an atomic and to a thread-local without destructor, which
         // is allowed in a child of a process with threads.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        let errno = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        if errno != 0 {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         // ORDERING: Release, see above.
         REGISTERED.store(true, Ordering::Release);
     }
     // ORDERING: Relaxed; read in `is_inherited` by threads that got the core's name later, and in a
     // child, which is a copy of this memory.
     MADE_AT[core.slot() as usize % SLOTS].store(forks(), Ordering::Relaxed);
+    Ok(())
 }
 
 /// Whether a core belongs to a process that this one was forked from.

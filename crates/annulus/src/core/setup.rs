@@ -125,7 +125,7 @@ impl Default for Config {
 impl Core {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let executor = Executor::new(config.on_panic)?;
-        process::note_core(executor.id());
+        process::note_core(executor.id())?;
         let blocking = config.workers.clone().unwrap_or_else(|| Workers::new(config.threads));
         let mut ring = build_ring(config)?;
         let fixed_free = register_files(&mut ring, config.fixed_files);
