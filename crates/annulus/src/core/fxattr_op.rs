@@ -45,6 +45,13 @@ unsafe impl Operation for SetXattrOf {
     }
 }
 
+/// The refusal of a read without room: the kernel would tell the length and write nothing.
+pub(super) fn no_room(value: &Vec<u8>) -> Option<io::Error> {
+    (value.capacity() == 0).then(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "there is no room for the value: give some")
+    })
+}
+
 /// Reads an attribute into the capacity of a vector, which is not 0.
 pub(crate) struct XattrOf {
     pub(crate) handle: Handle,
@@ -61,8 +68,11 @@ unsafe impl Operation for XattrOf {
         Some(self.handle)
     }
 
+    fn refusal(&self) -> Option<io::Error> {
+        no_room(&self.value)
+    }
+
     fn encode(&mut self, target: Target, sqe: &mut Sqe) {
-        debug_assert!(self.value.capacity() > 0, "the kernel would tell the length instead");
         let (name, value) = (self.name.as_ptr(), self.value.as_mut_ptr());
         let len = u32::try_from(self.value.capacity()).unwrap_or(u32::MAX);
         op::Fgetxattr { target, name, value, len }.encode(sqe);
@@ -72,7 +82,8 @@ unsafe impl Operation for XattrOf {
         if res < 0 {
             return Err(errors::from_res(res));
         }
-        // SAFETY: the kernel wrote so many bytes from the start, within the capacity it was given.
+        // SAFETY: the kernel wrote so many bytes from the start, within the capacity it was given,
+        // which was not 0: such a read is refused.
         unsafe { self.value.set_len(res as usize) };
         Ok(self.value)
     }

@@ -11,6 +11,7 @@ use annulus_ring::op::{self, Op as _, Target};
 use rustix::buffer::spare_capacity;
 use rustix::fs::XattrFlags;
 
+use super::fxattr_op::no_room;
 use super::key::Handle;
 use super::name_op::{Aside, Failed};
 use super::op::Operation;
@@ -32,6 +33,10 @@ unsafe impl Operation for GetPathXattr {
         None
     }
 
+    fn refusal(&self) -> Option<io::Error> {
+        no_room(&self.value)
+    }
+
     fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
         let (path, name) = (self.path.as_ptr(), self.name.as_ptr());
         let len = self.value.capacity().min(u32::MAX as usize) as u32;
@@ -42,8 +47,8 @@ unsafe impl Operation for GetPathXattr {
         if res < 0 {
             return Err(Failed::of(self, errors::from_res(res)));
         }
-        debug_assert!(res as usize <= self.value.capacity(), "the kernel was told how much room");
-        // SAFETY: the kernel wrote `res` bytes from the start, within the capacity it was given.
+        // SAFETY: the kernel wrote `res` bytes from the start, within the capacity it was given,
+        // which was not 0: such a read is refused.
         unsafe { self.value.set_len(res as usize) };
         Ok(self.value)
     }
@@ -61,6 +66,9 @@ impl Aside for GetPathXattr {
     }
 
     fn call(mut self) -> Self::Output {
+        if let Some(error) = no_room(&self.value) {
+            return Err(Failed::of(self, error));
+        }
         let Self { path, name, value } = &mut self;
         match rustix::fs::getxattr(path.as_c_str(), name.as_c_str(), spare_capacity(value)) {
             Ok(_) => Ok(self.value),
@@ -129,3 +137,6 @@ impl Aside for SetPathXattr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
