@@ -98,7 +98,11 @@ impl Base {
 }
 
 /// What is done with one name, or with two.
-pub(crate) trait Deed: Send + Sized + 'static {
+///
+/// # Safety
+/// * Every address that [`encode`](Self::encode) writes into the SQE is of the paths of the names,
+///   and is only read.
+pub(crate) unsafe trait Deed: Send + Sized + 'static {
     /// What it asks of the ring.
     const OPCODE: Opcode;
     /// What it is called when it fails.
@@ -138,7 +142,8 @@ impl<D: Deed> Names<D> {
     }
 }
 
-// SAFETY: the paths are on the heap and owned by this operation; so are copies of descriptors.
+// SAFETY: the request points to the paths alone (the contract of `Deed`), which are on the heap and
+// owned by this operation; so are copies of descriptors.
 unsafe impl<D: Deed> Operation for Names<D> {
     type Output = Result<(), Failed<Self>>;
     const OPCODE: Option<Opcode> = Some(D::OPCODE);
@@ -182,7 +187,8 @@ impl<D: Deed> Aside for Names<D> {
 /// The removal of a file, or with `AT_REMOVEDIR` of a directory.
 pub(crate) struct Unlink;
 
-impl Deed for Unlink {
+// SAFETY: the only address is that of the path, which unlinkat(2) reads.
+unsafe impl Deed for Unlink {
     const OPCODE: Opcode = Opcode::UNLINKAT;
     const CALLED: &'static str = "remove";
 
@@ -200,7 +206,8 @@ impl Deed for Unlink {
 /// Another name; flags: `RENAME_*`.
 pub(crate) struct Rename;
 
-impl Deed for Rename {
+// SAFETY: the addresses are those of both paths, which renameat2(2) reads.
+unsafe impl Deed for Rename {
     const OPCODE: Opcode = Opcode::RENAMEAT;
     const CALLED: &'static str = "rename";
 
@@ -225,7 +232,8 @@ impl Deed for Rename {
 /// A directory; flags: its mode.
 pub(crate) struct MakeDir;
 
-impl Deed for MakeDir {
+// SAFETY: the only address is that of the path, which mkdirat(2) reads.
+unsafe impl Deed for MakeDir {
     const OPCODE: Opcode = Opcode::MKDIRAT;
     const CALLED: &'static str = "create the directory";
 
@@ -243,7 +251,8 @@ impl Deed for MakeDir {
 /// A symbolic link, which says the second path.
 pub(crate) struct Symlink;
 
-impl Deed for Symlink {
+// SAFETY: the addresses are those of both paths, which symlinkat(2) reads.
+unsafe impl Deed for Symlink {
     const OPCODE: Opcode = Opcode::SYMLINKAT;
     const CALLED: &'static str = "make the symbolic link";
 
@@ -260,7 +269,8 @@ impl Deed for Symlink {
 /// One more name.
 pub(crate) struct Link;
 
-impl Deed for Link {
+// SAFETY: the addresses are those of both paths, which linkat(2) reads.
+unsafe impl Deed for Link {
     const OPCODE: Opcode = Opcode::LINKAT;
     const CALLED: &'static str = "link";
 
