@@ -112,7 +112,7 @@ pub(crate) struct Slot {
     /// The round in which it became an orphan.
     pub(crate) left: u32,
     /// Notifications that zero-copy sends have announced and that have not come.
-    pub(crate) notifications: u16,
+    pub(crate) notifications: u32,
     pub(crate) waiter: Waiter,
     pub(crate) vtable: Option<&'static Vtable>,
 }

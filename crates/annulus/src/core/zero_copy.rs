@@ -133,7 +133,7 @@ impl State {
             self.end_zero_copy(key.index);
             return;
         }
-        slot.notifications += u16::from(cqe.more());
+        slot.notifications += u32::from(cqe.more());
         let mut res = cqe.res;
         if self.is_to_be_tried_again(key, cqe) {
             self.push_send(key.index);
