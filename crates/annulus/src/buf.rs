@@ -93,8 +93,10 @@ const TRANSFER_BYTES_MAX: usize = 0x7fff_f000;
 /// * Moving the value does not move them: they live on the heap, in a mapping or in a `static`,
 ///   never inside the value itself.
 /// * Both methods are pure: while the value is only moved and borrowed with `&`, they return
-///   the same pair each time, and do not panic. The runtime asks them again while it hands out
-///   completions, for what is left of a transfer.
+///   the same pair each time. The runtime asks them again while it hands out completions, for
+///   what is left of a transfer.
+/// * Both methods return: they neither panic nor call into the runtime, which asks them while it
+///   writes a request.
 ///
 /// # Examples
 ///
@@ -195,6 +197,7 @@ pub unsafe trait IoBuf: 'static {
 /// * Nothing else reads or writes them while the value exists: it is their only owner.
 /// * Moving the value moves none of them, and both methods are pure as in [`IoBuf`].
 /// * [`set_bytes_len`](Self::set_bytes_len) keeps the address, the capacity and the contents.
+/// * No method panics or calls into the runtime, as in [`IoBuf`].
 ///
 /// # For callers
 ///

@@ -23,7 +23,7 @@ use super::{IoBuf, IoBufMut};
 ///
 /// An implementation promises, for each index below [`part_count`](Self::part_count), what
 /// [`IoBuf`] promises for the pointer and length that [`part`](Self::part) returns; the count is
-/// pure too.
+/// pure too. For these indices no method panics, and none calls into the runtime.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of buffers that the kernel can borrow",
     note = "use a `Vec<B>`, an array `[B; N]` or a tuple of owned buffers"
@@ -62,7 +62,8 @@ pub(crate) fn gather(bufs: &impl IoVecBuf) -> Vec<u8> {
 /// # Safety
 ///
 /// An implementation promises, for each index below the count, what [`IoBufMut`] promises for the
-/// pointer and capacity that [`part_mut`](Self::part_mut) returns; no two parts overlap.
+/// pointer and capacity that [`part_mut`](Self::part_mut) returns; no two parts overlap. As in
+/// [`IoVecBuf`], no method panics, and none calls into the runtime.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of buffers that the kernel can fill",
     note = "use a `Vec<B>`, an array `[B; N]` or a tuple of owned, writable buffers"

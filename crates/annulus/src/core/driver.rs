@@ -32,9 +32,25 @@ pub(crate) enum After {
     Wake(Waker),
 }
 
+/// An SQE that is pushed when it goes away, be it that `fill` panics.
+struct Filled<'a> {
+    state: &'a mut State,
+    sqe: Sqe,
+}
+
+impl Drop for Filled<'_> {
+    fn drop(&mut self) {
+        self.state.push_ready(self.sqe);
+    }
+}
+
 impl State {
     /// Writes one SQE. If the SQ is full it is submitted first; if that is not possible the SQE
     /// waits.
+    ///
+    /// What `fill` writes it asks of user code first: where a buffer is. If that panics, against
+    /// its contract, the zeroed SQE is a no-op of the same name: it does nothing, and its
+    /// completion ends the slot, which gives back what it holds.
     #[inline]
     pub(crate) fn push(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
         // SAFETY: what the SQE points to is owned by a slot, a record or the core until the final
@@ -42,7 +58,9 @@ impl State {
         if let Some(sqe) = unsafe { self.ring.vacant_seen() } {
             // Requests wait in `unsent` only while the SQ was full when it was last looked at.
             debug_assert!(self.unsent.is_empty(), "a request overtook those without room");
+            sqe.user_data = user_data;
             fill(sqe);
+            // Whatever an operation of somebody else wrote there.
             sqe.user_data = user_data;
             return;
         }
@@ -52,10 +70,10 @@ impl State {
     /// At a stop of the SQ, which is where it ends or was full.
     #[cold]
     fn push_with_look(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
-        let mut sqe = Sqe::default();
-        fill(&mut sqe);
-        sqe.user_data = user_data;
-        self.push_ready(sqe);
+        let sqe = Sqe { user_data, ..Sqe::default() };
+        let mut filled = Filled { state: self, sqe };
+        fill(&mut filled.sqe);
+        filled.sqe.user_data = user_data;
     }
 
     /// Looks for room. If the SQ is full, submits it in the middle of the turn, and appends behind

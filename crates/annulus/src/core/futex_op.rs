@@ -33,6 +33,8 @@ const WORDS_MAX: usize = 128;
 /// * [`word`](Self::word) gives the same word each time, of the value and of its clones.
 /// * The word stays where it is, readable and writable, until the value and all of its clones are
 ///   dropped. Moving the value does not move it.
+/// * [`word`](Self::word) returns: it neither panics nor calls into the runtime, which asks it
+///   while it writes a request.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};

@@ -43,6 +43,7 @@ mod notify;
 mod option_table;
 mod options;
 mod outliving;
+mod panicking_buffers;
 mod peers;
 mod pipes;
 mod processes;

@@ -1,0 +1,85 @@
+//! Buffers that break the contract of their trait: their methods panic where a request is written.
+//! Whoever does that loses its task and nothing else.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use annulus::buf::IoBuf;
+use annulus::net::{UdpSocket, UnixStream};
+
+use crate::cancel::{at_rest, until, yield_to_kernel};
+use crate::harness::ground::tiny;
+use crate::harness::run_on;
+
+struct Panicking {
+    bytes: Box<[u8]>,
+    drops: Rc<Cell<u32>>,
+}
+
+// SAFETY: the bytes are on the heap and nobody changes them. That a method panics breaks the
+// contract, as this test wants; no pointer is given then.
+unsafe impl IoBuf for Panicking {
+    fn bytes_ptr(&self) -> *const u8 {
+        // Without a report: there are many.
+        std::panic::resume_unwind(Box::new("a buffer panics, as this test wants"))
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Drop for Panicking {
+    fn drop(&mut self) {
+        self.drops.set(self.drops.get() + 1);
+    }
+}
+
+#[test]
+fn a_buffer_that_panics_while_its_request_is_written_ends_its_task_alone() {
+    // A queue whose end is passed now and then, where a request takes another way.
+    run_on(tiny(), async {
+        let drops = Rc::new(Cell::new(0));
+        let receiver = UdpSocket::bind("127.0.0.1:0")?;
+        let sender = Rc::new(UdpSocket::bind("127.0.0.1:0")?);
+        sender.connect(receiver.local_addr()?).await?;
+        for round in 1..=200 {
+            let buf = Panicking { bytes: Box::new([1; 100]), drops: drops.clone() };
+            let socket = sender.clone();
+            let bad = annulus::spawn(async move { socket.send(buf).await.map(drop) });
+            let error = bad.await.err().expect("its task ends");
+            assert!(error.is_panic());
+            if round % 10 == 0 {
+                sender.send("good").await?;
+                assert_eq!(&*receiver.recv().await?, b"good");
+            }
+        }
+        until("the buffers are dropped", || drops.get() == 200).await?;
+        // Others are served as ever.
+        let (left, right) = UnixStream::pair()?;
+        left.write_all("and streams").await?;
+        assert_eq!(&*right.recv().await?.expect("no end yet"), b"and streams");
+        yield_to_kernel().await?;
+        drop((left, right));
+        at_rest().await
+    });
+}
+
+#[test]
+fn many_such_buffers_in_one_turn_fill_the_queue_with_nothing() {
+    run_on(tiny(), async {
+        let drops = Rc::new(Cell::new(0));
+        let socket = Rc::new(UdpSocket::bind("127.0.0.1:0")?);
+        let tasks: Vec<_> = (0..500)
+            .map(|_| {
+                let buf = Panicking { bytes: Box::new([1; 100]), drops: drops.clone() };
+                let socket = socket.clone();
+                annulus::spawn(async move { socket.send(buf).await.map(drop) })
+            })
+            .collect();
+        for task in tasks {
+            assert!(task.await.err().is_some_and(|error| error.is_panic()));
+        }
+        until("the buffers are dropped", || drops.get() == 500).await
+    });
+}
