@@ -32,6 +32,7 @@ mod recv;
 mod room;
 mod send_batch;
 mod send_file;
+mod socket_file;
 mod splice;
 mod splice_target;
 mod stream;
@@ -75,6 +76,6 @@ pub use unix_stream::UnixStream;
 
 pub(crate) use held::Held;
 pub(crate) use recv::{Place, Queue};
+pub(crate) use socket_file::{FileId, SocketFile, remove_leftover};
 pub(crate) use splice::{Forwarded, forward};
 pub(crate) use stream::Socket;
-pub(crate) use unix_listener::{FileId, SocketFile, is_leftover};

@@ -1,20 +1,17 @@
 //! A listening Unix stream socket.
 //!
-//! Owns: the name that it listens on, and the file of that name where it has one. Does not own:
-//! accepting (`accept`, `core/listener`). Mirrors unix(7).
-//!
-//! Invariant: a file is only ever removed if it is a socket that nobody has, or the one that this
-//! listener made.
+//! Owns: the name that it listens on, and that it has a file. Does not own: when that is removed
+//! (`socket_file`), accepting (`accept`, `core/listener`). Mirrors unix(7).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::SocketAddr;
+use std::path::Path;
 
 use annulus_ring::{Kernel as _, SocketAddress};
 
 use super::options::rows::of_any;
+use super::socket_file::{SocketFile, remove_leftover};
 use super::{Accept, Incoming, UnixStream};
 use crate::buf::BufError;
 use crate::core::listener::Listener;
@@ -232,8 +229,8 @@ impl Bound {
     /// Binds a socket of this type to a path, and listens.
     pub(super) fn to_path(kind: i32, path: &Path, options: UnixListenOptions) -> io::Result<Self> {
         let address = SocketAddress::unix(path)?;
-        if options.replace_leftover && is_leftover(path)? {
-            std::fs::remove_file(path)?;
+        if options.replace_leftover {
+            remove_leftover(path)?;
         }
         let mut bound = Self::at(kind, &address, options)?;
         if options.unlink {
@@ -280,76 +277,6 @@ impl Bound {
 }
 
 of_any!(UnixListener);
-
-/// The file of a listener, removed with it.
-#[derive(Debug)]
-pub(crate) struct SocketFile {
-    path: PathBuf,
-    id: FileId,
-}
-
-/// Which one of the files that were ever at a path.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct FileId {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-}
-
-impl FileId {
-    /// Of no file.
-    const NONE: Self = Self { device: 0, inode: 0 };
-
-    fn at(path: &Path) -> io::Result<Self> {
-        let file = std::fs::symlink_metadata(path)?;
-        Ok(Self { device: file.dev(), inode: file.ino() })
-    }
-}
-
-impl SocketFile {
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        // The working directory may be another one by then.
-        let path = std::path::absolute(path)?;
-        let id = FileId::at(&path)?;
-        Ok(Self { path, id })
-    }
-
-    /// The one that another process made; whatever else may be at the path by now stays.
-    pub(crate) fn of_other(path: &Path, id: FileId) -> io::Result<Self> {
-        Ok(Self { path: std::path::absolute(path)?, id })
-    }
-
-    pub(crate) fn id(&self) -> FileId {
-        self.id
-    }
-
-    /// Somebody else listens there now: the file stays.
-    pub(crate) fn leave(mut self) {
-        self.id = FileId::NONE;
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if FileId::at(&self.path).is_ok_and(|id| id == self.id) {
-            // There is nobody to tell, and the next one to bind will hear of it.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Whether there is a socket at this path that no process has any more.
-pub(crate) fn is_leftover(path: &Path) -> io::Result<bool> {
-    match std::fs::symlink_metadata(path) {
-        Ok(file) if file.file_type().is_socket() => {}
-        Ok(_) => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    }
-    // A socket of datagrams cannot connect to one of streams, so this neither waits nor bothers
-    // whoever listens: EPROTOTYPE if there is somebody, ECONNREFUSED if not.
-    let connected = UnixDatagram::unbound()?.connect(path);
-    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
-}
 
 impl AsFd for UnixListener {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -24,7 +24,7 @@ use super::Error;
 use super::config::{Accept, Config};
 use super::inherit::Named;
 use super::transport::Layer;
-use crate::net::{FileId, SocketFile, is_leftover};
+use crate::net::{FileId, SocketFile, remove_leftover};
 
 /// Where a server listens.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -255,8 +255,8 @@ fn udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
 }
 
 fn unix(path: &Path, config: &Config) -> io::Result<(UnixListener, Option<SocketFile>)> {
-    if config.unlink && is_leftover(path)? {
-        std::fs::remove_file(path)?;
+    if config.unlink {
+        remove_leftover(path)?;
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

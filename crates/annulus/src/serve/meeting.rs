@@ -23,7 +23,7 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
 };
 
-use crate::net::{SocketFile, is_leftover};
+use crate::net::{SocketFile, remove_leftover};
 
 /// Successors that may wait while another is being answered.
 const WAITING: i32 = 8;
@@ -46,13 +46,9 @@ impl Meeting {
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         // Successors connect to it as it is.
         SocketAddrUnix::new(path)?;
-        if is_leftover(path)? {
-            std::fs::remove_file(path)?;
-        }
+        remove_leftover(path)?;
         let (listener, beside) = (packets()?, beside(path));
-        if is_leftover(&beside)? {
-            std::fs::remove_file(&beside)?;
-        }
+        remove_leftover(&beside)?;
         bind_to(&listener, &beside)?;
         // Goes in any case when this returns.
         let first = SocketFile::of(&beside)?;
