@@ -51,8 +51,10 @@
 //! [`CoreMetrics::exhausted`] how often it was met.
 //!
 //! # A new process in the place of the old
-//! [`Handle::hand_over`] gives the listeners to a successor, which takes them by
-//! [`Inherited::receive`]; [`Inherited::from_env`] takes those of a service manager.
+//! [`Handle::succession`] waits for a successor, which takes the listeners by
+//! [`Inherited::receive`]; [`Inherited::from_env`] takes those of a service manager. Until it
+//! accepts, the old process serves; a stop of that meanwhile leaves everything to the new one, if
+//! it has all sockets already.
 
 mod accept;
 mod backoff;
@@ -61,6 +63,7 @@ mod config;
 mod conn;
 mod driver;
 mod error;
+mod estate;
 mod handler;
 mod handover;
 mod idle;
@@ -69,11 +72,13 @@ mod listen;
 mod meeting;
 mod metrics;
 mod moving;
+mod packets;
 mod privileges;
 mod registry;
 mod running;
 mod server;
 mod shared;
+mod successor;
 mod transport;
 mod trouble;
 mod worker;
@@ -84,6 +89,7 @@ pub use conn::{Conn, Ended, Peer};
 pub use driver::{Driver, driver};
 pub use error::{ConfigError, Error};
 pub use handler::{Handler, Notice};
+pub use handover::{HandOver, Succession};
 pub use inherit::Inherited;
 pub use listen::Bound;
 pub use metrics::{CoreMetrics, Metrics};

@@ -374,6 +374,7 @@ fn successors_that_die_as_they_start_change_nothing_and_a_good_one_needs_no_addr
         assert!(status.code() == Some(1) && said.contains("cannot listen"), "{said}");
         let said = old.complaint();
         assert!(said.contains("a successor did not take over"), "{said}");
+        assert!(std::path::Path::new(&path).exists(), "the next one finds it");
         assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
     }
     until_listening(&path);

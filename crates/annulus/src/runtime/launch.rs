@@ -182,20 +182,36 @@ impl Builder {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        self.launch_then(cores, start, |_core| {})
+    }
+
+    /// As [`launch`](Self::launch); and when a core that was started has ended, with everything
+    /// that it had, `end` is called with its index on its thread.
+    pub(crate) fn launch_then<S, F>(
+        self,
+        cores: Cores,
+        start: S,
+        end: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Result<Launched<F::Output>, Error>
+    where
+        S: Fn(LaunchedCore) -> F + Send + Sync + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
         let cpus = cores.choose(&Machine::of_process()?)?;
         let mut config = self.into_config();
         let bound = Duration::from_nanos(config.shutdown_ns);
         config.workers = Some(Workers::new(config.threads));
-        let start = Arc::new(start);
+        let start_and_end = Arc::new((start, end));
         let (mut threads, mut gates, mut built) = (Vec::new(), Vec::new(), Vec::new());
         let mut failed = None;
         for (index, cpu) in cpus.into_iter().enumerate() {
             let (open, go) = channel();
             let (report, reported) = channel();
-            let (config, start) = (config.clone(), start.clone());
+            let (config, start_and_end) = (config.clone(), start_and_end.clone());
             let seat = Seat { index, cpu, config, built: report, go };
             let name = format!("annulus-core-{index}");
-            match thread::Builder::new().name(name).spawn(move || seat.run(&*start)) {
+            match thread::Builder::new().name(name).spawn(move || seat.run(&start_and_end)) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     failed = Some(error.into());
@@ -226,7 +242,7 @@ fn died() -> Error {
 }
 
 impl Seat {
-    fn run<S, F>(self, start: &S) -> Result<F::Output, JoinError>
+    fn run<S, F>(self, (start, end): &(S, impl Fn(usize))) -> Result<F::Output, JoinError>
     where
         S: Fn(LaunchedCore) -> F,
         F: Future,
@@ -256,6 +272,7 @@ impl Seat {
             peers.iter().for_each(|peer| peer.stop(Some(bound)));
         }
         drop(runtime);
+        end(index);
         match ended {
             Ok(output) => output.ok_or(JoinError::Aborted),
             Err(payload) => Err(JoinError::panicked(payload)),

@@ -25,8 +25,8 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// Nobody has taken over: who came is a stranger or has ended before it was ready, or
-    /// (`NotConnected`) this server was stopped before.
+    /// Who came has not taken over: it is a stranger, has ended before it was ready, or was not
+    /// ready in time. This server goes on.
     HandOver(io::Error),
     /// The rights of the process could not be given up; none of the cores runs.
     Privileges {
@@ -88,7 +88,7 @@ impl fmt::Display for Error {
             Self::Inherited { name, source } => {
                 write!(f, "the inherited listener {name:?} cannot be used: {source}")
             }
-            Self::HandOver(error) => write!(f, "no successor has taken over: {error}"),
+            Self::HandOver(error) => write!(f, "a successor has not taken over: {error}"),
             Self::Privileges { step, source } => write!(
                 f,
                 "{step} failed: {source}; giving up rights needs CAP_SETUID and CAP_SETGID: start as \

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 
 use super::Error;
-use super::handover::Predecessor;
 use super::listen::{Bound, Socket};
+use super::successor::Predecessor;
 use crate::net::FileId;
 
 /// Listening sockets to take over, given to [`Builder::inherit`](super::Builder::inherit).

@@ -19,22 +19,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
-};
+use rustix::net::{Shutdown, SocketAddrUnix, SocketFlags, accept_with, bind, listen, shutdown};
 
+use super::packets::socket_of_packets;
 use crate::net::{SocketFile, remove_leftover};
 
 /// Successors that may wait while another is being answered.
 const WAITING: i32 = 8;
 
-/// Makes a socket of packets.
-pub(super) fn packets() -> io::Result<OwnedFd> {
-    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
-}
-
 /// A name, and the socket that listens there. Without the name, it is for those who have connected
 /// already.
+#[derive(Debug)]
 pub(super) struct Meeting {
     file: Option<SocketFile>,
     listener: OwnedFd,
@@ -47,7 +42,7 @@ impl Meeting {
         // Successors connect to it as it is.
         SocketAddrUnix::new(path)?;
         remove_leftover(path)?;
-        let (listener, beside) = (packets()?, beside(path));
+        let (listener, beside) = (socket_of_packets()?, beside(path));
         remove_leftover(&beside)?;
         bind_to(&listener, &beside)?;
         // Goes in any case when this returns.
@@ -62,6 +57,21 @@ impl Meeting {
         self.file.take().is_some()
     }
 
+    /// Nobody finds it any more, nor can connect. Gives those who have by then.
+    pub(super) fn close(&mut self) -> Vec<OwnedFd> {
+        self.remove_name();
+        let mut found = Vec::new();
+        // After that there is nothing to wait for in accept(2).
+        if shutdown(&self.listener, Shutdown::Both).is_ok() {
+            found.extend(std::iter::from_fn(|| self.next().ok()));
+        }
+        found
+    }
+
+    fn next(&self) -> io::Result<OwnedFd> {
+        Ok(retry_on_intr(|| accept_with(&self.listener, SocketFlags::CLOEXEC))?)
+    }
+
     /// Waits for somebody, or until `over` is readable.
     pub(super) fn wait(&self, over: &OwnedFd) -> io::Result<Option<OwnedFd>> {
         let wanted = PollFlags::IN;
@@ -70,7 +80,7 @@ impl Meeting {
         if !fds[1].revents().is_empty() {
             return Ok(None);
         }
-        Ok(Some(retry_on_intr(|| accept_with(&self.listener, SocketFlags::CLOEXEC))?))
+        self.next().map(Some)
     }
 
     /// Whether somebody has connected and is not answered yet.

@@ -13,6 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::config::Config;
 use super::conn::Conn;
+use super::estate::Estate;
 use super::handler::{Handler, Of, OfFn, Serves};
 use super::inherit::Inherited;
 use super::listen::{self, Bound, Claim, Opened, Seat, Which, Wish};
@@ -22,7 +23,7 @@ use super::shared::{Shared, lock};
 use super::transport::Layer;
 use super::{Error, worker};
 use crate::net::ToAddress;
-use crate::runtime::{Cores, raise_descriptor_limit};
+use crate::runtime::{Cores, LaunchedCore, raise_descriptor_limit};
 
 /// A server: [`Server::builder`] makes one.
 #[derive(Clone, Copy, Debug)]
@@ -217,17 +218,20 @@ fn launch<S: Serves>(
     let (seats, kept, claims) = listen::deal(listeners, &config, cpus.len())?;
     let event =
         || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from);
-    let events = (event()?, event()?);
+    let (events, estate) = ([event()?, event()?, event()?], Estate::Held(kept));
     let (runtime, cores) = (config.runtime.clone(), Cores::Ids(cpus.clone()));
-    let shared = Shared::new(config, cpus, (bound, kept), events);
+    let shared = Shared::new(config, cpus, (bound, estate), events);
     let seats: Vec<Mutex<Vec<Seat>>> = seats.into_iter().map(Mutex::new).collect();
     let (site, make) = (shared.clone(), Arc::new(make));
-    let launched = runtime.launch(cores, move |core| {
+    let start = move |core: LaunchedCore| {
         let (shared, index) = (site.clone(), core.index());
         shared.handles.get_or_init(|| core.peers().to_vec());
         let seats = std::mem::take(&mut *lock(&seats[index]));
         worker::run((shared, became), index, make.clone(), seats)
-    })?;
+    };
+    // A core that is cut off closes its listeners as it ends.
+    let closing = shared.clone();
+    let launched = runtime.launch_then(cores, start, move |core| closing.closes(core))?;
     shared.handles.get_or_init(|| launched.cores().to_vec());
     let threads = launched.into_threads().into_iter();
     let workers = Workers { workers: threads.map(|thread| Worker { thread }).collect() };

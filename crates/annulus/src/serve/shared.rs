@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::config::Config;
-use super::listen::{Bound, Claim, Kept};
+use super::estate::Estate;
+use super::listen::{Bound, Claim};
 use super::registry::Registry;
 use crate::net::SocketFile;
 use crate::runtime::CoreHandle;
@@ -74,6 +75,8 @@ pub(super) struct OfCore {
     pub(super) registry: Mutex<Registry>,
     /// It takes connections: its handler has started, and it is not to stop.
     takes: AtomicBool,
+    /// It has no listener any more.
+    has_closed: AtomicBool,
     /// Acceptors that wait for a connection to end.
     waiting: Mutex<Vec<Waker>>,
 }
@@ -107,12 +110,17 @@ pub(super) struct Shared {
     pub(super) bound: Vec<Bound>,
     pub(super) handles: OnceLock<Vec<CoreHandle>>,
     peers: Mutex<HashMap<IpAddr, usize>>,
-    /// What a successor would take over; empty once the server is to stop.
-    pub(super) kept: Mutex<Kept>,
+    /// What a successor would take over.
+    pub(super) estate: Mutex<Estate>,
+    /// Held while one successor is being served.
+    pub(super) turn: Mutex<()>,
     /// The signals that ask it to end, as many of each as it has heard of.
     pub(super) signals: Mutex<Option<[u64; 2]>>,
     /// Readable when the threads of all cores have ended.
     pub(super) ended: OwnedFd,
+    /// Readable when nothing is given to a successor any more: one has everything, or the server
+    /// was stopped.
+    pub(super) left: OwnedFd,
     /// Readable when no core listens any more: there is nothing to take over, and nothing in the
     /// way of who binds the same addresses.
     pub(super) closed: OwnedFd,
@@ -129,15 +137,15 @@ impl Shared {
     pub(super) fn new(
         config: Config,
         cpus: Vec<usize>,
-        (bound, kept): (Vec<Bound>, Kept),
-        (ended, closed): (OwnedFd, OwnedFd),
+        (bound, estate): (Vec<Bound>, Estate),
+        [ended, left, closed]: [OwnedFd; 3],
     ) -> Arc<Self> {
         let cores = cpus.iter().map(|_| OfCore::default()).collect();
         let (running, listening) = (Count::default(), Count::default());
         running.add(cpus.len() as u64);
         listening.add(cpus.len() as u64);
         let (handles, peers) = (OnceLock::new(), Mutex::default());
-        let (kept, signals) = (Mutex::new(kept), Mutex::default());
+        let (estate, signals, turn) = (Mutex::new(estate), Mutex::default(), Mutex::default());
         Arc::new(Self {
             config,
             cores,
@@ -145,9 +153,11 @@ impl Shared {
             bound,
             handles,
             peers,
-            kept,
+            estate,
+            turn,
             signals,
             ended,
+            left,
             closed,
             running,
             listening,
@@ -182,8 +192,9 @@ impl Shared {
 
     /// The server takes no more connections: nobody is to take it over any more.
     pub(super) fn let_go(&self) {
-        let kept = std::mem::take(&mut *lock(&self.kept));
-        drop(kept);
+        let left = lock(&self.estate).let_go();
+        drop(left);
+        announce(&self.left);
     }
 
     /// Whether this core takes connections and may have one more.
@@ -192,17 +203,25 @@ impl Shared {
         of_core.takes() && of_core.open.now() < self.config.connections_max as u64
     }
 
+    /// A core has no listener any more. It says so when it has closed them, and again when it has
+    /// ended, if it was cut off before.
+    pub(super) fn closes(&self, core: usize) {
+        // ORDERING: Relaxed; it tells whether this core was counted, and the count is below.
+        let was_counted = self.cores[core].has_closed.swap(true, Ordering::Relaxed);
+        if !was_counted && self.listening.falls() {
+            // As where a core came to its end before it was to stop.
+            self.let_go();
+            announce(&self.closed);
+        }
+    }
+
     /// A predecessor has let go of these files.
     pub(super) fn claim(&self, claims: Vec<Claim>) {
         for (path, id) in claims {
             // A path that means nothing any more is nobody's to remove.
-            let file = SocketFile::of_other(&path, id).ok();
-            let mut kept = lock(&self.kept);
+            let Ok(file) = SocketFile::of_other(&path, id) else { continue };
+            let gone = lock(&self.estate).inherit(file);
             // If the server has ended by now, the file goes at once.
-            let ended = kept.sockets.is_empty();
-            kept.files.extend(file);
-            let gone = if ended { std::mem::take(&mut kept.files) } else { Vec::new() };
-            drop(kept);
             drop(gone);
         }
     }
@@ -240,18 +259,9 @@ impl Shared {
     }
 }
 
-/// The listeners of a core: there may be some until it is dropped.
-pub(super) struct Listening(pub(super) Arc<Shared>);
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if self.0.listening.falls() {
-            // As where a core came to its end before it was to stop.
-            self.0.let_go();
-            // Nobody reads it: full is as good as readable.
-            let _ = rustix::io::write(&self.0.closed, &1_u64.to_ne_bytes());
-        }
-    }
+/// Makes an eventfd readable. Nobody reads it: full is as good as readable.
+pub(super) fn announce(event: &OwnedFd) {
+    let _ = rustix::io::write(event, &1_u64.to_ne_bytes());
 }
 
 /// Who counts as one peer: of IPv6 a network of 64 bits, which is what one gets.

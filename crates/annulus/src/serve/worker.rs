@@ -30,7 +30,7 @@ use super::handler::Serves;
 use super::listen::{Seat, Socket};
 use super::moving::Crossing;
 use super::privileges::Became;
-use super::shared::{Listening, OfCore, Shared};
+use super::shared::{OfCore, Shared, announce};
 use super::transport::{Carrier, Layered, Plain};
 use super::trouble::Spell;
 use crate::net::UdpSocket;
@@ -65,8 +65,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.subtract(1);
         if self.0.running.now() == 0 {
-            // Nobody reads it: full is as good as readable.
-            let _ = rustix::io::write(&self.0.ended, &1_u64.to_ne_bytes());
+            announce(&self.0.ended);
         }
     }
 }
@@ -80,13 +79,10 @@ pub(super) async fn run<S: Serves>(
 ) -> Result<(), Error> {
     // First: a handler that panics as it is made ends the server as well.
     let _running = Running(shared.clone());
-    let listening = Listening(shared.clone());
-    // It is dropped after them.
-    let seats = seats;
     let choice = Choice::new(core);
     let site = Rc::new(Site { shared: shared.clone(), core, choice, serves: make(core) });
     let served = match became.map_or(Ok(()), Became::check) {
-        Ok(()) => serve(&site, listening, seats).await,
+        Ok(()) => serve(&site, seats).await,
         Err(error) => Err(error),
     };
     site.counts().set_takes(false);
@@ -97,11 +93,7 @@ pub(super) async fn run<S: Serves>(
     served
 }
 
-async fn serve<S: Serves>(
-    site: &Rc<Site<S>>,
-    listening: Listening,
-    seats: Vec<Seat>,
-) -> Result<(), Error> {
+async fn serve<S: Serves>(site: &Rc<Site<S>>, seats: Vec<Seat>) -> Result<(), Error> {
     let (hears, begins) = (site.clone(), site.clone());
     let hooks = Hooks {
         notify: Box::new(move |driver, notice| {
@@ -121,7 +113,11 @@ async fn serve<S: Serves>(
     let mut acceptors = JoinSet::new();
     for seat in seats {
         match seat.socket {
-            Socket::Udp(socket) => site.receive(UdpSocket::from_std(socket)?, seat.listener),
+            Socket::Udp(socket) => {
+                let socket = UdpSocket::from_std(socket)?;
+                let receiver = site.clone().receive(socket, seat.listener);
+                acceptors.spawn_named("serve: receiving", receiver);
+            }
             Socket::Tcp(_) | Socket::Unix(_) => {
                 let acceptor = Acceptor::new(site.clone(), seat)?;
                 acceptors.spawn_named("serve: accepting", acceptor.run());
@@ -146,7 +142,7 @@ async fn serve<S: Serves>(
     while let Some(ended) = acceptors.join_next().await {
         result = result.and(flat(ended));
     }
-    drop(listening);
+    site.shared.closes(site.core);
     result
 }
 
@@ -185,14 +181,21 @@ impl<S: Serves> Site<S> {
         }
     }
 
-    /// Starts so many readers of a socket, each of which waits for its handler.
-    fn receive(self: &Rc<Self>, socket: UdpSocket, listener: usize) {
-        let socket = Rc::new(socket);
-        let spell = Rc::new(self.spell(listener));
+    /// Receives datagrams until the core is to stop, with so many readers, each of which waits for
+    /// its handler; and closes the socket, unless a handler has kept it.
+    async fn receive(self: Rc<Self>, socket: UdpSocket, listener: usize) -> io::Result<()> {
+        let (socket, spell) = (Rc::new(socket), Rc::new(self.spell(listener)));
+        let mut readers = JoinSet::new();
         for _ in 0..self.shared.config.datagrams_at_once {
             let reader = self.clone().datagrams(socket.clone(), spell.clone());
-            drop(crate::task::spawn_named("serve: datagrams", reader));
+            readers.spawn_named("serve: datagrams", reader);
         }
+        while readers.join_next().await.is_some() {}
+        if let Ok(socket) = Rc::try_unwrap(socket) {
+            // It is closed here and now, not by the ring some time later.
+            drop(socket.into_std().await);
+        }
+        Ok(())
     }
 
     async fn datagrams(self: Rc<Self>, socket: Rc<UdpSocket>, spell: Rc<Spell>) {

@@ -1,7 +1,9 @@
 //! Servers: what handlers see, limits, stopping, and the ways in which connections come to cores.
 
 mod accepting;
+mod between;
 mod conn;
+mod datagrams;
 mod hostile;
 mod inheriting;
 mod privileges;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::super::config::Config;
-use super::super::listen::Kept;
+use super::super::estate::Estate;
 use super::*;
 
 /// What a server of so many cores has in common, none of which runs.
 fn server(cores: usize, config: Config) -> Arc<Shared> {
     let event = || std::fs::File::open("/dev/null").unwrap().into();
-    let events = (event(), event());
-    let shared = Shared::new(config, vec![0; cores], (Vec::new(), Kept::default()), events);
+    let events = [event(), event(), event()];
+    let shared = Shared::new(config, vec![0; cores], (Vec::new(), Estate::Closed), events);
     shared.cores.iter().for_each(|core| core.set_takes(true));
     shared
 }

@@ -7,7 +7,7 @@ use rustix::net::connect;
 use super::*;
 
 fn call(path: &Path) -> Result<OwnedFd, Errno> {
-    let socket = packets().unwrap();
+    let socket = socket_of_packets().unwrap();
     connect(&socket, &SocketAddrUnix::new(path).unwrap()).map(|()| socket)
 }
 
@@ -60,7 +60,7 @@ fn a_name_that_is_taken_is_an_error_and_a_leftover_is_none() {
     assert!(call(&path).is_ok(), "the first one waits there");
     drop(first);
     // One that is closed, and not removed.
-    bind_to(&packets().unwrap(), &path).unwrap();
+    bind_to(&socket_of_packets().unwrap(), &path).unwrap();
     assert_eq!(call(&path).err(), Some(Errno::CONNREFUSED));
     let again = Meeting::at(&path).unwrap();
     assert!(call(&path).is_ok());
@@ -98,4 +98,19 @@ fn who_came_before_the_name_went_is_still_there() {
     let (over, _open) = std::os::unix::net::UnixStream::pair().unwrap();
     assert!(meeting.wait(&over.into()).unwrap().is_some());
     assert!(!meeting.has_next());
+}
+
+#[test]
+fn who_came_before_it_was_closed_is_given_and_nobody_comes_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("name");
+    let other = directory.path().join("other");
+    let mut meeting = Meeting::at(&path).unwrap();
+    // As who has found the name before it went.
+    std::fs::hard_link(&path, &other).unwrap();
+    let _callers = [call(&path).unwrap(), call(&other).unwrap()];
+    assert_eq!(meeting.close().len(), 2);
+    assert_eq!(call(&path).err(), Some(Errno::NOENT));
+    assert_eq!(call(&other).err(), Some(Errno::CONNREFUSED));
+    assert!(meeting.close().is_empty());
 }

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::super::config::Config;
-use super::super::listen::Kept;
+use super::super::estate::Estate;
 use super::*;
 
 fn shared(config: Config) -> Arc<Shared> {
     let event = || eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-    Shared::new(config, vec![0], (Vec::new(), Kept::default()), (event(), event()))
+    Shared::new(config, vec![0], (Vec::new(), Estate::Closed), [event(), event(), event()])
 }
 
 fn failed() -> io::Error {

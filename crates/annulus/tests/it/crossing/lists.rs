@@ -172,6 +172,7 @@ fn servers_and_their_parts_cross_threads() {
     crosses::<serve::CoreMetrics>();
     crosses::<serve::Ended>();
     crosses::<serve::Error>();
+    crosses::<serve::HandOver>();
     crosses::<serve::Handle>();
     crosses::<serve::Inherited>();
     crosses::<serve::Metrics>();
@@ -180,6 +181,7 @@ fn servers_and_their_parts_cross_threads() {
     crosses::<serve::Server>();
     crosses::<serve::Service<fn()>>();
     crosses::<serve::Signal>();
+    crosses::<serve::Succession>();
     crosses::<serve::Trouble<'static>>();
     crosses::<serve::Worker>();
     crosses::<serve::Workers>();

@@ -8,7 +8,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annulus::serve::{Conn, Driver, Error, Handle, Handler, Inherited, Notice, Server};
+use annulus::serve::{Conn, Driver, Error, HandOver, Handle, Handler, Inherited, Notice, Server};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -19,20 +19,33 @@ use super::{Echo, Run, anywhere, cores, eventually, exchange, small};
 use crate::harness::Scratch;
 
 /// A successor that has connected, and says and reads nothing.
-fn hanging(path: &Path) -> OwnedFd {
+pub fn hanging(path: &Path) -> OwnedFd {
     let socket = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     connect(&socket, &SocketAddrUnix::new(path).unwrap()).expect("who finds the name is answered");
     socket
 }
 
-fn offer(handle: &Handle, path: &Path) -> JoinHandle<Result<(), Error>> {
+/// What a successor hears until it has everything.
+pub fn everything(successor: &OwnedFd) -> Vec<String> {
+    let mut packet = [0; 64];
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last| last != "end") {
+        let received = retry_on_intr(|| recv(successor, &mut packet[..], RecvFlags::empty()));
+        let (_, len) = received.unwrap();
+        assert!(len > 0, "it is sent away: {heard:?}");
+        heard.push(String::from_utf8_lossy(&packet[..len]).into_owned());
+    }
+    heard
+}
+
+pub fn offer(handle: &Handle, path: &Path) -> JoinHandle<Result<HandOver, Error>> {
     let (handle, at) = (handle.clone(), path.to_owned());
     let giving = thread::spawn(move || handle.hand_over(at));
     eventually("it offers its listeners", || path.exists());
     giving
 }
 
-fn kind(result: Result<(), Error>) -> ErrorKind {
+pub fn kind(result: Result<HandOver, Error>) -> ErrorKind {
     let Err(Error::HandOver(error)) = result else { panic!("{result:?}") };
     error.kind()
 }
@@ -77,16 +90,10 @@ fn who_waits_behind_a_successor_that_fails_is_answered_next() {
     let giving = offer(&old.handle, &path);
     let (fails, next) = (hanging(&path), hanging(&path));
     drop(fails);
-    let mut packet = [0; 64];
-    let mut heard = Vec::new();
-    while heard.last().is_none_or(|last| last != "end") {
-        let (_, len) = retry_on_intr(|| recv(&next, &mut packet[..], RecvFlags::empty())).unwrap();
-        assert!(len > 0, "it is sent away: {heard:?}");
-        heard.push(String::from_utf8_lossy(&packet[..len]).into_owned());
-    }
+    let heard = everything(&next);
     assert!(heard.len() == 2 && heard[0].starts_with("listener"), "{heard:?}");
     send(&next, b"ready", SendFlags::NOSIGNAL).unwrap();
-    giving.join().unwrap().unwrap();
+    assert_eq!(giving.join().unwrap().unwrap(), HandOver::Taken);
     assert!(!path.exists());
     old.ended();
 }
@@ -182,7 +189,7 @@ fn the_name_stays_until_no_core_listens() {
     );
     assert!(path.exists() && !giving.is_finished());
     release.send(()).unwrap();
-    assert_eq!(kind(giving.join().unwrap()), ErrorKind::NotConnected);
+    assert_eq!(giving.join().unwrap().unwrap(), HandOver::Stopped);
     assert!(!path.exists());
     let (received, bound) = successor.join().unwrap();
     let Err(Error::Inherited { source, .. }) = received else { panic!("there is nothing to give") };

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use annulus::net::TcpStream;
-use annulus::serve::{Builder, Error, Inherited, Layer, Server, Wrapping};
+use annulus::serve::{Builder, Error, HandOver, Inherited, Layer, Server, Wrapping};
 
 use super::{Echo, Run, anywhere, eventually, exchange, small};
 use crate::harness::{Scratch, share_process};
@@ -92,7 +92,10 @@ fn echoed(path: &Path) -> Vec<u8> {
 }
 
 /// Offers the listeners of one server, and gives what another receives.
-fn hand_over(old: &Run, at: &Path) -> (Inherited, std::thread::JoinHandle<Result<(), Error>>) {
+fn hand_over(
+    old: &Run,
+    at: &Path,
+) -> (Inherited, std::thread::JoinHandle<Result<HandOver, Error>>) {
     let (handle, path) = (old.handle.clone(), at.to_owned());
     let giving = std::thread::spawn(move || handle.hand_over(path));
     eventually("it offers its listeners", || at.exists());
