@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use annulus::buf::{IoBufMut, Lease};
+use annulus::buf::{BufError, IoBufMut, Lease};
 use annulus::fs::File;
 use annulus::net::TcpStream;
 use annulus::op::{Cancelled, OpExt as _};
@@ -56,13 +56,38 @@ pub(super) async fn receive(
 }
 
 impl Link {
-    /// Sends bytes within the write timeout.
-    async fn send_in_time(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let sent = self.stay.in_time(self.stream.write_all(bytes)).await;
-        if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-            self.give_up();
+    /// Sends bytes, for as long as the client takes enough of them now and then.
+    async fn send_at_its_pace(&self, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        loop {
+            match self.stream.write_all(bytes).timeout(self.stay.stall()).await {
+                Ok(((), bytes)) => {
+                    self.stay.sent(bytes.len() as u64);
+                    return Ok(bytes);
+                }
+                Err(failed) => {
+                    let sent;
+                    (sent, bytes) = self.goes_on(failed)?;
+                    bytes.drain(..sent);
+                }
+            }
         }
-        sent.map(|((), bytes)| bytes)
+    }
+
+    /// Whether a send that took too long is to go on: how much of it is with the kernel, and the
+    /// buffer.
+    ///
+    /// # Errors
+    /// That of the send, if it failed, or if that is too little.
+    fn goes_on(&self, failed: BufError<Vec<u8>>) -> io::Result<(usize, Vec<u8>)> {
+        let (error, back) = failed.into_parts();
+        let late = Cancelled::of(&error).map(Cancelled::bytes_done);
+        let Some(sent) = late else { return Err(error) };
+        self.stay.sent(sent as u64);
+        let Some(back) = back.filter(|_| self.stay.suffices(sent as u64)) else {
+            self.give_up();
+            return Err(error);
+        };
+        Ok((sent, back))
     }
 
     /// The client takes too little: what it has not taken is not kept for it. Closed as others are,
@@ -78,8 +103,7 @@ impl Link {
         let mut buf = Vec::with_capacity(step(&part) as usize);
         while at < part.end {
             let (n, read) = read_step(file, at..part.end, buf).await?;
-            buf = self.send_in_time(read).await?;
-            self.stay.sent(n);
+            buf = self.send_at_its_pace(read).await?;
             at += n;
         }
         Ok(())
@@ -102,15 +126,8 @@ impl Link {
                 }
                 Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(failed) => {
-                    let (error, back) = failed.into_parts();
-                    let late = Cancelled::of(&error).map(Cancelled::bytes_done);
-                    let Some(sent) = late else { return Err(error) };
-                    self.stay.sent(sent as u64);
-                    let Some(back) = back.filter(|_| self.stay.suffices(sent as u64)) else {
-                        self.give_up();
-                        return Err(error);
-                    };
-                    bytes = back;
+                    let sent;
+                    (sent, bytes) = self.goes_on(failed)?;
                     let of_bytes = sent.min(bytes.len());
                     bytes.drain(..of_bytes);
                     part.start += (sent - of_bytes) as u64;
@@ -150,9 +167,7 @@ impl Wire<Rc<Opened>> for Link {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let bytes = self.send_in_time(bytes).await?;
-        self.stay.sent(bytes.len() as u64);
-        Ok(bytes)
+        self.send_at_its_pace(bytes).await
     }
 
     async fn send_with_file(

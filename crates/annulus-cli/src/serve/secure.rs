@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use annulus::buf::Lease;
+use annulus::buf::{IoBuf as _, Lease};
 use annulus::net::TcpStream;
 use annulus_tls::TlsStream;
 
@@ -71,8 +71,17 @@ impl Wire<Rc<Opened>> for SecureLink {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let ((), bytes) = self.stay.in_time(self.stream.write_all(bytes)).await?;
-        self.stay.sent(bytes.len() as u64);
+        let mut bytes = bytes;
+        let mut at = 0;
+        // As much of it in a write timeout as of a file.
+        while at < bytes.len() as u64 {
+            let n = step(&(at..bytes.len() as u64));
+            let piece = bytes.slice(at as usize..(at + n) as usize);
+            let ((), piece) = self.stay.in_time(self.stream.write_all(piece)).await?;
+            bytes = piece.into_inner();
+            self.stay.sent(n);
+            at += n;
+        }
         Ok(bytes)
     }
 

@@ -28,9 +28,9 @@ const FIRST: Duration = Duration::from_secs(1);
 /// How long a further one may take.
 const NEXT: Duration = Duration::from_millis(100);
 
-/// What a client has to take of an answer in each write timeout, or it takes nothing: of HTTP/1 by
-/// sendfile, and of each answer of HTTP/2. One that takes a byte now and then would else keep its
-/// connection, a file and a part of the kernel's memory for as long as it likes.
+/// What a client has to take of an answer in each write timeout, or it takes nothing: of one of
+/// HTTP/1 without TLS, and of each of HTTP/2. One that takes a byte now and then would else keep
+/// its connection, a file and a part of the kernel's memory for as long as it likes.
 pub const LEAST_BYTES: u64 = 16 * 1024;
 
 /// A connection's stay.

@@ -16,6 +16,7 @@ mod serve_http2;
 mod serve_limits;
 mod serve_listing;
 mod serve_operation;
+mod serve_pace;
 mod serve_successors;
 mod serve_tls;
 mod site;
