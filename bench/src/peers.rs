@@ -57,11 +57,20 @@ const LIBURING: Peer =
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
 
+/// A way in which a server of several cores accepts.
+const fn accepting(name: &'static str, way: &'static str, what: &'static str) -> Peer {
+    Peer { only: &["accept-1", "accept-1000"], ..variant(&OURS, name, way, what) }
+}
+
 /// All programs, in the order in which they run.
 pub const PEERS: &[Peer] = &[
     OURS,
     Peer { only: LONELY, ..variant(&OURS, "annulus-spin", "spin", "spins for 50 µs") },
     Peer { only: LONELY, ..variant(&OURS, "annulus-tick", "tick", "keeps the CPU's tick running") },
+    accepting("annulus-per-core", "per-core", "each core keeps what it accepts"),
+    accepting("annulus-steered", "steered", "the same, by the CPU of the packet"),
+    accepting("annulus-round-robin", "round-robin", "one core accepts for all, in turn"),
+    accepting("annulus-least", "least-connections", "the same, to who has fewest"),
     LIMIT,
     variant(&LIMIT, "limit-fixed", "registered", "the same, files and buffers registered"),
     Peer { only: LONELY, ..variant(&LIMIT, "limit-spin", "spin", "the same, spins for 50 µs") },

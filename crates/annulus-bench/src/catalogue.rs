@@ -87,6 +87,11 @@ const fn tls_echo(name: &'static str, title: &'static str, tasks: u32, bytes: us
     workload.load("tls").tasks(tasks).bytes(bytes)
 }
 
+/// Connections that a server of two cores accepts, echoes once on, and closes.
+const fn accept(name: &'static str, title: &'static str, operation: &'static str) -> Workload {
+    server(name, "accept", "net").titled(title, operation)
+}
+
 /// A server as it is installed, which sends a file again and again.
 const fn site(name: &'static str, title: &'static str, connections: u32, bytes: usize) -> Workload {
     let workload = server(name, "static", "servers").titled(title, "request");
@@ -150,12 +155,17 @@ impl Workload {
 
     /// Whether what is sent to its server over TCP comes back.
     pub fn echoes(&self) -> bool {
-        self.family == "echo"
+        matches!(self.family, "echo" | "accept")
     }
 
     /// Whether files are asked for, which the server finds in the directory of its job.
     pub fn is_site(&self) -> bool {
         self.family == "static"
+    }
+
+    /// Whether its connections come to several cores, which may share them unevenly.
+    pub fn is_shared(&self) -> bool {
+        self.load == "crowd"
     }
 
     /// Whether the program that is measured is one that others made, and not this process.
@@ -311,6 +321,11 @@ pub const WORKLOADS: &[Workload] = &[
     server("requests-1000", "echo", "net")
         .titled("1000 times connect, echo 64 B, close; all at once", "1000 requests")
         .load("storm")
+        .tasks(1000)
+        .lot(REQUESTS / 1000),
+    accept("accept-1", "connections to two cores, one at a time", "connection").load("connect"),
+    accept("accept-1000", "1000 connections to two cores, open at once", "1000 connections")
+        .load("crowd")
         .tasks(1000)
         .lot(REQUESTS / 1000),
     server("idle-9000", "echo", "net")

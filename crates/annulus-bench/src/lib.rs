@@ -52,7 +52,9 @@ pub use job::Job;
 pub use meter::{Latency, Meter, Sample, Stopwatch};
 pub use program::{Run, main, main_of};
 pub use scratch::Scratch;
-pub use server::{beside, serve, serve_program, serve_udp, serve_unix, serve_unix_at};
+#[cfg(feature = "driver")]
+pub(crate) use server::Cost;
+pub use server::{beside, serve, serve_cores, serve_program, serve_udp, serve_unix, serve_unix_at};
 pub use shares::{Share, Shares};
 #[cfg(feature = "tls")]
 pub use tls::{Identity, identity};

@@ -62,6 +62,7 @@ pub const LOADS: &[(&str, Run)] = &[
     ("connect", connect::run),
     ("requests", connect::run),
     ("storm", storm::run),
+    ("crowd", storm::run),
     ("idle", idle::run),
     ("static", load::files::run),
     ("kv", load::kv::run),

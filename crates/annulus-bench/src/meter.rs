@@ -27,6 +27,8 @@ pub struct Sample {
     pub resident_bytes: Option<u64>,
     /// What memory was before, in a server that one connection has spoken with.
     pub base_bytes: Option<u64>,
+    /// By how many thousandths of the mean the core with most open connections is above it.
+    pub imbalance: Option<u64>,
 }
 
 /// Of single operations.
@@ -53,6 +55,7 @@ impl Sample {
         }
         fields.extend(self.resident_bytes.map(|bytes| format!("\"resident_bytes\":{bytes}")));
         fields.extend(self.base_bytes.map(|bytes| format!("\"base_bytes\":{bytes}")));
+        fields.extend(self.imbalance.map(|thousandths| format!("\"imbalance\":{thousandths}")));
         format!("{{{}}}", fields.join(","))
     }
 }
@@ -261,9 +264,11 @@ mod tests {
             latency: Some(latency),
             resident_bytes: Some(7),
             base_bytes: Some(8),
+            imbalance: Some(9),
             ..sample
         };
-        let more = r#","p50_ns":4,"p99_ns":5,"p999_ns":6,"resident_bytes":7,"base_bytes":8}"#;
+        let more = r#","p50_ns":4,"p99_ns":5,"p999_ns":6,"resident_bytes":7,"base_bytes":8"#;
+        let more = format!(r#"{more},"imbalance":9}}"#);
         assert_eq!(sample.to_json(), format!(r#"{{"ops":1,"cpu_ns":2,"wall_ns":3{more}"#));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns: starting the runtime, and crowds of tasks.
 
+mod accept;
 mod cat;
 mod channel;
 mod copy;
@@ -44,6 +45,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("copy", copy::run),
     ("copy-default", copy_default::run),
     ("echo", echo::run),
+    ("accept", accept::run),
     ("unix", unix::run),
     ("udp-echo", udp::echo),
     ("udp-plain", udp::plain),

@@ -3,7 +3,7 @@
 //! | says | hears |
 //! |---|---|
 //! | `{"listening":"ADDRESS"}`, or `unix:PATH`, or `udp:ADDRESS` in its place | |
-//! | `{"cpu_ns":N,"resident_bytes":N}` | a line |
+//! | `{"cpu_ns":N,"resident_bytes":N}`, `"imbalance":N` if it has several cores | a line |
 //! | | the end of its input: it ends |
 
 use std::io::{self, Write};
@@ -103,10 +103,35 @@ pub fn serve_program(make: impl FnOnce(SocketAddr) -> Command) -> io::Result<Sam
     announce_with(&Address::Tcp(address), move || {
         let family = sys::family_of(pid);
         let times = family.iter().filter_map(|pid| sys::cpu_time_ns_of(*pid));
-        (times.sum(), family.iter().map(|pid| sys::resident_bytes_of(*pid)).sum())
+        let resident_bytes = family.iter().map(|pid| sys::resident_bytes_of(*pid)).sum();
+        Cost { cpu_ns: times.sum(), resident_bytes, imbalance: None }
     })?;
     let status = child.wait()?;
     Err(io::Error::other(format!("the server ended by itself: {status}")))
+}
+
+/// As [`serve`], of a server that makes its listeners itself and has several cores, which `open`
+/// asks for their open connections. `wait` waits for its end.
+///
+/// # Errors
+/// Those of making threads.
+pub fn serve_cores(
+    address: SocketAddr,
+    open: impl Fn() -> Vec<u64> + Send + 'static,
+    wait: impl FnOnce() -> io::Result<()>,
+) -> io::Result<Sample> {
+    announce_with(&Address::Tcp(address), move || Cost {
+        imbalance: imbalance(&open()),
+        ..Cost::of_us()
+    })?;
+    wait()?;
+    Err(io::Error::other("the server ended by itself"))
+}
+
+/// By how many thousandths of the mean the most is above it; `None` of nothing.
+fn imbalance(open: &[u64]) -> Option<u64> {
+    let (most, all) = (open.iter().max()?, open.iter().sum::<u64>());
+    (1000 * most * open.len() as u64).checked_div(all).map(|share| share - 1000)
 }
 
 /// A program that lies beside this one, as cargo builds them.
@@ -124,24 +149,43 @@ fn socket_path(job: &Job) -> PathBuf {
     job.directory.join(format!("annulus-bench-{}.sock", std::process::id()))
 }
 
-fn announce(address: &Address) -> io::Result<()> {
-    announce_with(address, || (sys::cpu_time_ns(), sys::resident_bytes()))
+/// What a server has taken since it was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Cost {
+    pub cpu_ns: u64,
+    pub resident_bytes: u64,
+    /// As [`Sample::imbalance`], of the connections that are open now.
+    pub imbalance: Option<u64>,
 }
 
-fn announce_with(
-    address: &Address,
-    cost: impl Fn() -> (u64, u64) + Send + 'static,
-) -> io::Result<()> {
+impl Cost {
+    fn of_us() -> Self {
+        let (cpu_ns, resident_bytes) = (sys::cpu_time_ns(), sys::resident_bytes());
+        Self { cpu_ns, resident_bytes, imbalance: None }
+    }
+
+    fn to_json(self) -> String {
+        let Self { cpu_ns, resident_bytes, imbalance } = self;
+        let imbalance = imbalance.map(|thousandths| format!(",\"imbalance\":{thousandths}"));
+        let imbalance = imbalance.unwrap_or_default();
+        format!("{{\"cpu_ns\":{cpu_ns},\"resident_bytes\":{resident_bytes}{imbalance}}}")
+    }
+}
+
+fn announce(address: &Address) -> io::Result<()> {
+    announce_with(address, Cost::of_us)
+}
+
+fn announce_with(address: &Address, cost: impl Fn() -> Cost + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name("answers".to_owned()).spawn(move || answer(cost))?;
     say(&format!("{{\"listening\":\"{address}\"}}"))
 }
 
-/// Gives CPU time and memory for each line of input; ends the process with its input.
-fn answer(cost: impl Fn() -> (u64, u64)) {
+/// Says what was taken for each line of input; ends the process with its input.
+fn answer(cost: impl Fn() -> Cost) {
     let answered = io::stdin().lines().try_for_each(|line| {
         line?;
-        let (cpu_ns, bytes) = cost();
-        say(&format!("{{\"cpu_ns\":{cpu_ns},\"resident_bytes\":{bytes}}}"))
+        say(&cost().to_json())
     });
     std::process::exit(i32::from(answered.is_err()));
 }
@@ -150,4 +194,26 @@ fn say(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imbalance_is_how_far_the_fullest_core_is_above_the_mean() {
+        assert_eq!(imbalance(&[]), None);
+        assert_eq!(imbalance(&[0, 0]), None);
+        assert_eq!(imbalance(&[500, 500]), Some(0));
+        assert_eq!(imbalance(&[530, 470]), Some(60));
+        assert_eq!(imbalance(&[1000, 0]), Some(1000));
+    }
+
+    #[test]
+    fn a_cost_is_one_line() {
+        let cost = Cost { cpu_ns: 1, resident_bytes: 2, imbalance: None };
+        assert_eq!(cost.to_json(), r#"{"cpu_ns":1,"resident_bytes":2}"#);
+        let cost = Cost { imbalance: Some(3), ..cost };
+        assert_eq!(cost.to_json(), r#"{"cpu_ns":1,"resident_bytes":2,"imbalance":3}"#);
+    }
 }

@@ -53,10 +53,17 @@ type Entry = (&'static str, Child, &'static str, &'static [&'static str]);
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
 
+/// Where ways of accepting do.
+const SHARED: &[&str] = &["accept-1", "accept-1000"];
+
 const ENTRIES: &[Entry] = &[
     (OURS, Child::Annulus, "", &[]),
     ("annulus-spin", Child::Annulus, "spin", LONELY),
     ("annulus-tick", Child::Annulus, "tick", LONELY),
+    ("annulus-per-core", Child::Annulus, "per-core", SHARED),
+    ("annulus-steered", Child::Annulus, "steered", SHARED),
+    ("annulus-round-robin", Child::Annulus, "round-robin", SHARED),
+    ("annulus-least", Child::Annulus, "least-connections", SHARED),
     ("limit", Child::Limit, "", &[]),
     ("limit-fixed", Child::Limit, "registered", &[]),
     ("limit-spin", Child::Limit, "spin", LONELY),

@@ -29,7 +29,9 @@ const PATIENCE: Patience =
 
 /// Whether there is an operation to count them for.
 pub fn are_countable(workload: &Workload) -> bool {
-    workload.kind != Kind::Memory && !workload.is_started()
+    // Cores of one process that wait for each other stand still.
+    let of_cores = workload.family == "accept";
+    workload.kind != Kind::Memory && !workload.is_started() && !of_cores
 }
 
 /// Whether it tells callgrind itself what is to be collected.

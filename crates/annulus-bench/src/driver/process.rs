@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::program::Program;
-use crate::{Address, Job, Latency, Sample, sys};
+use crate::{Address, Cost, Job, Latency, Sample, sys};
 
 pub struct Process {
     child: Child,
@@ -126,13 +126,15 @@ impl Process {
         sample(&said).ok_or_else(|| io::Error::other(format!("it said {said}")))
     }
 
-    /// Asks a server for its CPU time and its memory.
-    pub fn cost(&mut self) -> io::Result<(u64, u64)> {
+    /// Asks a server what it has taken.
+    pub fn cost(&mut self) -> io::Result<Cost> {
         self.nudge()?;
         let said = self.hear()?;
         let number = |field: &str| said.get(field).and_then(Value::as_u64);
         match (number("cpu_ns"), number("resident_bytes")) {
-            (Some(cpu_ns), Some(bytes)) => Ok((cpu_ns, bytes)),
+            (Some(cpu_ns), Some(resident_bytes)) => {
+                Ok(Cost { cpu_ns, resident_bytes, imbalance: number("imbalance") })
+            }
             _ => Err(io::Error::other(format!("it said {said}"))),
         }
     }
@@ -193,6 +195,7 @@ pub fn sample(said: &Value) -> Option<Sample> {
         latency,
         resident_bytes: number("resident_bytes"),
         base_bytes: number("base_bytes"),
+        imbalance: number("imbalance"),
     })
 }
 
@@ -216,6 +219,7 @@ mod tests {
             latency: Some(latency),
             resident_bytes: Some(7),
             base_bytes: Some(8),
+            imbalance: Some(9),
             ..plain
         };
         for one in [plain, whole] {

@@ -109,6 +109,7 @@ enum Column {
     P999,
     Connection,
     Base,
+    Imbalance,
 }
 
 /// The columns that a workload has.
@@ -126,6 +127,9 @@ fn columns(measured: &Measured) -> Vec<Column> {
         columns.extend([P50, P99, P999]);
         if workload.load == "load" && workload.tasks >= CROWD {
             columns.push(Connection);
+        }
+        if workload.is_shared() {
+            columns.push(Imbalance);
         }
     }
     columns
@@ -146,6 +150,7 @@ impl Column {
             Self::P999 => "p99.9 µs",
             Self::Connection => "KiB/connection",
             Self::Base => "base MiB",
+            Self::Imbalance => "imbalance",
         }
     }
 
@@ -176,6 +181,10 @@ impl Column {
             Self::Base => {
                 let base = each(row, |sample| sample.base_bytes.unwrap_or(0) as f64);
                 format!("{:.1}", stats::median(&base) / f64::from(1 << 20))
+            }
+            Self::Imbalance => {
+                let worst = row.samples.iter().filter_map(|sample| sample.imbalance).max();
+                worst.map_or_else(String::new, |it| format!("{:.1} %", it as f64 / 10.0))
             }
         }
     }

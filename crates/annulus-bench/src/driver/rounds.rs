@@ -273,17 +273,18 @@ impl Session<'_> {
             address: address.0.clone(),
             ..job
         };
-        let (_, base_bytes) = server.cost()?;
+        let base_bytes = Some(server.cost()?.resident_bytes);
         let mut load = Process::start(self.load, &asking)?;
         load.hear_field("ready")?;
-        let (before_ns, _) = server.cost()?;
+        let before = server.cost()?;
         load.nudge()?;
         let sample = load.sample()?;
         // The connections are still there.
-        let (after_ns, bytes) = server.cost()?;
-        let resident_bytes = Some(bytes.saturating_sub(base_bytes));
-        let (cpu_ns, base_bytes) = (after_ns - before_ns, Some(base_bytes));
-        Ok(Sample { cpu_ns, resident_bytes, base_bytes, ..sample })
+        let after = server.cost()?;
+        let cpu_ns = after.cpu_ns - before.cpu_ns;
+        let resident_bytes = base_bytes.map(|base| after.resident_bytes.saturating_sub(base));
+        let imbalance = after.imbalance;
+        Ok(Sample { cpu_ns, resident_bytes, base_bytes, imbalance, ..sample })
     }
 }
 

@@ -1,8 +1,11 @@
 //! The load that connects many times at once: all connections are made, ask once, and are closed,
-//! each as soon as it can; then all of them again.
+//! each as soon as it can; then all of them again. A `crowd` stays: its connections are open until
+//! all have been answered, and are closed, from both ends, before the next ones are made.
 //!
 //! ```text
 //!   of each client:  connect ──> send ──> receive until it is whole ──> compare, close
+//!   of a crowd:                                                         compare ┆ end, receive
+//!                                                                      the end, close
 //! ```
 //!
 //! Owns: the clients, on the bare ring. Invariant: what the kernel was lent is leaked.
@@ -25,9 +28,11 @@ const PATIENCE_NS: u64 = 60_000_000_000;
 const CONNECT: u64 = 0;
 const SEND: u64 = 1;
 const RECV: u64 = 2;
+const END: u64 = 3;
 
 /// As the load of an echo server: warms it up, says so, and goes on as soon as it hears a line. An
-/// operation is as many connections as the job has tasks.
+/// operation is as many connections as the job has tasks. The last crowd is there until the process
+/// is ended.
 ///
 /// # Errors
 /// Those of sockets; another answer came, or none.
@@ -41,10 +46,13 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     println!("{{\"ready\":true}}");
     let mut go = String::new();
     io::stdin().lock().read_line(&mut go)?;
-    match job.ops {
+    let sample = match job.ops {
         Some(ops) => storm.run(Duration::MAX, ops),
         None => storm.run(job.window, u64::MAX),
-    }
+    };
+    // Whoever asked looks at the server after this, and ends this process then.
+    std::mem::forget(storm);
+    sample
 }
 
 struct Storm {
@@ -52,6 +60,8 @@ struct Storm {
     address: &'static SocketAddress,
     /// Of a request.
     bytes: usize,
+    /// Whether connections stay until all have been answered.
+    stays: bool,
     clients: Vec<Client>,
     /// Clients that are not done.
     busy: usize,
@@ -81,6 +91,7 @@ impl Storm {
             ring: Ring::builder().entries(1024).cq_entries(8192).build()?,
             address: Box::leak(Box::new(SocketAddress::from(job.address.tcp()?))),
             bytes,
+            stays: job.workload == "crowd",
             clients: (0..job.tasks).map(client).collect(),
             busy: 0,
             requests: 0,
@@ -104,10 +115,27 @@ impl Storm {
     }
 
     fn all_at_once(&mut self) -> io::Result<()> {
+        self.end_all()?;
         for slot in 0..self.clients.len() as u32 {
             self.connect(slot)?;
         }
         self.busy = self.clients.len();
+        self.until_all_are_done()
+    }
+
+    /// Ends those that have stayed, and waits for the server's end of each: it has none of them
+    /// open when the next ones come.
+    fn end_all(&mut self) -> io::Result<()> {
+        for slot in 0..self.clients.len() as u32 {
+            let Some(socket) = &self.clients[slot as usize].socket else { continue };
+            self.ring.kernel().shutdown(socket.as_raw_fd(), libc::SHUT_WR)?;
+            self.receive_end(slot)?;
+            self.busy += 1;
+        }
+        self.until_all_are_done()
+    }
+
+    fn until_all_are_done(&mut self) -> io::Result<()> {
         while self.busy > 0 {
             super::wait(&mut self.ring, Some(PATIENCE_NS))?;
             let mut batch = std::mem::take(&mut self.batch);
@@ -153,6 +181,11 @@ impl Storm {
             }
             SEND if result as usize == self.bytes => Ok(()),
             SEND => Err(io::Error::new(io::ErrorKind::WriteZero, "a short send")),
+            END if result == 0 => {
+                self.is_done(slot);
+                Ok(())
+            }
+            END => Err(wrong("more came back than was sent")),
             _ if result == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => self.received(slot, result as usize),
         }
@@ -171,10 +204,18 @@ impl Storm {
         if answer != request {
             return Err(wrong("other bytes came back"));
         }
-        // The server sees the end and closes; its side must not be left in TIME_WAIT.
-        client.socket = None;
-        self.busy -= 1;
+        match self.stays {
+            true => self.busy -= 1,
+            false => self.is_done(slot),
+        }
         Ok(())
+    }
+
+    /// The client closes first, or has ended first: the server's side must not be left in
+    /// TIME_WAIT.
+    fn is_done(&mut self, slot: u32) {
+        self.clients[slot as usize].socket = None;
+        self.busy -= 1;
     }
 
     fn target(&self, slot: u32) -> Target {
@@ -192,6 +233,19 @@ impl Storm {
         };
         // SAFETY: leaked memory, not written again before the answer has come.
         unsafe { self.push(&send, SEND, slot) }
+    }
+
+    /// Waits for the server's end of a connection whose own end was said.
+    fn receive_end(&mut self, slot: u32) -> io::Result<()> {
+        let recv = Recv {
+            target: self.target(slot),
+            addr: self.clients[slot as usize].answer,
+            len: self.bytes as u32,
+            flags: 0,
+            ioprio: RecvSendFlags::EMPTY,
+        };
+        // SAFETY: leaked memory, whose answer was compared.
+        unsafe { self.push(&recv, END, slot) }
     }
 
     fn receive(&mut self, slot: u32) -> io::Result<()> {

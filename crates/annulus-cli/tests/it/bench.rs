@@ -71,6 +71,25 @@ fn servers_are_measured_with_every_load() {
     assert!(!text.contains("NaN") && !text.contains(" 0.0 "), "{text}");
 }
 
+#[test]
+fn each_way_of_accepting_is_measured_with_its_balance() {
+    if !ready() {
+        return;
+    }
+    let text = tables(&["accept"]);
+    let mut ways = vec!["", "-per-core", "-round-robin", "-least"];
+    if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) {
+        ways.push("-steered");
+    }
+    for way in ways {
+        assert_eq!(figures(&text, &format!("annulus{way}")).len(), 2, "{way}: {text}");
+    }
+    // Who deals out in turn is the only one that is exact.
+    let dealt = text.lines().filter(|line| line.contains("annulus-round-robin"));
+    let dealt: Vec<&str> = dealt.filter(|line| line.ends_with(" %")).collect();
+    assert!(dealt.len() == 1 && dealt[0].ends_with(" 0.0 %"), "{text}");
+}
+
 /// The limit is only worth comparing with if it does the whole work.
 #[test]
 fn the_limit_echoes_long_messages_and_both_ends_of_many_connections() {

@@ -97,3 +97,18 @@ fn idle_connections_are_compared_by_memory_and_the_base_stands_beside() {
     }
     assert!(!text.contains("CPU"), "{text}");
 }
+
+#[test]
+fn the_worst_imbalance_of_all_rounds_is_shown_where_cores_share_connections() {
+    let workload = *WORKLOADS.iter().find(|workload| workload.name == "accept-1000").unwrap();
+    let mut ours = row(OURS, false, &[100, 100, 100]);
+    for (sample, imbalance) in ours.samples.iter_mut().zip([12, 61, 3]) {
+        sample.imbalance = Some(imbalance);
+    }
+    let rows = vec![ours, row("silent", false, &[100])];
+    let text = table(&Measured { workload, rows, skipped: Vec::new() }).to_string();
+    assert!(text.contains("imbalance\n") && text.contains("  6.1 %\n"), "{text}");
+    let workload = *WORKLOADS.iter().find(|workload| workload.name == "accept-1").unwrap();
+    let measured = Measured { workload, rows: vec![row(OURS, false, &[100])], skipped: Vec::new() };
+    assert!(!table(&measured).to_string().contains("imbalance"));
+}

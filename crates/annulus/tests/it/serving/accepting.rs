@@ -116,6 +116,27 @@ fn open_connections_are_balanced_when_those_of_one_core_stay() {
 }
 
 #[test]
+fn a_thousand_open_connections_are_within_a_tenth_of_their_mean_by_default() {
+    if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
+        skip("accept balance needs two CPUs");
+        return;
+    }
+    let run = Run::handler::<Echo>(Server::builder(cores(2)).bind(anywhere()));
+    let stay: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|n| {
+            let mut client = run.client();
+            assert_eq!(exchange(&mut client, &n.to_le_bytes()), n.to_le_bytes());
+            client
+        })
+        .collect();
+    let open: Vec<u64> = run.metrics().cores.iter().map(|core| core.open).collect();
+    let mean = CONNECTIONS / 2;
+    assert!(open.iter().all(|&open| open.abs_diff(mean) <= mean / 10), "{open:?}");
+    drop(stay);
+    run.end();
+}
+
+#[test]
 fn a_core_has_no_more_connections_than_it_may() {
     let run = Run::echo(small().connections_max(3));
     let mut clients: Vec<TcpStream> = (0..10).map(|_| run.client()).collect();
