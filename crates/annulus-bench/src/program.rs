@@ -15,6 +15,10 @@ const GRACE: u32 = 60;
 /// Valgrind is fifty times slower.
 const GRACE_COUNTED: u32 = 600;
 
+/// Loads whose connections are looked at, from the other side, when they have said what it took:
+/// they end with their input.
+const STAYING: &[&str] = &["idle", "crowd"];
+
 /// Does what the arguments of the process say.
 pub fn main(workloads: &[(&str, Run)]) -> ExitCode {
     main_of(workloads, std::env::args().skip(1).collect())
@@ -28,6 +32,7 @@ pub fn main_of(workloads: &[(&str, Run)], arguments: Vec<String>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let result = Job::from_arguments(arguments).and_then(|job| {
+        let stays = STAYING.contains(&job.workload.as_str());
         let found = workloads.iter().find(|(name, _)| *name == job.workload);
         let Some((_, run)) = found else {
             return Err(std::io::Error::new(
@@ -38,11 +43,15 @@ pub fn main_of(workloads: &[(&str, Run)], arguments: Vec<String>) -> ExitCode {
         job.pin()?;
         let grace = job.ops.map_or(GRACE, |_| GRACE_COUNTED);
         sys::alarm(2 * job.window.as_secs() as u32 + grace);
-        run(&job)
+        run(&job).map(|sample| (sample, stays))
     });
     match result {
-        Ok(sample) => {
+        Ok((sample, stays)) => {
             println!("{}", sample.to_json());
+            if stays {
+                // Its connections with it.
+                let _ = std::io::stdin().lines().last();
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
