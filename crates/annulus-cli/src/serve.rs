@@ -30,6 +30,7 @@
 //! * Ambiguous framing (`Transfer-Encoding` with `Content-Length`, disagreeing lengths) is 400 and
 //!   ends the connection.
 
+mod alarm;
 mod args;
 mod counts;
 mod handler;

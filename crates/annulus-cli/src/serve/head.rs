@@ -9,6 +9,7 @@
 //! ends the connection.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use super::response::Status;
 
@@ -96,9 +97,9 @@ pub struct Fields<'b> {
 /// [`Refused`] when the bytes are not, and cannot become, a request that this server takes.
 pub fn parse(bytes: &[u8]) -> Result<Option<(Head<'_>, usize)>, Refused> {
     let window = &bytes[..bytes.len().min(HEAD_LIMIT)];
-    let mut lines = [httparse::EMPTY_HEADER; FIELD_LIMIT];
-    let mut request = httparse::Request::new(&mut lines);
-    match request.parse(window) {
+    let mut lines = [const { MaybeUninit::uninit() }; FIELD_LIMIT];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(window, &mut lines) {
         Ok(httparse::Status::Complete(len)) => {
             // Both are present once a head is complete.
             let (Some(method), Some(target)) = (request.method, request.path) else {

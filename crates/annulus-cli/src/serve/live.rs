@@ -14,7 +14,6 @@ use annulus::buf::{BufError, IoBufMut, Lease};
 use annulus::fs::File;
 use annulus::net::TcpStream;
 use annulus::op::{Cancelled, OpExt as _};
-use annulus::time::sleep_until;
 
 use super::args::Body;
 use super::site::Opened;
@@ -41,7 +40,7 @@ pub(super) async fn receive(
     wait: Wait,
     stay: &Stay,
 ) -> io::Result<Received<Lease>> {
-    let (mut receiving, mut late) = (pin!(receiving), pin!(sleep_until(wait.deadline)));
+    let mut receiving = pin!(receiving);
     // What has arrived goes first: a request is answered even if it came at the last moment.
     poll_fn(|context| {
         if let Poll::Ready(result) = receiving.as_mut().poll(context) {
@@ -50,7 +49,7 @@ pub(super) async fn receive(
         if wait.idle && stay.poll_over(context).is_ready() {
             return Poll::Ready(Ok(Received::Stopping));
         }
-        late.as_mut().poll(context).map(|()| Ok(Received::TimedOut))
+        stay.poll_late(wait.deadline, context).map(|()| Ok(Received::TimedOut))
     })
     .await
 }

@@ -10,17 +10,18 @@
 //! | is being answered | that is finished, as its last answer |
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use annulus::runtime::{Stopping, is_stopping, stopping};
 use annulus::serve::Permit;
-use annulus::time::{Sleep, sleep, timeout};
+use annulus::time::{Instant, Sleep, sleep};
 
+use super::alarm::Alarm;
 use super::counts::Counts;
 
 /// How long the first request of a connection may take once the server is to stop.
@@ -41,6 +42,7 @@ pub struct Stay {
     stall: Duration,
     answered: Cell<bool>,
     end: RefCell<End>,
+    alarm: Alarm,
     /// The connection counts for as long as this is here.
     _permit: Option<Permit>,
 }
@@ -55,7 +57,8 @@ impl Stay {
     /// A stay that begins.
     pub fn new(permit: Option<Permit>, counts: Arc<Counts>, stall: Duration) -> Self {
         let end = RefCell::new(End { stopping: stopping(), grace: None });
-        Self { counts, stall, answered: Cell::new(false), end, _permit: permit }
+        let (answered, alarm) = (Cell::new(false), Alarm::new());
+        Self { counts, stall, answered, end, alarm, _permit: permit }
     }
 
     /// How long the client may take nothing of what is sent.
@@ -86,6 +89,11 @@ impl Stay {
         end.grace.get_or_insert_with(|| Box::pin(sleep(bound))).as_mut().poll(context)
     }
 
+    /// Ready once the client has taken too long. One wait at a time has a deadline.
+    pub fn poll_late(&self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        self.alarm.poll(deadline, context)
+    }
+
     /// Waits for a send, as long as the client may take nothing.
     ///
     /// # Errors
@@ -94,13 +102,17 @@ impl Stay {
     where
         io::Error: From<E>,
     {
-        match timeout(self.stall, sending).await {
-            Ok(sent) => Ok(sent?),
-            Err(elapsed) => {
-                self.counts.stuck.add(1);
-                Err(elapsed.into())
+        let (mut sending, deadline) = (pin!(sending), Instant::now() + self.stall);
+        poll_fn(|context| {
+            if let Poll::Ready(sent) = sending.as_mut().poll(context) {
+                return Poll::Ready(sent.map_err(io::Error::from));
             }
-        }
+            self.poll_late(deadline, context).map(|()| {
+                self.counts.stuck.add(1);
+                Err(io::ErrorKind::TimedOut.into())
+            })
+        })
+        .await
     }
 
     /// Whether the client may go on that has taken so many bytes in a write timeout, and has more
