@@ -7,6 +7,7 @@ use std::time::Duration;
 use annulus::runtime::{Cores, Runtime, stopping};
 
 use crate::harness::{descriptors, own_process};
+use crate::processes::cores_end;
 
 /// Says when it is dropped.
 struct Told(mpsc::Sender<&'static str>);
@@ -81,6 +82,7 @@ fn a_panic_that_drops_a_launch_ends_its_cores_within_the_bound() {
     let mut said: Vec<_> = told.iter().collect();
     said.sort_unstable();
     assert_eq!(said, ["dropped", "dropped", "stopping", "stopping"]);
+    cores_end();
 }
 
 #[test]
@@ -102,4 +104,5 @@ fn a_launch_that_is_dropped_runs_on() {
     assert!(told.try_recv().is_err(), "nobody has stopped it");
     core.stop(None);
     assert_eq!(told.iter().collect::<Vec<_>>(), ["stopping", "dropped"]);
+    cores_end();
 }

@@ -39,6 +39,11 @@ pub fn others_end() {
     no_thread_is(|name, thread| thread != own && !name.starts_with("iou-"));
 }
 
+/// Waits until the threads of cores are gone that nobody joins, with their rings; not for ever.
+pub fn cores_end() {
+    no_thread_is(|name, _| name.starts_with("annulus-core-"));
+}
+
 /// Waits until no thread is like this, by its name and its number.
 fn no_thread_is(like: impl Fn(&str, &str) -> bool) {
     let is_like = |task: std::fs::DirEntry| {
