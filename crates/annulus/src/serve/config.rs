@@ -106,10 +106,10 @@ pub struct Config {
 /// | [`RoundRobin`](Self::RoundRobin) | core 0, in turn | of accepted connections | a hand-over for all but core 0's |
 /// | [`LeastConnections`](Self::LeastConnections) | core 0, who has fewest | of open connections | the same |
 ///
-/// [`Metrics::imbalance`](super::Metrics::imbalance) tells how it turned out. What a hand-over costs
-/// is small beside the connection: on two cores no mode but `Steered` differed from another by more
-/// than an eighth of the CPU time of a thousand connections that come at once, are asked once and are
-/// closed (`annulus bench accept`).
+/// [`Metrics::imbalance`](super::Metrics::imbalance) tells how it turned out. What a hand-over
+/// costs is small beside the connection: on two cores no mode but `Steered` differed from another
+/// by more than an eighth of the CPU time of a thousand connections that come at once, are asked
+/// once and are closed (`annulus bench accept`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Accept {
     /// Each core has a listener of its own on the same address (`SO_REUSEPORT`), and gives a
