@@ -17,10 +17,12 @@ fn threads_that_put_the_handler_aside_at_once_do_not_lose_it() {
     let signal = libc::SIGWINCH;
     drop(listen(signal).expect("it can be handled"));
     assert!(is_ours(signal));
+    let together = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..2000 {
+                together.wait();
+                for _ in 0..10_000 {
                     end_by_default(signal);
                 }
             });
