@@ -135,8 +135,8 @@ impl Core {
         // Nothing can fail behind it: what a bell has is given back by the end of a core.
         let bell = Bell::new(&mut ring)?;
         let now_ns = ring.kernel().now();
-        let tick = Tick::new(config.keep_tick && ring.capabilities().supports(Opcode::TIMEOUT));
         let mut state = State {
+            tick: Tick::new(config.keep_tick && ring.capabilities().supports(Opcode::TIMEOUT)),
             run_queue: executor.run_queue(),
             ring,
             table: Table::new(),
@@ -165,7 +165,6 @@ impl Core {
             bell,
             bell_armed: false,
             rests: Rests::default(),
-            tick,
             spin: Spin::default(),
             cancels: 0,
             again: Again::default(),
