@@ -48,6 +48,27 @@ impl Devices {
     pub(crate) fn ring(&mut self) -> Option<&mut Ring> {
         self.ring.as_deref_mut()
     }
+
+    /// Takes out the next one that is queued, if the ring has room for it.
+    fn next_queued(&mut self) -> Option<Key> {
+        self.ring().filter(|ring| ring.sq_space_left() > 0)?;
+        let key = self.queued.pop_front()?;
+        self.in_flight -= 1;
+        Some(key)
+    }
+}
+
+/// A queued request that ends if its buffer panics while it is written.
+struct Unwritten<'a> {
+    state: &'a mut State,
+    key: Key,
+}
+
+impl Drop for Unwritten<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.state.settle(self.key.index, -libc::ECANCELED, 0);
+    }
 }
 
 impl State {
@@ -60,27 +81,28 @@ impl State {
 
     /// Submits what is queued, looks at the devices once, and settles what is done.
     pub(crate) fn poll_devices(&mut self) {
-        let Some(mut ring) = self.devices.ring.take() else { return };
-        while let Some(key) = self.devices.queued.front().copied() {
-            let Some(entry) = self.encode_polled(key) else {
-                self.devices.queued.pop_front();
-                self.devices.in_flight -= 1;
-                continue;
-            };
+        if self.devices.ring.is_none() {
+            return;
+        }
+        while let Some(key) = self.devices.next_queued() {
+            let unwritten = Unwritten { state: self, key };
+            let entry = unwritten.state.encode_polled(key);
+            std::mem::forget(unwritten);
+            let Some((entry, ring)) = entry.zip(self.devices.ring()) else { continue };
             // SAFETY: what the entry points to is owned by a slot until the final completion (the
             // contract of `Operation`).
-            let Some(sqe) = (unsafe { ring.vacant() }) else { break };
-            *sqe = entry;
-            sqe.user_data = user_data(Kind::Op, key);
-            self.devices.queued.pop_front();
+            if let Some(sqe) = unsafe { ring.vacant() } {
+                *sqe = entry;
+                sqe.user_data = user_data(Kind::Op, key);
+                self.devices.in_flight += 1;
+            }
         }
+        let Some(ring) = self.devices.ring() else { return };
         // What it says of itself (EINTR, EAGAIN, EBUSY) only means that the next turn goes on.
         let _ = ring.submit();
         let _ = ring.flush();
         let ready = ring.look();
         self.counters.add_cqes(ready as usize);
-        // Back in its place first: should something panic, the others find it there.
-        self.devices.ring = Some(ring);
         while let Some(cqe) = self.devices.ring().and_then(Ring::next_seen) {
             self.devices.in_flight -= 1;
             self.dispatch(cqe);

@@ -19,7 +19,7 @@ use super::key::{Key, Kind, NONE, cancel_of, parse, user_data, victim_of};
 use super::op::Late;
 use super::record;
 use super::stream::Arm;
-use super::table::{Lane, Phase};
+use super::table::{Lane, Phase, Table};
 use super::unasked::is_cancelled;
 use super::waiters::Queue;
 use super::{Core, State};
@@ -32,25 +32,50 @@ pub(crate) enum After {
     Wake(Waker),
 }
 
-/// An SQE that is pushed when it goes away, be it that `fill` panics.
-struct Filled<'a> {
+/// An SQE that is pushed when it goes away, written or not.
+struct Pushed<'a> {
     state: &'a mut State,
     sqe: Sqe,
 }
 
-impl Drop for Filled<'_> {
+impl Drop for Pushed<'_> {
     fn drop(&mut self) {
         self.state.push_ready(self.sqe);
     }
 }
 
+/// An SQE that has not been written: what writes it asks user code where a buffer is, and if that
+/// panics, against its contract, a no-op goes in its place. It does nothing, and its completion
+/// ends the slot, which says that the request was cancelled, and gives back what it holds.
+struct Unwritten<'a> {
+    table: &'a mut Table,
+    sqe: &'a mut Sqe,
+    user_data: u64,
+}
+
+impl Drop for Unwritten<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        *self.sqe = Sqe { user_data: self.user_data, ..Sqe::default() };
+        let Some((Kind::Op, key)) = parse(self.user_data) else { return };
+        if let Some(slot) = self.table.get(key) {
+            slot.note_first(-libc::ECANCELED, 0);
+        }
+    }
+}
+
+#[inline(always)]
+fn write(table: &mut Table, sqe: &mut Sqe, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
+    let unwritten = Unwritten { table, sqe, user_data };
+    fill(unwritten.sqe);
+    // Whatever an operation of somebody else wrote there.
+    unwritten.sqe.user_data = user_data;
+    std::mem::forget(unwritten);
+}
+
 impl State {
     /// Writes one SQE. If the SQ is full it is submitted first; if that is not possible the SQE
     /// waits.
-    ///
-    /// What `fill` writes it asks of user code first: where a buffer is. If that panics, against
-    /// its contract, the zeroed SQE is a no-op of the same name: it does nothing, and its
-    /// completion ends the slot, which gives back what it holds.
     #[inline]
     pub(crate) fn push(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
         // SAFETY: what the SQE points to is owned by a slot, a record or the core until the final
@@ -58,10 +83,7 @@ impl State {
         if let Some(sqe) = unsafe { self.ring.vacant_seen() } {
             // Requests wait in `unsent` only while the SQ was full when it was last looked at.
             debug_assert!(self.unsent.is_empty(), "a request overtook those without room");
-            sqe.user_data = user_data;
-            fill(sqe);
-            // Whatever an operation of somebody else wrote there.
-            sqe.user_data = user_data;
+            write(&mut self.table, sqe, user_data, fill);
             return;
         }
         self.push_with_look(user_data, fill);
@@ -70,10 +92,8 @@ impl State {
     /// At a stop of the SQ, which is where it ends or was full.
     #[cold]
     fn push_with_look(&mut self, user_data: u64, fill: impl FnOnce(&mut Sqe)) {
-        let sqe = Sqe { user_data, ..Sqe::default() };
-        let mut filled = Filled { state: self, sqe };
-        fill(&mut filled.sqe);
-        filled.sqe.user_data = user_data;
+        let mut pushed = Pushed { state: self, sqe: Sqe::default() };
+        write(&mut pushed.state.table, &mut pushed.sqe, user_data, fill);
     }
 
     /// Looks for room. If the SQ is full, submits it in the middle of the turn, and appends behind

@@ -4,8 +4,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use annulus::buf::IoBuf;
+use annulus::buf::{IoBuf, IoBufMut};
+use annulus::fs::File;
 use annulus::net::{UdpSocket, UnixStream};
+use annulus::op::chain;
 
 use crate::cancel::{at_rest, until, yield_to_kernel};
 use crate::harness::ground::tiny;
@@ -81,5 +83,72 @@ fn many_such_buffers_in_one_turn_fill_the_queue_with_nothing() {
             assert!(task.await.err().is_some_and(|error| error.is_panic()));
         }
         until("the buffers are dropped", || drops.get() == 500).await
+    });
+}
+
+/// A buffer to read into.
+struct PanickingRoom(Vec<u8>);
+
+// SAFETY: as of a vector. That a method panics breaks the contract, as these tests want; no pointer
+// is given then.
+unsafe impl IoBuf for PanickingRoom {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl IoBufMut for PanickingRoom {
+    fn bytes_mut_ptr(&mut self) -> *mut u8 {
+        // Without a report.
+        std::panic::resume_unwind(Box::new("a buffer panics, as this test wants"))
+    }
+
+    fn bytes_capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    unsafe fn set_bytes_len(&mut self, _len: usize) {}
+}
+
+#[test]
+fn a_read_that_was_never_written_is_no_end_of_the_stream() {
+    run_on(tiny(), async {
+        for _ in 0..50 {
+            let (left, right) = UnixStream::pair()?;
+            let right = Rc::new(right);
+            let reader = right.clone();
+            let bad = annulus::spawn(async move {
+                let room = PanickingRoom(Vec::with_capacity(16));
+                reader.read(room).await.map(drop).is_ok()
+            });
+            assert!(bad.await.is_err_and(|error| error.is_panic()));
+            left.write_all("still there").await?;
+            assert_eq!(&*right.recv().await?.expect("no end yet"), b"still there");
+            drop((left, right));
+            at_rest().await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_step_of_a_chain_that_was_never_written_is_given_back() {
+    run_on(tiny(), async {
+        let file = Rc::new(File::open("/dev/zero").await?);
+        for _ in 0..50 {
+            let other = file.clone();
+            let bad = annulus::spawn(async move {
+                let room = PanickingRoom(Vec::with_capacity(16));
+                chain((other.read_at(vec![0; 8], 0), other.read_at(room, 0))).await.0.is_ok()
+            });
+            assert!(bad.await.is_err_and(|error| error.is_panic()));
+        }
+        drop(file);
+        at_rest().await
     });
 }

@@ -53,13 +53,14 @@ impl<D: Operation> Link for Op<D> {
         if let Some(record) = record {
             slot.bind(record);
         }
+        // First: should a buffer panic while it is asked, the slot is this future's all the same.
+        self.stage = Stage::Flight { core: core.id(), ticket };
         // SAFETY: `take` has just placed the owner there, and nobody else refers to it.
         let owner = unsafe { owner.as_mut() };
         state.push(user_data(Kind::Op, key), |sqe| {
             owner.encode(target, sqe);
             sqe.flags |= flags;
         });
-        self.stage = Stage::Flight { core: core.id(), ticket };
         key
     }
 

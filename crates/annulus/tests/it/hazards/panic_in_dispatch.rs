@@ -5,8 +5,9 @@
 //!
 //! *Answer*: code of users runs when nothing is borrowed, and what it throws is contained
 //! (`panic_in_callbacks`). Of what is called in between, a kernel that a user has written
-//! (`Builder::kernel`) and the core's own assertions may still panic. Then the rest of the run
-//! stays in the queue, and a core that is driven again finds it there.
+//! (`Builder::kernel`), buffers that break their contract, and the core's own assertions may still
+//! panic. Then the rest of the run stays in the queue, and a core that is driven again finds it
+//! there.
 //!
 //! *Also proven*: `annulus_ring::Ring::put_back`, in its example.
 
