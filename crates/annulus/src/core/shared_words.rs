@@ -76,14 +76,7 @@ impl SharedWords {
         }
         // SAFETY: just made, and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: no pointers.
-        while unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, bytes) } < 0 {
-            let error = io::Error::last_os_error();
-            // A signal undoes it, and the system does not take it up again.
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+        allocate(&fd, bytes)?;
         let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
         // SAFETY: no pointers.
         if unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
@@ -163,4 +156,24 @@ unsafe impl Word for SharedWord {
     fn word(&self) -> &AtomicU32 {
         &self.words[self.index]
     }
+}
+
+/// Gives a file its memory, piece by piece: a signal may undo a call, and then another one would
+/// never let a large call come to its end.
+fn allocate(fd: &OwnedFd, bytes: i64) -> io::Result<()> {
+    const PIECE_BYTES: i64 = 1 << 20;
+    let mut done = 0;
+    while done < bytes {
+        let piece = PIECE_BYTES.min(bytes - done);
+        // SAFETY: no pointers.
+        if unsafe { libc::fallocate(fd.as_raw_fd(), 0, done, piece) } == 0 {
+            done += piece;
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use annulus::net::{TcpSocket, TcpStream};
 use annulus::runtime::Runtime;
 use annulus_ring::abi::Opcode;
 use futures_util::poll;
+use rustix::event::{PollFd, PollFlags, poll as poll_fds};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, SocketType};
 
@@ -120,6 +121,9 @@ fn full() -> io::Result<(TcpListener, std::net::TcpStream)> {
     net::listen(&socket, 0)?;
     let listener = TcpListener::from(socket);
     let first = std::net::TcpStream::connect(listener.local_addr()?)?;
+    // Its last packet may be on its way, and until then there is room for one more.
+    let mut there = [PollFd::new(&listener, PollFlags::IN)];
+    retry_on_intr(|| poll_fds(&mut there, None))?;
     Ok((listener, first))
 }
 
