@@ -115,13 +115,16 @@ fn take_away(path: &Path, id: FileId) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         moved => moved?,
     }
-    if FileId::at(&aside)? != id {
-        // Whoever has come meanwhile has its name again, or somebody else has that.
-        if renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE).is_ok() {
-            return Ok(());
-        }
+    if FileId::at(&aside)? == id {
+        return fs::remove_file(&aside);
     }
-    fs::remove_file(&aside)
+    // Whoever has come meanwhile has its name again, by a rename or, where the file system has none
+    // that spares others, by a second name. If somebody else has that, it stays aside.
+    let moved = renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE);
+    if moved.is_err() && fs::hard_link(&aside, path).is_ok() {
+        fs::remove_file(&aside)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

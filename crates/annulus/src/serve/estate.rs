@@ -36,8 +36,8 @@ pub(super) enum Estate {
     Held(Kept),
     /// A successor has it as well, and may say at any moment that it accepts.
     Offered(Kept),
-    /// It is a successor's.
-    Bequeathed,
+    /// It is a successor's, which was ready, or was left alone with it.
+    Bequeathed(HandOver),
     /// It is nobody's: the server was stopped.
     Closed,
 }
@@ -81,10 +81,12 @@ impl Estate {
             (Self::Held(kept) | Self::Offered(kept), Err(cut)) => (Self::Held(kept), Err(cut)),
             (Self::Held(kept) | Self::Offered(kept), Ok(())) => {
                 leave(kept);
-                (Self::Bequeathed, Ok(HandOver::Taken))
+                (Self::Bequeathed(HandOver::Taken), Ok(HandOver::Taken))
             }
-            (Self::Bequeathed, Ok(())) => (Self::Bequeathed, Ok(HandOver::Taken)),
-            (Self::Bequeathed, Err(_)) => (Self::Bequeathed, Ok(HandOver::Left)),
+            (Self::Bequeathed(_), Ok(())) => {
+                (Self::Bequeathed(HandOver::Taken), Ok(HandOver::Taken))
+            }
+            (Self::Bequeathed(how), Err(_)) => (Self::Bequeathed(how), Ok(how)),
             (Self::Closed, _) => (Self::Closed, Ok(HandOver::Stopped)),
         };
         *self = next;
@@ -97,7 +99,7 @@ impl Estate {
             Self::Held(kept) => (Self::Closed, Some(kept)),
             Self::Offered(kept) => {
                 leave(kept);
-                (Self::Bequeathed, None)
+                (Self::Bequeathed(HandOver::Left), None)
             }
             other => (other, None),
         };
@@ -110,14 +112,18 @@ impl Estate {
         match self {
             Self::Held(kept) | Self::Offered(kept) => kept.files.push(file),
             Self::Closed => return Some(file),
-            Self::Bequeathed => file.leave(),
+            Self::Bequeathed(_) => file.leave(),
         }
         None
     }
 
-    /// Whether the server was stopped, or has a successor.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Bequeathed | Self::Closed)
+    /// How it ended, if the server was stopped or has a successor.
+    pub(super) fn over(&self) -> Option<HandOver> {
+        match self {
+            Self::Held(_) | Self::Offered(_) => None,
+            Self::Bequeathed(how) => Some(*how),
+            Self::Closed => Some(HandOver::Stopped),
+        }
     }
 
     /// For a moment, it is nobody's.

@@ -137,10 +137,10 @@ impl Handle {
     /// [`Error::Bind`] if nobody can wait at `path`.
     pub fn succession(&self, path: impl AsRef<Path>) -> Result<Succession, Error> {
         // Whoever calls again after an error of the path hears of the end, too.
-        let state = if lock(&self.shared.estate).is_over() {
-            State::Over(HandOver::Stopped)
-        } else {
-            State::Waits(meeting(path.as_ref())?)
+        let over = lock(&self.shared.estate).over();
+        let state = match over {
+            Some(how) => State::Over(how),
+            None => State::Waits(meeting(path.as_ref())?),
         };
         Ok(Succession { handle: self.clone(), state })
     }
@@ -156,8 +156,9 @@ impl Handle {
     /// # Errors
     /// Those of both.
     pub fn hand_over(&self, path: impl AsRef<Path>) -> Result<HandOver, Error> {
-        if lock(&self.shared.estate).is_over() {
-            return Ok(HandOver::Stopped);
+        let over = lock(&self.shared.estate).over();
+        if let Some(how) = over {
+            return Ok(how);
         }
         let mut meeting = meeting(path.as_ref())?;
         loop {
@@ -223,7 +224,15 @@ impl Handle {
         if !is_own(line.socket)? {
             return Err(Cut::Stranger);
         }
-        let sockets = lock(&self.shared.estate).copies()?;
+        let (over, sockets) = {
+            let estate = lock(&self.shared.estate);
+            (estate.over(), estate.copies())
+        };
+        if over.is_some_and(|how| how != HandOver::Stopped) {
+            // Who came to another name of this server was first.
+            Refusal::Taken.tell(line.socket);
+        }
+        let sockets = sockets?;
         sockets.iter().try_for_each(|(packet, socket)| line.give(packet, socket))?;
         // What a successor that hangs keeps from being closed is its own alone.
         drop(sockets);
@@ -256,7 +265,11 @@ impl From<Cut> for io::Error {
     fn from(cut: Cut) -> Self {
         let (kind, text) = match cut {
             Cut::Late => (io::ErrorKind::TimedOut, "it was not ready in time"),
-            Cut::Gone => (io::ErrorKind::UnexpectedEof, "it has ended before it was ready"),
+            Cut::Gone => {
+                let text =
+                    "it has ended before it was ready, or does not speak as a successor does";
+                (io::ErrorKind::UnexpectedEof, text)
+            }
             Cut::Stranger => (io::ErrorKind::PermissionDenied, "it is of another user"),
             Cut::Stopped => (io::ErrorKind::NotConnected, "this server was stopped"),
             Cut::Failed(error) => return error,

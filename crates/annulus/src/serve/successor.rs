@@ -5,8 +5,8 @@
 //!
 //! | it hears | it |
 //! |---|---|
-//! | a hang-up before anything else | was talking to nobody: it may bind for itself |
-//! | a hang-up before `end` | has not everything, and fails |
+//! | a hang-up before `end` | was talking to nobody: it may bind for itself |
+//! | a packet without its socket | cannot have everything, and fails |
 //! | a hang-up after `end`, or nothing for long | serves: its predecessor agrees, or is no more |
 //! | a [`Refusal`] | does not serve, and fails |
 
@@ -81,8 +81,8 @@ impl Inherited {
     /// # Errors
     /// [`Error::Inherited`]: nobody waits there (`NotFound`, `ConnectionRefused`), another
     /// successor was first (`ResourceBusy`: start again once that one waits there, to succeed it),
-    /// this one was too late (`TimedOut`), or what came is no listener. A server that stops, and
-    /// has given nothing, is nobody.
+    /// this one was too late (`TimedOut`), what came is no listener, or this process has no
+    /// descriptors left for them. A server that stops before it has given everything is nobody.
     pub fn receive(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -115,25 +115,27 @@ fn receive(path: &Path) -> io::Result<(OwnedFd, Vec<Passed>)> {
             }
         }
         match &bytes[..len] {
-            // Who was there has gone without a word.
-            [] if passed.is_empty() => return Err(io::ErrorKind::ConnectionRefused.into()),
+            // Who was there has gone, and what it had given goes with this error.
+            [] => return Err(io::ErrorKind::ConnectionRefused.into()),
             END => return Ok((socket, passed)),
             packet => {
                 if let Some(refusal) = Refusal::of(packet) {
                     return Err(refusal.into());
                 }
-                let (file, name) = parsed(packet).ok_or_else(|| cut_off(packet))?;
+                let (file, name) = parsed(packet).ok_or_else(|| not(STRANGE))?;
                 let own = if name.is_empty() { format!("from {}", path.display()) } else { name };
-                passed.extend(fds.into_iter().map(|fd| (own.clone(), fd, file)));
+                // The kernel takes a descriptor for which there is no room out of its packet.
+                let fd = fds.pop().ok_or_else(|| not(MISSING))?;
+                passed.push((own, fd, file));
             }
         }
     }
 }
 
-fn cut_off(packet: &[u8]) -> io::Error {
-    let text = match packet {
-        [] => "the predecessor has hung up before it had given everything; start again",
-        _ => "who waits there is no server that gives its listeners away",
-    };
+const STRANGE: &str = "who waits there is no server that gives its listeners away";
+const MISSING: &str =
+    "a listener came without its socket: this process may have no more descriptors";
+
+fn not(text: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }

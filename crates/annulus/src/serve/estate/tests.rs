@@ -32,7 +32,7 @@ fn who_is_stopped_alone_removes_the_file_and_offers_nothing() {
     assert!(!path.exists());
     assert!(estate.copies().is_err() && estate.offer(told).is_err());
     assert_eq!(settled(&mut estate, false), Some(HandOver::Stopped));
-    assert!(estate.is_over());
+    assert_eq!(estate.over(), Some(HandOver::Stopped));
 }
 
 #[test]
@@ -42,7 +42,8 @@ fn who_is_stopped_while_a_successor_has_everything_leaves_it_the_file() {
         estate.offer(told).unwrap();
         assert!(estate.copies().is_err(), "one at a time");
         drop(estate.let_go());
-        assert!(path.exists() && estate.is_over());
+        assert!(path.exists());
+        assert_eq!(estate.over(), Some(HandOver::Left), "unless it is ready");
         let how = if is_ready { HandOver::Taken } else { HandOver::Left };
         assert_eq!(settled(&mut estate, is_ready), Some(how));
         drop((estate.let_go(), estate));
@@ -61,9 +62,10 @@ fn a_successor_that_fails_changes_nothing_and_one_that_is_ready_has_the_file() {
     assert_eq!(settled(&mut estate, false), None);
     assert!(estate.copies().is_ok_and(|sockets| sockets.is_empty()));
     estate.offer(told).unwrap();
-    assert!(!estate.is_over());
+    assert!(estate.over().is_none());
     assert_eq!(settled(&mut estate, true), Some(HandOver::Taken));
-    assert!(estate.is_over() && estate.let_go().is_none());
+    assert_eq!(estate.over(), Some(HandOver::Taken));
+    assert!(estate.let_go().is_none());
     assert!(path.exists());
 }
 

@@ -96,7 +96,7 @@ fn a_stop_does_not_wait_for_a_successor_that_hangs() {
     assert_eq!(hear(&hangs), "");
     assert_eq!(hear(&waits), "taken");
     assert!(!path.exists());
-    assert_eq!(old.handle.hand_over(&path).unwrap(), HandOver::Stopped);
+    assert_eq!(old.handle.hand_over(&path).unwrap(), HandOver::Left, "as it was");
     assert!(!path.exists());
     old.ended();
 }
