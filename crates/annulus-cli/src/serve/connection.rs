@@ -258,6 +258,8 @@ impl<S: Site, W: Wire<S::File>> Connection<'_, S, W> {
         }
         let sent = self.wire.send(std::mem::take(&mut self.out)).await?;
         self.server.give_back(sent);
+        // What the client took its time for is over; its silence begins now.
+        self.deadline = Instant::now() + self.server.idle_timeout;
         Ok(())
     }
 

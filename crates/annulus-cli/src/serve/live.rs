@@ -13,7 +13,7 @@ use std::task::Poll;
 use annulus::buf::{BufError, IoBufMut, Lease};
 use annulus::fs::File;
 use annulus::net::TcpStream;
-use annulus::op::{Cancelled, OpExt as _};
+use annulus::op::Cancelled;
 
 use super::args::Body;
 use super::site::Opened;
@@ -58,7 +58,7 @@ impl Link {
     /// Sends bytes, for as long as the client takes enough of them now and then.
     async fn send_at_its_pace(&self, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
         loop {
-            match self.stream.write_all(bytes).timeout(self.stay.stall()).await {
+            match self.stay.or_end(self.stream.write_all(bytes)).await {
                 Ok(((), bytes)) => {
                     self.stay.sent(bytes.len() as u64);
                     return Ok(bytes);
@@ -84,7 +84,7 @@ impl Link {
         self.stay.sent(sent as u64);
         let Some(back) = back.filter(|_| self.stay.suffices(sent as u64)) else {
             self.give_up();
-            return Err(error);
+            return Err(io::ErrorKind::TimedOut.into());
         };
         Ok((sent, back))
     }
@@ -118,7 +118,7 @@ impl Link {
         loop {
             let whole = bytes.len() as u64 + (part.end - part.start);
             let sending = self.stream.send_file_after(bytes, file, part.clone());
-            match sending.timeout(self.stay.stall()).await {
+            match self.stay.or_end(sending).await {
                 Ok((sent, bytes)) if sent == whole => {
                     self.stay.sent(sent);
                     return Ok(bytes);

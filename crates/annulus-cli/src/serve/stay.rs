@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use annulus::op::OpExt;
 use annulus::runtime::{Stopping, is_stopping, stopping};
 use annulus::serve::Permit;
 use annulus::time::{Instant, Sleep, sleep};
@@ -92,6 +93,19 @@ impl Stay {
     /// Ready once the client has taken too long. One wait at a time has a deadline.
     pub fn poll_late(&self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         self.alarm.poll(deadline, context)
+    }
+
+    /// Waits for an operation, as long as the client may take nothing, and asks it to end then.
+    pub async fn or_end<O: OpExt>(&self, mut operation: O) -> O::Output {
+        let deadline = Instant::now() + self.stall;
+        let done = poll_fn(|context| match Pin::new(&mut operation).poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.poll_late(deadline, context).map(|()| None),
+        });
+        match done.await {
+            Some(done) => done,
+            None => operation.cancel().await,
+        }
     }
 
     /// Waits for a send, as long as the client may take nothing.

@@ -15,8 +15,8 @@ use crate::say::say;
 
 /// Between one attempt and the next, at first and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
-/// How long the thread has to see that the server has ended.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the thread has to see that the server has ended, be it in the longest of its pauses.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits for a successor.
 pub struct Succession {

@@ -427,3 +427,11 @@ proptest! {
         prop_assert_eq!(undated(fixture.responses(&pieces)), whole);
     }
 }
+
+/// One that takes an answer slowly has not been silent meanwhile.
+#[test]
+fn the_silence_of_a_client_begins_when_it_has_its_answer() {
+    let ask = || Event::Sends(b"GET /a.txt HTTP/1.1\r\nHost: here\r\n\r\n".to_vec());
+    let wire = fixture().converse(vec![ask(), Event::Stalls]);
+    assert!(wire.patience.get().is_some_and(|patience| patience >= Duration::from_secs(60)));
+}

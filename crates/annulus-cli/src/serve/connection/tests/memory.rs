@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
+use annulus::time::Instant;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::serve::described::Described;
@@ -34,6 +35,9 @@ pub struct Memory {
     pub stopping: Cell<bool>,
     pub leases: std::rc::Rc<()>,
     pub most_leases_while_sending_files: Cell<usize>,
+    pub send_ended: Cell<Option<Instant>>,
+    /// How long a client that has had its answer may be silent.
+    pub patience: Cell<Option<Duration>>,
 }
 
 pub struct Lease(Vec<u8>, #[expect(dead_code, reason = "counted")] std::rc::Rc<()>);
@@ -49,6 +53,10 @@ impl Wire<fs::File> for Memory {
     type Lease = Lease;
 
     async fn recv(&self, wait: Wait) -> io::Result<Received<Lease>> {
+        if wait.idle && !self.finished.get() {
+            let since = |ended| wait.deadline.saturating_duration_since(ended);
+            self.patience.set(self.send_ended.get().map(since));
+        }
         Ok(match self.script.borrow_mut().pop_front() {
             Some(Event::Sends(bytes)) => Received::Bytes(Lease(bytes, self.leases.clone())),
             Some(Event::Stalls) => Received::TimedOut,
@@ -64,6 +72,7 @@ impl Wire<fs::File> for Memory {
         assert!(!self.finished.get(), "sent after the end");
         self.sends.set(self.sends.get() + 1);
         self.sent.borrow_mut().extend_from_slice(&bytes);
+        self.send_ended.set(Some(Instant::now()));
         Ok(bytes)
     }
 
