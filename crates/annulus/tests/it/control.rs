@@ -10,7 +10,7 @@ use annulus::net::{UdpSocket, UnixDatagram};
 use annulus::runtime::Runtime;
 use annulus_ring::Mask;
 
-use crate::harness::{check, descriptors, own_process, run, skip};
+use crate::harness::{NOTHING, check, descriptors, opened_since, own_process, run, skip};
 
 /// A file that says who it is.
 fn marked(mark: u8) -> io::Result<OwnedFd> {
@@ -178,5 +178,5 @@ fn a_process_descriptor_that_comes_with_a_message_is_closed_with_it() {
             Ok(())
         });
     }
-    assert_eq!(descriptors(), before);
+    assert_eq!(opened_since(&before), NOTHING);
 }

@@ -399,18 +399,9 @@ fn core_local_values_are_dropped_with_their_core() {
 #[test]
 fn launches_leave_no_descriptor_behind() {
     let _own = own_process();
-    let mut before = crate::harness::descriptors();
+    let before = crate::harness::descriptors();
     for _ in 0..3 {
         all(launch(Cores::Count(2), |_| async {}).unwrap().join());
     }
-    let mut left = crate::harness::descriptors();
-    // A thread of a test before may have been closing its own meanwhile.
-    left.retain(|open| match before.iter().position(|was| was == open) {
-        Some(place) => {
-            before.swap_remove(place);
-            false
-        }
-        None => true,
-    });
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(crate::harness::opened_since(&before), crate::harness::NOTHING);
 }

@@ -15,25 +15,44 @@ use annulus::runtime::{Builder, Metrics, Runtime};
 /// Tests that look at the process as a whole (its descriptors, its limits) exclude the others.
 static PROCESS: RwLock<()> = RwLock::new(());
 
-thread_local! {
-    /// How many guards this thread has of the lock that it holds. A second one takes no lock of its
-    /// own: it would wait behind who waits for the first to go.
-    static HELD: RefCell<(usize, Option<RwLockReadGuard<'static, ()>>)> =
-        const { RefCell::new((0, None)) };
+/// The lock of a thread.
+#[allow(dead_code, reason = "it is held")]
+enum Lock {
+    Shared(RwLockReadGuard<'static, ()>),
+    Owned(RwLockWriteGuard<'static, ()>),
 }
 
-/// The process is shared until the last guard of this thread is gone.
-pub struct Shared(PhantomData<RwLockReadGuard<'static, ()>>);
+thread_local! {
+    /// How many guards this thread has of the lock that it holds. A further one takes no lock of
+    /// its own: it would wait for the first to go, or behind who waits for that.
+    static HELD: RefCell<(usize, Option<Lock>)> = const { RefCell::new((0, None)) };
+}
 
-pub fn share_process() -> Shared {
+/// The process is shared, or this thread's, until the last guard of this thread is gone.
+pub struct Held(PhantomData<*const ()>);
+
+/// Others may use the process meanwhile, but not look at it as a whole.
+pub fn share_process() -> Held {
     HELD.with_borrow_mut(|(guards, lock)| {
         *guards += 1;
-        lock.get_or_insert_with(|| PROCESS.read().unwrap_or_else(PoisonError::into_inner));
+        lock.get_or_insert_with(|| {
+            Lock::Shared(PROCESS.read().unwrap_or_else(PoisonError::into_inner))
+        });
     });
-    Shared(PhantomData)
+    Held(PhantomData)
 }
 
-impl Drop for Shared {
+/// Nobody else uses the process meanwhile.
+pub fn own_process() -> Held {
+    HELD.with_borrow_mut(|(guards, lock)| {
+        assert_eq!(*guards, 0, "this thread shares the process");
+        *guards = 1;
+        *lock = Some(Lock::Owned(PROCESS.write().unwrap_or_else(PoisonError::into_inner)));
+    });
+    Held(PhantomData)
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         HELD.with_borrow_mut(|(guards, lock)| {
             *guards -= 1;
@@ -42,11 +61,6 @@ impl Drop for Shared {
             }
         });
     }
-}
-
-pub fn own_process() -> RwLockWriteGuard<'static, ()> {
-    HELD.with_borrow(|(guards, _)| assert_eq!(*guards, 0, "this thread shares the process"));
-    PROCESS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a test on a runtime with the defaults.
@@ -60,8 +74,15 @@ pub fn run_on<F: Future<Output = io::Result<()>>>(builder: Builder, test: F) {
     check(builder, test);
 }
 
+/// A runtime opens descriptors and starts threads: whoever makes one shares the process, or has it.
+/// (If nobody does, this test does not. Alone in its process, one that does not is always found.)
+fn assert_not_alone() {
+    assert!(PROCESS.try_write().is_err(), "a test that makes a runtime wants `share_process`");
+}
+
 /// As [`run_on`], for a caller that has the process already.
 pub fn check<F: Future<Output = io::Result<()>>>(builder: Builder, test: F) -> Metrics {
+    assert_not_alone();
     let runtime = builder.build().expect("io_uring is there");
     let result = runtime.block_on(test);
     let last = runtime.shutdown();
@@ -84,6 +105,7 @@ pub struct Made(Option<Runtime>);
 
 /// Makes a runtime whose end is checked.
 pub fn made(builder: Builder) -> Made {
+    assert_not_alone();
     Made(Some(builder.build().expect("io_uring is there")))
 }
 
@@ -129,6 +151,24 @@ pub fn descriptors() -> Vec<String> {
         })
         .collect();
     open.sort();
+    open
+}
+
+/// What [`opened_since`] says where nothing is left.
+pub const NOTHING: [String; 0] = [];
+
+/// Descriptors that are open and were not before. A thread of an earlier test may have been closing
+/// its own meanwhile.
+pub fn opened_since(before: &[String]) -> Vec<String> {
+    let mut known = before.to_vec();
+    let mut open = descriptors();
+    open.retain(|open| match known.iter().position(|known| known == open) {
+        Some(place) => {
+            known.swap_remove(place);
+            false
+        }
+        None => true,
+    });
     open
 }
 

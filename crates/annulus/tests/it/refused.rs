@@ -18,7 +18,7 @@ use annulus::net::UnixStream;
 use annulus::runtime::Runtime;
 use annulus_ring::Cause;
 
-use crate::harness::{check, own_process, pair, skip};
+use crate::harness::{check, own_process, pair, share_process, skip};
 
 /// Set in the children: what they are to do.
 const PART: &str = "ANNULUS_TEST_PART";
@@ -207,6 +207,7 @@ async fn everything_works() -> io::Result<()> {
 #[test]
 fn with_little_locked_memory_a_plain_user_has_a_smaller_runtime_that_works() {
     if let Some(entries) = part() {
+        let _shared = share_process();
         let entries = entries.parse().expect("a number");
         let last = check(Runtime::builder().entries(entries), everything_works());
         eprintln!("{} buffers are published", last.buffers_published);

@@ -25,7 +25,7 @@ use annulus::serve::{
     self, Builder, Config, Conn, Error, Handle, Handler, Metrics, Parsed, Server, Workers,
 };
 
-use crate::harness::{Shared, assert_nothing_left, share_process};
+use crate::harness::{Held, assert_nothing_left, share_process};
 
 /// Longer than anything here takes: a bound against hanging.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ pub struct Run {
     pub handle: Handle,
     workers: Cell<Option<Workers>>,
     boards: Vec<MetricsHandle>,
-    _shared: Option<Shared>,
+    _shared: Option<Held>,
 }
 
 impl Run {

@@ -59,6 +59,7 @@ fn a_scope_that_is_given_up_closes_what_its_children_held() {
 
 #[test]
 fn dropping_a_set_cancels_what_its_tasks_wait_for() {
+    let _shared = share_process();
     let last = check(Runtime::builder(), async {
         let (left, right) = UnixStream::pair()?;
         let mut set = JoinSet::new();
@@ -167,6 +168,7 @@ fn a_task_that_is_ever_ready_keeps_nobody_from_the_core() {
 #[test]
 fn a_million_tasks_wait_and_are_woken_and_dropped() {
     const TASKS: usize = 1_000_000;
+    let _shared = share_process();
     let last = check(Runtime::builder(), async {
         let woken = Rc::new(Cell::new(0));
         let mut set = JoinSet::new();

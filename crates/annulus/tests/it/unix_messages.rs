@@ -15,7 +15,9 @@ use annulus_ring::Mask;
 use futures_util::StreamExt as _;
 
 use crate::cancel::yield_to_kernel;
-use crate::harness::{Scratch, check, descriptors, own_process, run, run_on};
+use crate::harness::{
+    NOTHING, Scratch, check, descriptors, opened_since, own_process, run, run_on,
+};
 use crate::udp::pattern;
 
 pub fn address_of(path: &Path) -> io::Result<SocketAddr> {
@@ -214,7 +216,7 @@ fn descriptors_are_passed_and_none_is_left_open() {
             .await
         });
     }
-    assert_eq!(descriptors(), before);
+    assert_eq!(opened_since(&before), NOTHING);
 }
 
 /// Whether the kernel says that the message is ours.

@@ -281,6 +281,7 @@ fn whoever_was_told_that_a_record_is_durable_finds_it_after_a_kill() {
 }
 
 fn append_until_killed(path: &Path) {
+    let _shared = share_process();
     let runtime = made(Runtime::builder());
     runtime.block_on(async {
         let log = CommitLog::new(File::create(path).await.unwrap(), 0).unwrap();

@@ -9,7 +9,9 @@ use annulus::runtime::Runtime;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
-use crate::harness::{Scratch, check, descriptors, own_process, run, share_process};
+use crate::harness::{
+    NOTHING, Scratch, check, descriptors, opened_since, own_process, run, share_process,
+};
 
 /// Ends what another thread does, also when a test fails.
 pub struct Ends<'a>(pub &'a AtomicBool);
@@ -236,7 +238,7 @@ fn a_removal_that_is_dropped_stops_and_leaves_no_descriptor() {
             drop(removing);
             Ok(())
         });
-        assert_eq!(descriptors(), before, "after {polls} polls");
+        assert_eq!(opened_since(&before), NOTHING, "after {polls} polls");
     }
     check(Runtime::builder(), async {
         if root.exists() {

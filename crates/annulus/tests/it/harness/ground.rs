@@ -209,6 +209,7 @@ pub fn run_in<F>(world: &World, profile: Profile, body: F) -> Report
 where
     F: Future<Output = io::Result<()>>,
 {
+    let _shared = share_process();
     check(under_world(world, profile, tiny()), body);
     Ground::in_world(world, 0).assert_nothing_left();
     world.report()

@@ -13,7 +13,7 @@ use annulus::net::UnixStream;
 use annulus::runtime::Runtime;
 use annulus::task::JoinHandle;
 
-use crate::harness::{descriptors, own_process, share_process};
+use crate::harness::{NOTHING, descriptors, opened_since, own_process, share_process};
 
 /// Everything that a thread may keep of a runtime.
 #[derive(Default)]
@@ -103,7 +103,7 @@ fn thread_locals_may_keep_anything_and_end_in_any_order() {
             at += 1;
         }
     }
-    assert_eq!(descriptors(), before);
+    assert_eq!(opened_since(&before), NOTHING);
 }
 
 #[test]
@@ -167,5 +167,5 @@ fn operations_of_a_destructor_after_its_core_are_errors() {
     thread.join().expect("no destructor panics");
     // Outside of its turns no core is current, before its end as after it.
     assert_eq!(outcomes.iter().collect::<Vec<_>>(), [true, true]);
-    assert_eq!(descriptors(), before);
+    assert_eq!(opened_since(&before), NOTHING);
 }
