@@ -218,6 +218,7 @@ where
         world.any_kernel(profile)
     };
     let builder = ticking().kernel(make).entries(8).cq_entries(8).buffer_count(16);
+    let _shared = share_process();
     let last = check(builder, body);
     assert_eq!((world.in_flight(), world.open_descriptors()), (0, 0));
     last

@@ -141,6 +141,7 @@ pub fn run_on_ground<F>(ground: &Ground, builder: Builder, body: F) -> Metrics
 where
     F: Future<Output = io::Result<()>>,
 {
+    let _shared = share_process();
     let last = check(ground.under(builder), body);
     ground.assert_nothing_left();
     last
