@@ -95,14 +95,19 @@ impl Stay {
         self.alarm.poll(deadline, context)
     }
 
-    /// Waits for an operation, as long as the client may take nothing, and asks it to end then.
-    pub async fn or_end<O: OpExt>(&self, mut operation: O) -> O::Output {
+    /// Waits as long as the client may take nothing; `None` if that was too long.
+    async fn unless_late<F: Future + Unpin>(&self, sending: &mut F) -> Option<F::Output> {
         let deadline = Instant::now() + self.stall;
-        let done = poll_fn(|context| match Pin::new(&mut operation).poll(context) {
+        poll_fn(|context| match Pin::new(&mut *sending).poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => self.poll_late(deadline, context).map(|()| None),
-        });
-        match done.await {
+        })
+        .await
+    }
+
+    /// Waits for an operation, as long as the client may take nothing, and asks it to end then.
+    pub async fn or_end<O: OpExt>(&self, mut operation: O) -> O::Output {
+        match self.unless_late(&mut operation).await {
             Some(done) => done,
             None => operation.cancel().await,
         }
@@ -116,17 +121,13 @@ impl Stay {
     where
         io::Error: From<E>,
     {
-        let (mut sending, deadline) = (pin!(sending), Instant::now() + self.stall);
-        poll_fn(|context| {
-            if let Poll::Ready(sent) = sending.as_mut().poll(context) {
-                return Poll::Ready(sent.map_err(io::Error::from));
-            }
-            self.poll_late(deadline, context).map(|()| {
+        match self.unless_late(&mut pin!(sending)).await {
+            Some(sent) => sent.map_err(io::Error::from),
+            None => {
                 self.counts.stuck.add(1);
                 Err(io::ErrorKind::TimedOut.into())
-            })
-        })
-        .await
+            }
+        }
     }
 
     /// Whether the client may go on that has taken so many bytes in a write timeout, and has more
