@@ -2,7 +2,7 @@
 //! room is seen.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use annulus::net::control::{Control, ControlMessage};
@@ -11,21 +11,7 @@ use annulus::runtime::Runtime;
 use annulus_ring::Mask;
 
 use crate::harness::{NOTHING, check, descriptors, opened_since, own_process, run, skip};
-
-/// A file that says who it is.
-fn marked(mark: u8) -> io::Result<OwnedFd> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(&[mark])?;
-    Ok(file.into())
-}
-
-fn mark_of(fd: OwnedFd) -> io::Result<u8> {
-    let mut file = File::from(fd);
-    file.seek(SeekFrom::Start(0))?;
-    let mut mark = [0];
-    file.read_exact(&mut mark)?;
-    Ok(mark[0])
-}
+use crate::unix_messages::{mark_of, marked};
 
 /// Passes a descriptor, and gives the control messages with which it came.
 async fn passed(mark: u8) -> io::Result<Control> {

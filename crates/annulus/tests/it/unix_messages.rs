@@ -137,13 +137,14 @@ fn a_unix_datagram_longer_than_a_buffer_of_the_core_is_cut_and_said() {
 }
 
 /// A file whose contents tell which one it is.
-fn marked(mark: u8) -> io::Result<OwnedFd> {
+pub fn marked(mark: u8) -> io::Result<OwnedFd> {
     let mut file = tempfile::tempfile()?;
     file.write_all(&[mark])?;
     Ok(file.into())
 }
 
-fn mark_of(fd: OwnedFd) -> io::Result<u8> {
+/// Which one it is.
+pub fn mark_of(fd: OwnedFd) -> io::Result<u8> {
     use std::io::{Seek as _, SeekFrom};
     let mut file = File::from(fd);
     file.seek(SeekFrom::Start(0))?;
