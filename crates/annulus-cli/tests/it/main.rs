@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_http;
+mod crowd;
 mod doctor;
 mod echo;
 mod load;

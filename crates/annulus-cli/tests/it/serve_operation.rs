@@ -1,12 +1,11 @@
-//! `annulus serve` as it is run: metrics, inherited listeners, hand-over, drain, users, signals.
+//! `annulus serve` as it is run: metrics, inherited listeners, drain, users, signals.
 
 use std::io::{BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
+use crate::crowd::Crowd;
 use crate::program::{Program, ready, skip};
 use crate::sandbox::is_root;
 use crate::site::{Files, Site, answer, ask, connect, ends, get, large, listening};
@@ -64,70 +63,6 @@ fn metrics_are_told_while_the_server_is_full_and_a_scraper_that_says_nothing_wai
     assert!(ends(&mut endless), "a request has an end");
 }
 
-/// Clients that ask until there is nobody to be asked.
-struct Load {
-    clients: Vec<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
-    refused: Arc<AtomicU64>,
-}
-
-impl Load {
-    fn start(address: SocketAddr, clients: usize) -> Self {
-        let (stop, answered, refused) =
-            <(Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
-        let client = |number: usize| {
-            let (stop, answered, refused) = (stop.clone(), answered.clone(), refused.clone());
-            // Every other one keeps its connection.
-            let keeps = number % 2 == 0;
-            thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let Ok(stream) = TcpStream::connect(address) else {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                        return;
-                    };
-                    stream.set_read_timeout(Some(crate::site::WATCHDOG)).unwrap();
-                    let mut stream = BufReader::new(stream);
-                    loop {
-                        if stream.get_mut().write_all(get("/a.txt").as_bytes()).is_err() {
-                            break;
-                        }
-                        let Some((head, content)) = answer(&mut stream) else { break };
-                        assert_eq!(content, b"alpha");
-                        answered.fetch_add(1, Ordering::Relaxed);
-                        let last = head.contains("\r\nConnection: close\r\n");
-                        if last || !keeps || stop.load(Ordering::Relaxed) {
-                            break;
-                        }
-                    }
-                }
-            })
-        };
-        let clients = (0..clients).map(client).collect();
-        Self { clients, stop, answered, refused }
-    }
-
-    fn until_answered(&self, most: u64) {
-        let begun = std::time::Instant::now();
-        while self.answered.load(Ordering::Relaxed) < most {
-            assert!(begun.elapsed() < crate::site::WATCHDOG, "there is no load");
-            thread::yield_now();
-        }
-    }
-
-    /// Ends it, and gives how many requests were answered and how many connections refused.
-    fn end(self) -> (u64, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.joined()
-    }
-
-    /// Waits until nobody can be asked.
-    fn joined(self) -> (u64, u64) {
-        self.clients.into_iter().for_each(|client| client.join().unwrap());
-        (self.answered.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
-    }
-}
-
 #[test]
 fn a_drain_under_load_answers_every_request_that_was_read() {
     if !ready() {
@@ -136,11 +71,11 @@ fn a_drain_under_load_answers_every_request_that_was_read() {
     let files = Files::new();
     let args = files.args(&["--addr", "127.0.0.1:0", "--cores", "2", "--log"]);
     let mut program = Program::start(&args);
-    let load = Load::start(listening(&program.line()), 16);
+    let crowd = Crowd::start(listening(&program.line()), 16);
     let log = program.lines();
-    load.until_answered(400);
+    crowd.until_answered(400);
     program.signal(libc::SIGTERM);
-    let (answered, refused) = load.joined();
+    let (answered, refused) = crowd.joined();
     let (status, said) = program.wait();
     assert!(status.success(), "{said}");
     assert!(!said.contains("cut off"), "{said}");
@@ -305,116 +240,6 @@ fn an_inherited_socket_of_another_kind_is_refused_by_its_name() {
     let (status, said) = Program::start_with_listener(&files.args(&[]), socket).wait();
     assert_eq!(status.code(), Some(1));
     assert!(said.contains("over TCP only") && said.contains("(UDP)"), "{said}");
-}
-
-#[test]
-fn a_successor_takes_over_under_load_and_no_connection_is_refused() {
-    if !ready() {
-        return;
-    }
-    let files = Files::new();
-    let path = files.text("hand-over");
-    let of = |address: &str, metrics: &str| {
-        let places = ["--addr", address, "--metrics", metrics, "--hand-over", &path];
-        files.args(&[&["--cores", "2"], &places[..]].concat())
-    };
-    let mut old = Program::start(&of("127.0.0.1:0", "127.0.0.1:0"));
-    let address = listening(&old.line());
-    let told = old.line();
-    let metrics = told.strip_prefix("Metrics at http://").unwrap_or_else(|| panic!("{told}"));
-    let metrics = metrics.strip_suffix("/metrics").unwrap();
-    let load = Load::start(address, 8);
-    load.until_answered(200);
-    // The successor is told the addresses that the first one was given.
-    let args = of(&address.to_string(), metrics);
-    for _ in 0..2 {
-        let mut new = Program::start(&args);
-        assert_eq!(listening(&new.line()), address);
-        assert_eq!(new.line(), told);
-        let (status, said) = std::mem::replace(&mut old, new).wait();
-        assert!(status.success(), "{said}");
-        assert!(said.contains("A successor has taken over"), "{said}");
-        assert!(!said.contains("cut off"), "{said}");
-        let answered = load.answered.load(Ordering::Relaxed);
-        load.until_answered(answered + 200);
-    }
-    let (_, refused) = load.end();
-    assert_eq!(refused, 0);
-    assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
-    let (status, said) = old.end(libc::SIGTERM);
-    assert!(status.success(), "{said}");
-    assert!(!files.path("hand-over").exists(), "nobody waits there any more");
-}
-
-/// Waits until somebody waits at a path: a name that is there is that of one who listens.
-fn until_listening(path: &str) {
-    let begun = std::time::Instant::now();
-    while !std::path::Path::new(path).exists() {
-        assert!(begun.elapsed() < crate::site::WATCHDOG, "nobody waits at {path}");
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn successors_that_die_as_they_start_change_nothing_and_a_good_one_needs_no_address() {
-    if !ready() {
-        return;
-    }
-    let files = Files::new();
-    let path = files.text("hand-over");
-    let first = ["--cores", "1", "--hand-over", &path, "--addr", "127.0.0.1:0"];
-    let mut old = Program::start(&files.args(&first));
-    let address = listening(&old.line());
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = taken.local_addr().unwrap().to_string();
-    let dying = files.args(&["--cores", "1", "--hand-over", &path, "--metrics", &at]);
-    for _ in 0..2 {
-        until_listening(&path);
-        let (status, said) = Program::start(&dying).wait();
-        assert!(status.code() == Some(1) && said.contains("cannot listen"), "{said}");
-        let said = old.complaint();
-        assert!(said.contains("a successor did not take over"), "{said}");
-        assert!(std::path::Path::new(&path).exists(), "the next one finds it");
-        assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
-    }
-    until_listening(&path);
-    let mut new = Program::start(&files.args(&["--cores", "1", "--hand-over", &path]));
-    assert_eq!(listening(&new.line()), address);
-    assert!(old.wait().0.success());
-    assert_eq!(ask(address, "/a.txt").unwrap().1, b"alpha");
-    assert!(new.end(libc::SIGTERM).0.success());
-}
-
-#[test]
-fn a_server_that_drains_leaves_the_name_to_the_next_one() {
-    if !ready() {
-        return;
-    }
-    let files = Files::new();
-    let path = files.text("hand-over");
-    let more =
-        |address: &str| files.args(&["--cores", "1", "--hand-over", &path, "--addr", address]);
-    let mut old = Program::start(&more("127.0.0.1:0"));
-    let address = listening(&old.line());
-    until_listening(&path);
-    let mut stuck = connect(address);
-    stuck.write_all(get("/large.bin").as_bytes()).unwrap();
-    stuck.read_exact(&mut [0; 64]).unwrap();
-    old.signal(libc::SIGTERM);
-    let begun = std::time::Instant::now();
-    while std::path::Path::new(&path).exists() || TcpStream::connect(address).is_ok() {
-        assert!(begun.elapsed() < crate::site::WATCHDOG, "it still waits");
-        thread::yield_now();
-    }
-    let mut new = Program::start(&more(&address.to_string()));
-    assert_eq!(listening(&new.line()), address);
-    until_listening(&path);
-    drop(stuck);
-    let (status, said) = old.wait();
-    assert!(status.success() && !said.contains("successor"), "{said}");
-    assert!(std::path::Path::new(&path).exists(), "the next one waits there");
-    assert!(new.end(libc::SIGTERM).0.success());
-    assert!(!std::path::Path::new(&path).exists());
 }
 
 /// Files that everybody may search for, and the command line of a server that becomes nobody;

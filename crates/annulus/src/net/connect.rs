@@ -9,7 +9,7 @@
 //!
 //! | the kernel says | which means |
 //! |---|---|
-//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error |
+//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error; it may be another's, to another address |
 //! | EISCONN, to a request that was made again | it has succeeded (`core::socket_op`) |
 
 use std::future::Future;
@@ -116,6 +116,7 @@ impl End for Connecting {
 /// A connect of one socket.
 pub(super) struct Attempt {
     step: Step,
+    address: SocketAddr,
     stream: Option<TcpStream>,
     /// Asked to end.
     ending: bool,
@@ -139,7 +140,7 @@ impl Attempt {
     /// With a socket that is there already.
     pub(super) fn of(stream: TcpStream, address: SocketAddr) -> Self {
         let op = Op::new(Connect::new(stream.handle(), address.into()));
-        Self { step: Step::Connect(op), stream: Some(stream), ending: false }
+        Self { step: Step::Connect(op), address, stream: Some(stream), ending: false }
     }
 
     /// The kernel has answered. `None` if that was that the connect goes on, begun by an earlier
@@ -158,8 +159,18 @@ impl Attempt {
 
     /// What came of a connect that was under way.
     fn outcome(&self) -> io::Result<()> {
-        let error = self.stream.as_ref().map(TcpStream::take_error).transpose()?;
-        error.flatten().map_or(Ok(()), Err)
+        let stream = self.stream.as_ref().expect("an attempt ends once");
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        // It may have been begun by somebody else, who had the socket before.
+        let (asked, peer) = (self.address, stream.peer_addr()?);
+        let is_there = asked.ip().is_unspecified() || asked.ip() == peer.ip();
+        if is_there && asked.port() == peer.port() {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EISCONN))
+        }
     }
 
     /// The socket, if the attempt has succeeded; else it is closed.

@@ -100,8 +100,9 @@ impl TcpSocket {
     /// Connects.
     ///
     /// # Errors
-    /// As [`TcpStream::connect`], and `InvalidInput` for a name or several addresses, since there
-    /// is one socket. The socket is closed.
+    /// As [`TcpStream::connect`]; `InvalidInput` for a name or several addresses, since there
+    /// is one socket; EISCONN for a socket that was connected, or being connected to another
+    /// address, before it was taken over. The socket is closed.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt and closes the socket.

@@ -7,7 +7,7 @@
 //! may say EISCONN.
 //!
 //! *Answer*: EALREADY and EINPROGRESS mean that the connect is under way: the socket is waited for,
-//! and its error is the result. EISCONN is a success if this very connect was asked for before.
+//! and its error is the result, or EISCONN if it leads to another address. EISCONN is a success if this very connect was asked for before.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -69,6 +69,29 @@ fn a_connect_that_is_under_way_is_waited_for() {
             });
         }
     }
+}
+
+#[test]
+fn a_connect_of_somebody_else_to_another_address_is_no_success() {
+    run_answered(&[libc::EALREADY], |_| async {
+        let (other, asked) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+        let socket = TcpSocket::new_v4()?;
+        assert!(matches!(begin(&socket, other.local_addr()?), Ok(()) | Err(Errno::INPROGRESS)));
+        let error = socket.connect(asked.local_addr()?).await.expect_err("it is the other's");
+        assert_eq!(error.raw_os_error(), Some(libc::EISCONN));
+        at_rest().await
+    });
+}
+
+#[test]
+fn an_address_that_means_this_machine_is_that_of_a_connect_under_way() {
+    run_answered(&[libc::EALREADY], |_| async {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let any = SocketAddr::from(([0, 0, 0, 0], listener.local_addr()?.port()));
+        let socket = TcpSocket::new_v4()?;
+        assert!(matches!(begin(&socket, any), Ok(()) | Err(Errno::INPROGRESS)));
+        works(&socket.connect(any).await?, &listener).await
+    });
 }
 
 #[test]
