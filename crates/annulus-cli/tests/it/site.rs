@@ -112,7 +112,7 @@ impl Site {
     }
 
     /// Waits until the numbers say so.
-    pub fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    pub fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
         while !is_so(self) {
             assert!(begun.elapsed() < WATCHDOG, "{what}:\n{}", self.page());

@@ -9,7 +9,7 @@
 //!
 //! | the kernel says | which means |
 //! |---|---|
-//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error; it may be another's, to another address |
+//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error, or another's peer |
 //! | EISCONN, to a request that was made again | it has succeeded (`core::socket_op`) |
 
 use std::future::Future;

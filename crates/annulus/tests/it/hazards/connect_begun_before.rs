@@ -7,7 +7,8 @@
 //! may say EISCONN.
 //!
 //! *Answer*: EALREADY and EINPROGRESS mean that the connect is under way: the socket is waited for,
-//! and its error is the result, or EISCONN if it leads to another address. EISCONN is a success if this very connect was asked for before.
+//! and its error is the result, or EISCONN if it leads to another address. EISCONN is a success if
+//! this very connect was asked for before.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
