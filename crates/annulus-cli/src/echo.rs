@@ -18,7 +18,7 @@ use annulus::runtime::Cores;
 use annulus::serve::{Config, Conn, Handle, Handler, Server};
 
 use crate::listen::{in_words, raise_descriptor_limit, say_trouble_once};
-use crate::say::say;
+use crate::say::{say, say_before};
 use crate::stop;
 
 /// Arguments of `annulus echo`.
@@ -84,10 +84,7 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
 fn hear(serving: &Arc<OnceLock<Handle>>) -> io::Result<()> {
     let serving = serving.clone();
     stop::on_first_signal(move |signal| match serving.get() {
-        Some(handle) => {
-            handle.shutdown();
-            say("Stopping.");
-        }
+        Some(handle) => say_before("Stopping.", || handle.shutdown()),
         None => std::process::exit(128 + signal),
     })
 }

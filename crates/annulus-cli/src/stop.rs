@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::say::say;
+use crate::say::say_before;
 
 /// The request to stop, shared by all cores.
 #[derive(Clone, Default)]
@@ -60,15 +60,12 @@ impl Stop {
     }
 }
 
-/// As [`on_first_signal`]: the first triggers `stop` and says `notice`.
+/// As [`on_first_signal`]: the first says `notice` and triggers `stop`.
 ///
 /// # Errors
 /// As there.
 pub fn on_signals(stop: Stop, notice: &'static str) -> io::Result<()> {
-    on_first_signal(move |_signal| {
-        stop.trigger();
-        say(notice);
-    })
+    on_first_signal(move |_signal| say_before(notice, || stop.trigger()))
 }
 
 /// Starts the thread that waits for signals: `act` is called with the first, the second ends the

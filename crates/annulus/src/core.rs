@@ -306,13 +306,16 @@ pub(crate) fn with_any<R>(f: impl FnOnce(&Core) -> R) -> io::Result<R> {
 /// Runs `f` on the core `id`, which must be the current one.
 #[inline]
 pub(crate) fn with_core<R>(id: CoreId, f: impl FnOnce(&Core) -> R) -> io::Result<R> {
+    try_core(id, f).ok_or_else(|| elsewhere(id))
+}
+
+/// Runs `f` on the core `id`, if it is the current one.
+#[inline(always)]
+pub(crate) fn try_core<R>(id: CoreId, f: impl FnOnce(&Core) -> R) -> Option<R> {
     let core =
         CURRENT.with(|current| (current.id.get() == id.to_bits()).then(|| current.core.get()));
-    match core {
-        // SAFETY: as in `with_any`; a name that is not 0 was set together with the pointer.
-        Some(core) => Ok(f(unsafe { &*core })),
-        None => Err(elsewhere(id)),
-    }
+    // SAFETY: as in `with_any`; a name that is not 0 was set together with the pointer.
+    core.map(|core| f(unsafe { &*core }))
 }
 
 /// Why the core `id` cannot be reached from here.

@@ -24,7 +24,7 @@ use super::scrape::Scrape;
 use super::succession::Succession;
 use super::tls::{self, Tls};
 use super::{launch, metrics};
-use crate::say::say;
+use crate::say::{say, say_before};
 use crate::{listen, stop};
 
 /// Serves until a signal stops it, or a successor takes over.
@@ -70,10 +70,10 @@ fn hear(serving: &Arc<OnceLock<Handle>>, tls: Option<&Tls>) -> io::Result<()> {
     tls::on_hangup(tls.map(|tls| tls.certificates.clone()))?;
     let serving = serving.clone();
     stop::on_first_signal(move |signal| match serving.get() {
-        Some(handle) => {
-            handle.shutdown();
-            say("Stopping when the answers under way are sent; once more stops at once.");
-        }
+        Some(handle) => say_before(
+            "Stopping when the answers under way are sent; once more stops at once.",
+            || handle.shutdown(),
+        ),
         None => std::process::exit(128 + signal),
     })
 }

@@ -20,7 +20,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
@@ -29,7 +29,7 @@ use annulus_task::CoreId;
 use super::cached_read::Wanted;
 use super::key::{Handle, Key};
 use super::table::{Found, Lane, Slot, Taken, Ticket, Vtable, locate};
-use super::{Core, current_id, errors, with_any, with_core};
+use super::{Core, current_id, errors, try_core, with_any, with_core};
 
 /// A result that came after its future was gone.
 #[derive(Clone, Copy, Debug)]
@@ -150,8 +150,9 @@ pub(crate) struct Op<D: Operation> {
     stage: Stage<D>,
 }
 
-// The tag is a field of its own: one that hides in a niche of a buffer costs more to tell.
-#[repr(u8)]
+// The tag is a word of its own: one that hides in a niche of a buffer costs more to tell, and behind
+// a byte the description is copied byte by byte.
+#[repr(usize)]
 enum Stage<D> {
     Idle(D),
     Flight { core: CoreId, ticket: Ticket },
@@ -295,46 +296,69 @@ fn begin<D: Operation>(
 impl<D: Operation> Future for Op<D> {
     type Output = D::Output;
 
-    #[inline]
+    // Taking what is done out is small, and is put where it is awaited: behind a call, a result is
+    // moved through memory twice. What begins a request, or waits on, is a call.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Nothing in `Op` is structurally pinned, so it may be moved out.
         let this = self.get_mut();
         let Stage::Flight { core: id, ticket } = this.stage else {
-            return this.start(cx);
+            // Not returned as it is: what is done would be moved to the same place, for both.
+            let output = ready!(this.start(cx));
+            return Poll::Ready(output);
         };
-        let polled = with_core(id, |core| {
+        let done = try_core(id, |core| {
             let mut state = core.state.borrow_mut();
             // SAFETY: the core `id` gave the ticket, and no other core is ever called so.
-            match unsafe { state.table.look(ticket) } {
-                Found::Done(ended) => {
-                    let (res, flags) = (ended.res, ended.flags);
-                    // SAFETY: the ticket is of this future's slot, which `begin` filled with a `D`.
-                    let owner = unsafe { state.table.collect::<D>(ended) };
-                    drop(state);
-                    Poll::Ready(owner.complete(core, res, flags))
-                }
-                Found::Waiting(slot) => {
-                    if !core.executor.is_waiter(&slot.waiter, cx.waker()) {
-                        drop(state);
-                        core.rewake(ticket.key(), cx.waker());
-                    }
-                    Poll::Pending
-                }
-                Found::Gone => Poll::Ready(D::refuse(None, errors::handle_gone())),
-            }
+            let Found::Done(ended) = (unsafe { state.table.look(ticket) }) else {
+                return None;
+            };
+            let (res, flags) = (ended.res, ended.flags);
+            // SAFETY: the ticket is of this future's slot, which `begin` filled with a `D`.
+            let owner = unsafe { state.table.collect::<D>(ended) };
+            drop(state);
+            Some(owner.complete(core, res, flags))
         });
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => {
+        let output = match done.flatten() {
+            Some(output) => {
                 this.stage = Stage::Done;
-                Poll::Ready(output)
+                output
             }
+            None => ready!(this.wait(cx)),
+        };
+        Poll::Ready(output)
+    }
+}
+
+impl<D: Operation> Op<D> {
+    /// There is no result to be taken from here: waits on, or says why there will be none.
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<D::Output> {
+        let Stage::Flight { core: id, ticket } = self.stage else {
+            unreachable!("who polls has just looked");
+        };
+        let waits = with_core(id, |core| {
+            let mut state = core.state.borrow_mut();
+            // SAFETY: the core `id` gave the ticket, and no other core is ever called so.
+            let Found::Waiting(slot) = (unsafe { state.table.look(ticket) }) else {
+                return false;
+            };
+            if !core.executor.is_waiter(&slot.waiter, cx.waker()) {
+                drop(state);
+                core.rewake(ticket.key(), cx.waker());
+            }
+            true
+        });
+        let error = match waits {
+            Ok(true) => return Poll::Pending,
+            Ok(false) => errors::handle_gone(),
             Err(error) => {
                 orphan(id, ticket.key(), D::CANCELS);
-                this.stage = Stage::Done;
-                Poll::Ready(D::refuse(None, error))
+                error
             }
-        }
+        };
+        self.stage = Stage::Done;
+        Poll::Ready(D::refuse(None, error))
     }
 }
 
