@@ -150,8 +150,8 @@ pub(crate) struct Op<D: Operation> {
     stage: Stage<D>,
 }
 
-// The tag is a word of its own: one that hides in a niche of a buffer costs more to tell, and behind
-// a byte the description is copied byte by byte.
+// The tag is a word of its own: one that hides in a niche of a buffer costs more to tell, and
+// behind a byte the description is copied byte by byte.
 #[repr(usize)]
 enum Stage<D> {
     Idle(D),
