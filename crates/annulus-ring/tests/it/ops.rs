@@ -46,6 +46,8 @@ use annulus_ring::{
     abi::{BufRegFlags, Cqe, Errno, Opcode, SqeFlags},
 };
 
+use crate::support::wait;
+
 /// How long a completion that must come may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -111,7 +113,7 @@ pub fn next(ring: &mut Ring) -> Cqe {
         // A wait may end early: task work need not bring a completion.
         let left = deadline.saturating_duration_since(Instant::now());
         assert!(!left.is_zero(), "no completion within {PATIENCE:?}");
-        ring.submit_and_wait(1, Some(left.as_nanos() as u64)).unwrap();
+        wait(ring, 1, Some(left.as_nanos() as u64));
     }
 }
 

@@ -20,7 +20,7 @@ use annulus_ring::{
 
 use crate::{
     ops::{link, next, next_two, pipe, push, ring},
-    support::skip,
+    support::{skip, wait},
 };
 
 fn has(ring: &Ring, feature: Features) -> bool {
@@ -140,7 +140,7 @@ fn a_submission_thread_takes_ordinary_descriptors() {
     push(&mut ring, &Read { target, addr: buffer.as_mut_ptr(), len: 4, offset: u64::MAX }, 1);
     writer.write_all(b"free").unwrap();
     while ring.cq_ready() == 0 {
-        ring.submit_and_wait(1, None).unwrap();
+        wait(&mut ring, 1, None);
     }
     assert_eq!(next(&mut ring).result(), Ok(4));
     assert_eq!(&buffer, b"free");

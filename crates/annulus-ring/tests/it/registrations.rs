@@ -18,7 +18,7 @@ mod tags;
 
 use annulus_ring::{Refusal, RegisterError, Ring, abi::Errno};
 
-use crate::support::skip;
+use crate::support::{skip, wait};
 
 /// What came of a registration, or `None`, said aloud, if the kernel says that it lacks it.
 fn granted<T>(result: Result<T, RegisterError>) -> Option<Result<T, Errno>> {
@@ -46,6 +46,6 @@ const NOTHING: libc::iovec = libc::iovec { iov_base: std::ptr::null_mut(), iov_l
 
 /// Enters once, for completions that are made by task work, and says what is ready.
 fn settled(ring: &mut Ring) -> u32 {
-    ring.submit_and_wait(0, None).unwrap();
+    wait(ring, 0, None);
     ring.cq_ready()
 }

@@ -31,7 +31,7 @@ use annulus_ring::{
     op::Nop,
 };
 
-use crate::support::skip;
+use crate::support::{skip, wait};
 
 /// How long something that must happen may take.
 const PATIENCE_NS: u64 = Duration::from_secs(20).as_nanos() as u64;
@@ -66,7 +66,7 @@ fn has_wide_nops() -> bool {
     let mut ring: Ring<Sqe, annulus_ring::abi::Cqe32> = small().build_as().unwrap();
     // SAFETY: a NOP borrows no memory.
     unsafe { ring.push_sqe(&wide_nop(0, [0; 2])) }.unwrap();
-    ring.submit_and_wait(1, None).unwrap();
+    wait(&mut ring, 1, None);
     let has = ring.completions().next().unwrap().cqe.res == 0;
     if !has {
         skip("this kernel's NOP cannot post 32 bytes");
@@ -80,7 +80,7 @@ fn next<S: SqeShape, C: CqeShape>(ring: &mut Ring<S, C>) -> C {
         if let Some(cqe) = ring.completions().next() {
             return cqe;
         }
-        ring.submit_and_wait(1, Some(PATIENCE_NS)).unwrap();
+        wait(ring, 1, Some(PATIENCE_NS));
     }
     ring.completions().next().expect("no completion within 20 s")
 }

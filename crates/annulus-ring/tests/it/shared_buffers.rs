@@ -14,7 +14,7 @@ use annulus_ring::abi::{BufRegFlags, Cqe, RecvSendFlags};
 use annulus_ring::op::{RecvMulti, Target};
 use annulus_ring::{BufRing, Ring};
 
-use crate::support::skip;
+use crate::support::{skip, wait};
 
 const BGID: u16 = 3;
 const BUFFERS: u16 = 16;
@@ -138,7 +138,7 @@ fn every_byte_is_where_the_order_says(mut group: Group, ioprio: RecvSendFlags) -
     for (socket, receiver) in receivers.iter().enumerate() {
         group.arm(socket, receiver.as_raw_fd(), ioprio);
     }
-    group.ring.submit_and_wait(1, None).unwrap();
+    wait(&mut group.ring, 1, None);
     let mut overflows = usize::from(group.ring.overflowed());
     let threads = of_threads.into_iter().map(|mut sockets| {
         std::thread::spawn(move || {
@@ -151,7 +151,7 @@ fn every_byte_is_where_the_order_says(mut group: Group, ioprio: RecvSendFlags) -
     let (mut got, mut open) = (vec![Vec::new(); SOCKETS], SOCKETS);
     while open > 0 {
         overflows += usize::from(group.ring.overflowed());
-        group.ring.submit_and_wait(1, None).unwrap();
+        wait(&mut group.ring, 1, None);
         let cqes: Vec<Cqe> = group.ring.completions().collect();
         for cqe in cqes {
             let socket = cqe.user_data as usize;

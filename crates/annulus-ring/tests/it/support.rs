@@ -5,7 +5,7 @@ use std::{
 };
 
 use annulus_ring::{
-    Enter, Kernel, Layer, Real, Ring, RingMemory, SqFull,
+    CqeShape, Enter, Kernel, Layer, Real, Ring, RingMemory, SqFull, SqeShape,
     abi::{Cqe, Errno, Opcode, Params, RegisterOp, Sqe},
 };
 
@@ -26,10 +26,18 @@ pub fn complete(ring: &mut Ring, sqe: &Sqe) -> Cqe {
     next(ring)
 }
 
+/// Submits and waits. A signal ends a wait early, and may be meant for anybody in the process: the
+/// end of a child of another test is told to some thread.
+pub fn wait<S: SqeShape, C: CqeShape>(ring: &mut Ring<S, C>, want: u32, timeout_ns: Option<u64>) {
+    while let Err(errno) = ring.submit_and_wait(want, timeout_ns) {
+        assert_eq!(errno, Errno(libc::EINTR));
+    }
+}
+
 /// Waits for one completion.
 pub fn next(ring: &mut Ring) -> Cqe {
     while ring.cq_ready() == 0 {
-        ring.submit_and_wait(1, None).unwrap();
+        wait(ring, 1, None);
     }
     ring.completions().next().unwrap()
 }

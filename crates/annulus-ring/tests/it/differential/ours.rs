@@ -10,6 +10,7 @@ use annulus_ring::{
 };
 
 use super::{Ground, Outcome, Side, Step, Tie, ground::Messages};
+use crate::support::wait;
 
 pub struct Ours {
     ring: Ring,
@@ -137,7 +138,7 @@ impl Side for Ours {
         let mut cqes = Vec::new();
         while cqes.len() < steps.len() {
             let missing = (steps.len() - cqes.len()) as u32;
-            self.ring.submit_and_wait(missing, None).unwrap();
+            wait(&mut self.ring, missing, None);
             self.ring.reap_into(&mut cqes);
         }
         cqes.iter().map(|cqe| (cqe.user_data, cqe.res, cqe.flags.bits())).collect()

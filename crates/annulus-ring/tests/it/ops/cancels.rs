@@ -14,6 +14,7 @@ use super::{
     made::{HERE, assert_silence, fd, read, readable, recv, results, sorted, tcp},
     pipe, push, ring, run, supported,
 };
+use crate::support::wait;
 
 const CANCELED: i32 = -libc::ECANCELED;
 
@@ -197,7 +198,7 @@ fn a_request_on_a_worker_ends_exactly_once_when_it_is_cancelled() {
                 push(&mut ring, &by_name(1), 2);
                 unanswered += 1;
             }
-            ring.submit_and_wait(1, Some(10_000_000)).unwrap();
+            wait(&mut ring, 1, Some(10_000_000));
             let cqes: Vec<_> = ring.completions().collect();
             for cqe in cqes {
                 if cqe.user_data == 1 {

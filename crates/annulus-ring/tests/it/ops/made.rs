@@ -14,6 +14,7 @@ use annulus_ring::{
 };
 
 use super::{next, run};
+use crate::support::wait;
 
 /// The current position of a file, or what cannot seek.
 pub const HERE: u64 = u64::MAX;
@@ -103,7 +104,7 @@ pub fn sorted(ring: &mut Ring, count: usize) -> Vec<(u64, i32)> {
 pub fn assert_silence(ring: &mut Ring) {
     for _ in 0..3 {
         ring.submit().unwrap();
-        ring.submit_and_wait(0, None).unwrap();
+        wait(ring, 0, None);
     }
     assert_eq!(ring.peek(), None);
 }

@@ -14,6 +14,7 @@ use super::{
     made::{assert_silence, fd, file, owned, readable, results, sorted},
     next, pipe, push, ring, run,
 };
+use crate::support::wait;
 
 const IN: u32 = libc::POLLIN as u32;
 const OUT: u32 = libc::POLLOUT as u32;
@@ -140,7 +141,7 @@ fn a_full_queue_ends_a_multishot_poll_and_says_so_in_its_last_completion() {
     push(&mut ring, &multi, 1);
     for _ in 0..16 {
         signal(&mut eventfd);
-        ring.submit_and_wait(0, None).unwrap();
+        wait(&mut ring, 0, None);
         ring.submit().unwrap();
     }
     push(&mut ring, &Nop, 2);

@@ -14,6 +14,7 @@ use super::{
     made::{LONG, SHORT, assert_silence, has_option, results, sorted},
     next, push, ring, run,
 };
+use crate::support::wait;
 
 const EXPIRED: i32 = -libc::ETIME;
 const CANCELED: i32 = -libc::ECANCELED;
@@ -164,7 +165,7 @@ fn timeouts_with_different_numbers_complete_in_the_order_of_these() {
     for nop in 10..16 {
         push(&mut ring, &Nop, nop);
         while let Some(cqe) = {
-            ring.submit_and_wait(0, None).unwrap();
+            wait(&mut ring, 0, None);
             ring.completions().next()
         } {
             if cqe.user_data < 10 {

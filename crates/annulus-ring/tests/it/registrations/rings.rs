@@ -12,6 +12,7 @@ use annulus_ring::{
 
 use super::{errno, granted};
 use crate::ops::{next, ring, run};
+use crate::support::wait;
 
 /// The kernel's table has so many places for each thread.
 const PLACES: usize = 16;
@@ -136,7 +137,7 @@ fn a_message_ends_the_wait_of_its_target() {
     let Some(_) = granted(ringless::send_msg_ring(&plain)) else { return };
     assert_eq!(next(&mut ring).user_data, 77);
     let sender = thread::spawn(move || ringless::send_msg_ring(&plain));
-    ring.submit_and_wait(1, None).unwrap();
+    wait(&mut ring, 1, None);
     assert_eq!(ring.completions().next().unwrap().user_data, 77);
     sender.join().unwrap().unwrap();
 }

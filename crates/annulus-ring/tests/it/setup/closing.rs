@@ -15,6 +15,7 @@ use annulus_ring::{
 };
 
 use super::{next, small};
+use crate::support::wait;
 
 /// Far beyond what a thread of the kernel takes until it runs, on a machine however busy.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 fn run(ring: &mut Ring, op: &impl Op) -> i32 {
     // SAFETY: what the operations of this file point at lives until they have completed.
     unsafe { ring.push(op, 1) }.unwrap();
-    ring.submit_and_wait(1, None).unwrap();
+    wait(ring, 1, None);
     next(ring).res
 }
 
