@@ -20,7 +20,8 @@ use std::thread;
 use crate::core::with_any;
 use crate::core::workers::{Job, Refused};
 
-/// Names that are tried before one gives up: of 2^60 they are all taken.
+/// Names that are tried before one gives up, for of 2^60 they are all taken; and how often a tree
+/// is removed in which something is made meanwhile.
 pub(super) const TRIES: usize = 64;
 
 /// What has a name.
@@ -105,8 +106,20 @@ impl Drop for Removal {
 fn remove(path: &Path, kind: Kind) -> io::Result<()> {
     match kind {
         Kind::File => std::fs::remove_file(path),
-        Kind::Tree => std::fs::remove_dir_all(path),
+        Kind::Tree => remove_tree(path),
     }
+}
+
+/// Removes a directory with all that is in it, and with what comes meanwhile: an operation whose
+/// future was dropped may make a file there late.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    for _ in 1..TRIES {
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            removed => return removed,
+        }
+    }
+    std::fs::remove_dir_all(path)
 }
 
 /// Drops it on a thread where it may block.
@@ -151,3 +164,6 @@ pub(super) fn all_taken(directory: &Path) -> io::Error {
 pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
+
+#[cfg(test)]
+mod tests;
