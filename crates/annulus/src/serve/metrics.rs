@@ -18,6 +18,9 @@ pub struct Metrics {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct CoreMetrics {
+    /// Whether it takes connections: its handler has started, and it is not to stop. A server whose
+    /// cores all do is ready.
+    pub serving: bool,
     /// Connections that are open now.
     pub open: u64,
     /// Connections that this core was given, accepted by whomever.
@@ -52,6 +55,7 @@ pub struct CoreMetrics {
 impl Metrics {
     pub(super) fn of(shared: &Shared) -> Self {
         let of_core = |core: &super::shared::OfCore| CoreMetrics {
+            serving: core.takes(),
             open: core.open.now(),
             accepted: core.accepted.now(),
             handed_over: core.handed_over.now(),
@@ -72,6 +76,19 @@ impl Metrics {
 
     fn sum(&self, of: impl Fn(&CoreMetrics) -> u64) -> u64 {
         self.cores.iter().map(of).sum()
+    }
+
+    /// Whether every core takes connections.
+    ///
+    /// ```
+    /// fn until_ready(server: &annulus::serve::Handle) {
+    ///     while !server.metrics().is_serving() {
+    ///         std::thread::yield_now();
+    ///     }
+    /// }
+    /// ```
+    pub fn is_serving(&self) -> bool {
+        self.cores.iter().all(|core| core.serving)
     }
 
     /// Connections that are open now, on all cores.

@@ -83,7 +83,7 @@ pub(super) struct OfCore {
 
 impl OfCore {
     /// Whether it takes connections now.
-    fn takes(&self) -> bool {
+    pub(super) fn takes(&self) -> bool {
         // ORDERING: Relaxed; that it is about to stop may be seen late, which `moving` is for.
         self.takes.load(Ordering::Relaxed)
     }

@@ -12,13 +12,20 @@ use crate::harness::{own_process, skip};
 
 const CONNECTIONS: u64 = 1000;
 
+/// A server of two cores, both of which take connections: one that has not started is passed over.
+fn both(accept: Accept) -> Run {
+    let run = Run::handler::<Echo>(Server::builder(cores(2).accept(accept)).bind(anywhere()));
+    eventually("both cores serve", || run.metrics().is_serving());
+    run
+}
+
 /// The counters after a thousand connections that were all answered on two cores.
 fn balance(accept: Accept) -> Option<Metrics> {
     if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
         skip("accept balance needs two CPUs");
         return None;
     }
-    let run = Run::handler::<Echo>(Server::builder(cores(2).accept(accept)).bind(anywhere()));
+    let run = both(accept);
     let mut clients = Vec::new();
     for n in 0..CONNECTIONS {
         let mut client = run.client();
@@ -100,8 +107,7 @@ fn open_connections_are_balanced_when_those_of_one_core_stay() {
         skip("accept balance needs two CPUs");
         return;
     }
-    let config = cores(2).accept(Accept::LeastConnections);
-    let run = Run::handler::<Echo>(Server::builder(config).bind(anywhere()));
+    let run = both(Accept::LeastConnections);
     let stay: Vec<TcpStream> = (0..100)
         .map(|_| {
             let mut client = run.client();
@@ -121,7 +127,7 @@ fn a_thousand_open_connections_are_within_a_tenth_of_their_mean_by_default() {
         skip("accept balance needs two CPUs");
         return;
     }
-    let run = Run::handler::<Echo>(Server::builder(cores(2)).bind(anywhere()));
+    let run = both(Accept::Balanced);
     let stay: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|n| {
             let mut client = run.client();
