@@ -11,7 +11,9 @@ use super::{Op, done};
 /// Requests in flight on the same file hold it open and go on: a receive still takes bytes. Cancel
 /// them, and await their completions, first. With a [submission thread](crate::Builder::sqpoll) the
 /// number is free when the close has completed, but the thread may let go of the file a moment
-/// later: a program that was written and closed so can still be busy (`ETXTBSY`).
+/// later: a program that was written and closed so can still be busy (`ETXTBSY`). And a request
+/// that was *punted* may hold its file after its completion, until the ring is entered again
+/// (`ring.submit_and_wait(0, None)`).
 ///
 /// # Kernel
 /// `CLOSE`, since 5.6. *Inline*, but *punted* for files whose driver wants to flush (NFS, FUSE).

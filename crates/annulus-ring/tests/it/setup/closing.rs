@@ -1,9 +1,16 @@
-//! A close that has completed has closed; with a submission thread, soon. Mirrors sqpoll-exec of
+//! A close that has completed has closed; with a submission thread, soon; and a file on which a
+//! worker thread has done something, when the ring is entered again. Mirrors sqpoll-exec of
 //! liburing; chains, and slots, are in `ops::chains`.
 
 use std::{
     ffi::CString,
-    os::{fd::RawFd, unix::ffi::OsStrExt as _},
+    fs::File,
+    io::Write as _,
+    mem::ManuallyDrop,
+    os::{
+        fd::{FromRawFd as _, RawFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -11,6 +18,7 @@ use std::{
 
 use annulus_ring::{
     Op, Ring,
+    abi::SqeFlags,
     op::{Close, Openat, Place, Target, Write},
 };
 
@@ -28,9 +36,35 @@ fn run(ring: &mut Ring, op: &impl Op) -> i32 {
     next(ring).res
 }
 
-/// Writes a program by means of the ring, closes it, and executes it. How often it was still open.
-fn write_and_execute(ring: &mut Ring, path: &Path) -> u32 {
-    const PROGRAM: &[u8] = b"#!/bin/sh\nexit 7\n";
+const PROGRAM: &[u8] = b"#!/bin/sh\nexit 7\n";
+
+/// Writes a program by a call, which leaves nothing behind.
+fn by_call(_ring: &mut Ring, fd: RawFd) {
+    // SAFETY: the descriptor is open, and is closed by the ring alone.
+    let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+    file.write_all(PROGRAM).unwrap();
+}
+
+/// Has the ring write it.
+fn by_ring(ring: &mut Ring, fd: RawFd) {
+    assert_eq!(run(ring, &write(fd)), PROGRAM.len() as i32);
+}
+
+/// Has a worker thread of the kernel write it.
+fn by_worker(ring: &mut Ring, fd: RawFd) {
+    // SAFETY: as in `run`.
+    unsafe { ring.push_with_flags(&write(fd), 1, SqeFlags::ASYNC) }.unwrap();
+    wait(ring, 1, None);
+    assert_eq!(next(ring).res, PROGRAM.len() as i32);
+}
+
+fn write(fd: RawFd) -> Write {
+    let len = PROGRAM.len() as u32;
+    Write { target: Target::Fd(fd), addr: PROGRAM.as_ptr(), len, offset: 0 }
+}
+
+/// Writes a program, closes it by means of the ring, and executes it. How often it was still open.
+fn execute(ring: &mut Ring, path: &Path, write: fn(&mut Ring, RawFd)) -> u32 {
     let name = CString::new(path.as_os_str().as_bytes()).unwrap();
     let open = Openat {
         dir: libc::AT_FDCWD,
@@ -41,9 +75,7 @@ fn write_and_execute(ring: &mut Ring, path: &Path) -> u32 {
     };
     let fd: RawFd = run(ring, &open);
     assert!(fd >= 0, "{fd}");
-    let len = PROGRAM.len() as u32;
-    let write = Write { target: Target::Fd(fd), addr: PROGRAM.as_ptr(), len, offset: 0 };
-    assert_eq!(run(ring, &write), len as i32);
+    write(ring, fd);
     assert_eq!(run(ring, &Close { fd }), 0);
     let (mut busy, begun) = (0, Instant::now());
     loop {
@@ -56,6 +88,8 @@ fn write_and_execute(ring: &mut Ring, path: &Path) -> u32 {
         }
         busy += 1;
         assert!(begun.elapsed() < WATCHDOG, "it is never closed");
+        // What is left of a request is given up here.
+        wait(ring, 0, None);
         std::thread::yield_now();
     }
 }
@@ -79,13 +113,13 @@ fn a_program_that_a_ring_has_closed_can_be_executed() {
     let mut plain = small().build().unwrap();
     let mut thread = small().sqpoll(Duration::from_millis(100)).build().unwrap();
     for round in 0..20 {
-        let path = scratch.path().join(format!("plain-{round}"));
-        assert_eq!(
-            write_and_execute(&mut plain, &path),
-            0,
-            "the completion says that it is closed"
-        );
-        // A submission thread lets go of the file a moment after the completion.
-        write_and_execute(&mut thread, &scratch.path().join(format!("thread-{round}")));
+        let path = |kind: &str| scratch.path().join(format!("{kind}-{round}"));
+        let busy = execute(&mut plain, &path("call"), by_call);
+        assert_eq!(busy, 0, "the completion says that it is closed");
+        // A worker lets go of a request, and the request of its file, behind its completion.
+        execute(&mut plain, &path("ring"), by_ring);
+        execute(&mut plain, &path("worker"), by_worker);
+        // So does a submission thread.
+        execute(&mut thread, &path("thread"), by_ring);
     }
 }
