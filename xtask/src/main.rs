@@ -1,5 +1,5 @@
 //! The project's own checks and reports, as ordinary Rust: `cargo xtask tidy`, `cargo xtask
-//! coverage`, `cargo xtask abi`, `cargo xtask asan`, `cargo xtask unsafe`.
+//! coverage`, `cargo xtask abi`, `cargo xtask asan`, `cargo xtask soak`, `cargo xtask unsafe`.
 //!
 //! Owns: the rules of the house that a compiler cannot check, each with its remedy. Does not own:
 //! what rustc, clippy, rustfmt and rustdoc check already. `cargo test` runs every rule on the real
@@ -17,6 +17,7 @@ mod coverage;
 mod finding;
 mod inventory;
 mod manifest;
+mod soak;
 mod source;
 mod tables;
 mod tree;
@@ -33,6 +34,8 @@ cargo xtask abi       compare every constant and layout with C headers and other
 cargo xtask asan      run the suites that AddressSanitizer can say something about under it
 cargo xtask coverage  where each opcode, register operation and flag is; what is missing fails;
                       --quiet prints that alone
+cargo xtask soak      run the whole suite a hundred times, several at once, and keep what fails;
+                      RUNS and AT_ONCE choose other numbers
 cargo xtask unsafe    print the inventory of unsafe code
 cargo xtask wrap      wrap comments that are too wide";
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         "coverage" => coverage,
         "abi" => return abi(),
         "asan" => return asan::run(),
+        "soak" => return soak::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,0 +1,48 @@
+//! What was asked for, and what is read out of cargo's messages.
+
+use std::path::{Path, PathBuf};
+
+use super::{Plan, Program, once, plan, program};
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn numbers_are_taken_and_others_are_named() {
+    assert_eq!(plan(&words("7 3")), Ok(Plan { runs: 7, at_once: 3 }));
+    let all = plan(&[]).unwrap();
+    assert!(all.runs == 100 && all.at_once >= 2, "{all:?}");
+    for line in ["many", "0", "7 -1"] {
+        let why = plan(&words(line)).unwrap_err();
+        assert!(why.contains("cargo xtask soak"), "{why}");
+    }
+}
+
+#[test]
+fn test_programs_are_read_from_messages() {
+    let message = concat!(
+        r#"{"reason":"compiler-artifact","manifest_path":"/a/ring/Cargo.toml","#,
+        r#""profile":{"opt_level":"1","test":true},"executable":"/t/deps/it-1"}"#,
+    );
+    let found = Program { path: "/t/deps/it-1".into(), home: "/a/ring".into() };
+    assert_eq!(program(message), Some(found));
+    assert_eq!(program(&message.replace("\"test\":true", "\"test\":false")), None);
+    assert_eq!(program(&message.replace("\"/t/deps/it-1\"", "null")), None, "a library");
+    assert_eq!(program("not of cargo's"), None);
+}
+
+#[test]
+fn what_a_failing_program_says_is_kept() {
+    let kept = std::env::temp_dir().join(format!("annulus-soak-{}", std::process::id()));
+    std::fs::create_dir(&kept).unwrap();
+    let of = |path: &str| Program { path: PathBuf::from(path), home: kept.clone() };
+    assert_eq!(once(&of("/bin/true"), 1, &kept), Ok(()));
+    assert!(!kept.join("1-true").exists());
+    assert!(once(&of("/bin/false"), 2, &kept).unwrap_err().ends_with("/false FAILED"));
+    assert!(kept.join("2-false").exists());
+    let none = once(&of("/no/such/program"), 3, &kept).unwrap_err();
+    assert!(none.contains("/program: "), "{none}");
+    std::fs::remove_dir_all(&kept).unwrap();
+    assert!(!Path::new(&kept).exists());
+}
