@@ -116,9 +116,11 @@ impl State {
             zero_copy = gear.shift(sqe, is_awaited);
         });
         if zero_copy {
-            self.counters.zero_copy_sends.add(1);
             // It stays until the slot has ended: a first try may still have to notify.
-            self.table.at(index).set_zero_copy(true);
+            let slot = self.table.at(index);
+            let is_first = !slot.is_zero_copy();
+            slot.set_zero_copy(true);
+            self.counters.zero_copy_sends.add(u64::from(is_first));
         }
     }
 
