@@ -35,6 +35,13 @@ struct Program {
     home: PathBuf,
 }
 
+/// All of them.
+struct Suite {
+    programs: Vec<Program>,
+    /// Where the library is that tests of macros are linked to.
+    libraries: String,
+}
+
 /// Runs the suite as often as the arguments say.
 pub fn run(arguments: &[String]) -> ExitCode {
     match plan(arguments).and_then(soak) {
@@ -65,10 +72,11 @@ fn soak(plan: Plan) -> Result<bool, String> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let target = target.join("soak");
-    let programs = build(&root, &target)?;
+    let suite = Suite { programs: build(&root, &target)?, libraries: libraries()? };
     let kept = target.join("failures");
     std::fs::create_dir_all(&kept).map_err(|why| format!("{}: {why}", kept.display()))?;
-    println!("soak: {} programs, {} runs, {} at once", programs.len(), plan.runs, plan.at_once);
+    let count = suite.programs.len();
+    println!("soak: {count} programs, {} runs, {} at once", plan.runs, plan.at_once);
 
     let (begun, next) = (Instant::now(), AtomicU32::new(1));
     let failures = Mutex::new(BTreeMap::<String, u32>::new());
@@ -79,8 +87,7 @@ fn soak(plan: Plan) -> Result<bool, String> {
             return;
         }
         let since = Instant::now();
-        let failed: Vec<_> =
-            programs.iter().filter_map(|it| once(it, number, &kept).err()).collect();
+        let failed = suite.run(number, &kept);
         let what = if failed.is_empty() { "passed".to_owned() } else { failed.join("; ") };
         println!("soak: run {number}: {what} ({} s)", since.elapsed().as_secs());
         let mut failures = failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -120,7 +127,10 @@ fn build(root: &Path, target: &Path) -> Result<Vec<Program>, String> {
 
 /// The test program that a message of cargo's names.
 fn program(message: &str) -> Option<Program> {
-    if !message.contains("\"test\":true") {
+    // What is built besides can be tested, too, and says so of its target.
+    let (_, profile) = message.split_once("\"profile\":{")?;
+    let (profile, _) = profile.split_once('}')?;
+    if !profile.contains("\"test\":true") {
         return None;
     }
     let path = PathBuf::from(text(message, "executable")?);
@@ -135,39 +145,51 @@ fn text<'a>(message: &'a str, field: &str) -> Option<&'a str> {
     (!text.contains('\\')).then_some(text)
 }
 
-/// Runs a program to its end; the error is its name. What it has said is kept if it fails.
-fn once(program: &Program, number: u32, kept: &Path) -> Result<(), String> {
-    let name = program.path.file_name().unwrap_or_default().to_string_lossy();
-    let (home, said) = (
-        program.home.file_name().unwrap_or_default().to_string_lossy(),
-        kept.join(format!("{number}-{name}")),
-    );
-    let passed = passes(program, &said).map_err(|why| format!("{home}/{name}: {why}"))?;
-    if passed {
-        let _ = std::fs::remove_file(&said);
-        Ok(())
-    } else {
-        Err(format!("{home}/{name} FAILED"))
-    }
+/// Where the toolchain has its libraries.
+fn libraries() -> Result<String, String> {
+    let printed = Command::new("rustc").args(["--print", "target-libdir"]).output();
+    let printed = printed.map_err(|why| format!("rustc does not start: {why}"))?;
+    Ok(String::from_utf8_lossy(&printed.stdout).trim().to_owned())
 }
 
-/// Whether it passes, in time.
-fn passes(program: &Program, said: &Path) -> std::io::Result<bool> {
-    let out = File::create(said)?;
-    let mut command = Command::new(&program.path);
-    command.current_dir(&program.home).env("CARGO_MANIFEST_DIR", &program.home);
-    command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
-    let (mut child, since) = (command.spawn()?, Instant::now());
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
+impl Suite {
+    /// Runs every program once, and gives what has failed. What that has said is kept.
+    fn run(&self, number: u32, kept: &Path) -> Vec<String> {
+        let run = |program: &Program| {
+            let name = program.path.file_name().unwrap_or_default().to_string_lossy();
+            let home = program.home.file_name().unwrap_or_default().to_string_lossy();
+            let said = kept.join(format!("{number}-{name}"));
+            match self.passes(program, &said) {
+                Ok(true) => {
+                    let _ = std::fs::remove_file(&said);
+                    None
+                }
+                Ok(false) => Some(format!("{home}/{name} FAILED")),
+                Err(why) => Some(format!("{home}/{name}: {why}")),
+            }
+        };
+        self.programs.iter().filter_map(run).collect()
+    }
+
+    /// Whether a program passes, in time.
+    fn passes(&self, program: &Program, said: &Path) -> std::io::Result<bool> {
+        let out = File::create(said)?;
+        let mut command = Command::new(&program.path);
+        command.current_dir(&program.home).env("CARGO_MANIFEST_DIR", &program.home);
+        command.env("LD_LIBRARY_PATH", &self.libraries);
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        let (mut child, since) = (command.spawn()?, Instant::now());
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.success());
+            }
+            if since.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
-        if since.elapsed() > PATIENCE {
-            child.kill()?;
-            child.wait()?;
-            return Ok(false);
-        }
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

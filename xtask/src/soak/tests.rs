@@ -1,8 +1,8 @@
 //! What was asked for, and what is read out of cargo's messages.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Plan, Program, once, plan, program};
+use super::{Plan, Program, Suite, libraries, plan, program};
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
@@ -23,11 +23,13 @@ fn numbers_are_taken_and_others_are_named() {
 fn test_programs_are_read_from_messages() {
     let message = concat!(
         r#"{"reason":"compiler-artifact","manifest_path":"/a/ring/Cargo.toml","#,
+        r#""target":{"kind":["bin"],"doctest":false,"test":true},"#,
         r#""profile":{"opt_level":"1","test":true},"executable":"/t/deps/it-1"}"#,
     );
     let found = Program { path: "/t/deps/it-1".into(), home: "/a/ring".into() };
     assert_eq!(program(message), Some(found));
-    assert_eq!(program(&message.replace("\"test\":true", "\"test\":false")), None);
+    let plain = message.replace("\"1\",\"test\":true", "\"1\",\"test\":false");
+    assert_eq!(program(&plain), None, "a program that tests run");
     assert_eq!(program(&message.replace("\"/t/deps/it-1\"", "null")), None, "a library");
     assert_eq!(program("not of cargo's"), None);
 }
@@ -36,13 +38,16 @@ fn test_programs_are_read_from_messages() {
 fn what_a_failing_program_says_is_kept() {
     let kept = std::env::temp_dir().join(format!("annulus-soak-{}", std::process::id()));
     std::fs::create_dir(&kept).unwrap();
-    let of = |path: &str| Program { path: PathBuf::from(path), home: kept.clone() };
-    assert_eq!(once(&of("/bin/true"), 1, &kept), Ok(()));
+    let run = |path: &str, number: u32| {
+        let program = Program { path: path.into(), home: kept.clone() };
+        Suite { programs: vec![program], libraries: libraries().unwrap() }.run(number, &kept)
+    };
+    assert_eq!(run("/bin/true", 1), [""; 0]);
     assert!(!kept.join("1-true").exists());
-    assert!(once(&of("/bin/false"), 2, &kept).unwrap_err().ends_with("/false FAILED"));
+    assert!(run("/bin/false", 2)[0].ends_with("/false FAILED"));
     assert!(kept.join("2-false").exists());
-    let none = once(&of("/no/such/program"), 3, &kept).unwrap_err();
-    assert!(none.contains("/program: "), "{none}");
+    let none = run("/no/such/program", 3);
+    assert!(none[0].contains("/program: "), "{none:?}");
     std::fs::remove_dir_all(&kept).unwrap();
     assert!(!Path::new(&kept).exists());
 }

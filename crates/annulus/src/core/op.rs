@@ -303,7 +303,8 @@ impl<D: Operation> Future for Op<D> {
         // Nothing in `Op` is structurally pinned, so it may be moved out.
         let this = self.get_mut();
         let Stage::Flight { core: id, ticket } = this.stage else {
-            // Not returned as it is: what is done would be moved to the same place, for both.
+            // Unwrapped and wrapped again: returned as it is, it would have to lie in memory, and
+            // so would what is taken out below.
             let output = ready!(this.start(cx));
             return Poll::Ready(output);
         };

@@ -9,7 +9,7 @@
 //!
 //! | the kernel says | which means |
 //! |---|---|
-//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error, or another's peer |
+//! | EALREADY, EINPROGRESS | it is under way: the socket becomes writable at its end, and has its error; begun by somebody else, it may lead elsewhere |
 //! | EISCONN, to a request that was made again | it has succeeded (`core::socket_op`) |
 
 use std::future::Future;
