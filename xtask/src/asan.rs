@@ -11,6 +11,7 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use crate::toolchain::{libraries, printed};
 use crate::tree::workspace_root;
 
 /// A suite: arguments of `cargo test`, those of the tests, and options of the sanitizer.
@@ -59,8 +60,7 @@ pub fn run() -> ExitCode {
 fn suites() -> Result<bool, String> {
     let version = printed("rustc", &["-vV"])?;
     let target = host(&version).ok_or("rustc does not name its host")?;
-    let libraries = printed("rustc", &["--print", "target-libdir"])?;
-    if !has_runtime(Path::new(libraries.trim())) {
+    if !has_runtime(Path::new(&libraries()?)) {
         println!("SKIPPED: this toolchain has no AddressSanitizer for {target}");
         return Ok(false);
     }
@@ -79,11 +79,6 @@ fn suites() -> Result<bool, String> {
         }
     }
     Ok(true)
-}
-
-fn printed(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(arguments).output().map_err(|why| why.to_string())?;
-    String::from_utf8(output.stdout).map_err(|why| why.to_string())
 }
 
 /// The target that rustc builds for, as `rustc -vV` says it.

@@ -20,6 +20,7 @@ mod manifest;
 mod soak;
 mod source;
 mod tables;
+mod toolchain;
 mod tree;
 mod wrap;
 

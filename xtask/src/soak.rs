@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::toolchain::libraries;
 use crate::tree::workspace_root;
 
 /// Far beyond what a suite takes: what hangs is a failure.
@@ -143,13 +144,6 @@ fn text<'a>(message: &'a str, field: &str) -> Option<&'a str> {
     let (_, rest) = message.split_once(&format!("\"{field}\":\""))?;
     let (text, _) = rest.split_once('"')?;
     (!text.contains('\\')).then_some(text)
-}
-
-/// Where the toolchain has its libraries.
-fn libraries() -> Result<String, String> {
-    let printed = Command::new("rustc").args(["--print", "target-libdir"]).output();
-    let printed = printed.map_err(|why| format!("rustc does not start: {why}"))?;
-    Ok(String::from_utf8_lossy(&printed.stdout).trim().to_owned())
 }
 
 impl Suite {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Plan, Program, Suite, libraries, plan, program};
+use super::{Plan, Program, Suite, plan, program};
+use crate::toolchain::libraries;
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()

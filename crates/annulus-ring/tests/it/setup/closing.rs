@@ -30,8 +30,12 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Submits it and gives its result.
 fn run(ring: &mut Ring, op: &impl Op) -> i32 {
+    run_with(ring, op, SqeFlags::EMPTY)
+}
+
+fn run_with(ring: &mut Ring, op: &impl Op, flags: SqeFlags) -> i32 {
     // SAFETY: what the operations of this file point at lives until they have completed.
-    unsafe { ring.push(op, 1) }.unwrap();
+    unsafe { ring.push_with_flags(op, 1, flags) }.unwrap();
     wait(ring, 1, None);
     next(ring).res
 }
@@ -52,10 +56,7 @@ fn by_ring(ring: &mut Ring, fd: RawFd) {
 
 /// Has a worker thread of the kernel write it.
 fn by_worker(ring: &mut Ring, fd: RawFd) {
-    // SAFETY: as in `run`.
-    unsafe { ring.push_with_flags(&write(fd), 1, SqeFlags::ASYNC) }.unwrap();
-    wait(ring, 1, None);
-    assert_eq!(next(ring).res, PROGRAM.len() as i32);
+    assert_eq!(run_with(ring, &write(fd), SqeFlags::ASYNC), PROGRAM.len() as i32);
 }
 
 fn write(fd: RawFd) -> Write {
