@@ -168,7 +168,7 @@ impl Core {
             spin: Spin::default(),
             cancels: 0,
             again: Again::default(),
-            unasked: Unasked::default(),
+            unasked: Unasked::new(),
             closes: 0,
             stopping: false,
             // Who pays a kernel thread to take requests wants no calls.

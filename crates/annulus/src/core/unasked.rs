@@ -27,8 +27,12 @@ use super::table::Lane;
 /// How often in a row a request is tried again.
 const TRIES: u8 = 16;
 
+/// So many at once are remembered without an allocation: where a machine interrupts, a steady state
+/// allocates no more than elsewhere.
+const AT_ONCE: usize = 16;
+
 /// The requests that were cancelled and tried again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Unasked {
     entries: Vec<Entry>,
 }
@@ -40,6 +44,10 @@ struct Entry {
 }
 
 impl Unasked {
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::with_capacity(AT_ONCE) }
+    }
+
     /// Whether there is none, which is almost always.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
