@@ -109,25 +109,21 @@ impl Counter<'_> {
         Ok((self.dumped(process)?, sample.ops))
     }
 
-    /// What callgrind has collected of a process that goes on; then it ends.
+    /// What callgrind has collected of a process that goes on; then it is killed. (Asked by vgdb to
+    /// end, it does, and vgdb may wait on for its answer.)
     ///
     /// A server that waits in io_uring_enter(2) under Valgrind neither hears the end of its input
     /// nor a signal. vgdb reaches it.
-    fn dumped(&self, mut process: Process) -> io::Result<u64> {
-        let vgdb = |command: &str| {
-            let mut vgdb = Command::new(VGDB);
-            vgdb.arg(vgdb_prefix(self.place)).arg(format!("--pid={}", process.id()));
-            bounded(vgdb.args(command.split(' ')), self.patience.still)
-        };
-        vgdb("dump asked")?;
+    fn dumped(&self, process: Process) -> io::Result<u64> {
+        let mut vgdb = Command::new(VGDB);
+        vgdb.arg(vgdb_prefix(self.place)).arg(format!("--pid={}", process.id()));
+        bounded(vgdb.args(["dump", "asked"]), self.patience.still)?;
         let file = out_file(self.place).with_extension("1");
         let text = std::fs::read_to_string(&file)
             .map_err(|_| io::Error::other("vgdb has not reached the server"))?;
         // The next run dumps to the same file.
         std::fs::remove_file(&file)?;
-        // So that it takes its pipes away, and writes its last file before that is removed.
-        vgdb("v.kill")?;
-        process.last_words()?;
+        drop(process);
         total(&text).ok_or_else(|| io::Error::other("callgrind's file has no total"))
     }
 }
