@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use annulus::net::{TcpListener, TcpStream};
@@ -40,6 +42,16 @@ pub fn share_process() -> Held {
         });
     });
     Held(PhantomData)
+}
+
+/// Waits until nobody has the socket of this file any more: a process that another test starts has
+/// all descriptors until it has become another program.
+pub fn wait_until_left(path: &Path) {
+    let asker = UnixDatagram::unbound().unwrap();
+    // Who listens is of another type.
+    while asker.connect(path).unwrap_err().kind() != io::ErrorKind::ConnectionRefused {
+        std::thread::yield_now();
+    }
 }
 
 /// Nobody else uses the process meanwhile.

@@ -13,7 +13,7 @@ use annulus::op::Cancelled;
 use futures_util::StreamExt as _;
 
 use crate::cancel::yield_to_kernel;
-use crate::harness::{Scratch, run, share_process};
+use crate::harness::{Scratch, run, share_process, wait_until_left};
 
 /// A path at which there is nothing yet.
 fn somewhere() -> (Scratch, PathBuf) {
@@ -110,6 +110,7 @@ fn a_file_that_nobody_has_any_more_is_replaced_if_that_is_wanted() {
         let replacing = UnixListenOptions::new().replace_leftover(true);
         drop(UnixListener::bind_with(&path, replacing)?);
         assert!(path.exists(), "the file is left over");
+        wait_until_left(&path);
         let error = UnixStream::connect(&path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert_eq!(UnixListener::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);

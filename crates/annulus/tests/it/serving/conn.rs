@@ -16,7 +16,7 @@ use annulus::serve::{
 };
 
 use super::{BOUND, Echo, Run, anywhere, eventually, exchange, rest, small};
-use crate::harness::{Scratch, share_process};
+use crate::harness::{Scratch, share_process, wait_until_left};
 
 /// A server whose handler tells what its connection came to.
 fn told<F, S>(config: Config, serve: F) -> (Run, mpsc::Receiver<Option<Ended>>)
@@ -305,6 +305,7 @@ fn unix_sockets_are_served_and_know_their_peer() {
     }
     // A leftover of a process that died is replaced.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    wait_until_left(&path);
     Run::handler::<Who>(Server::builder(small()).bind_unix(&path)).end();
 }
 
