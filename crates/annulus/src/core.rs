@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
 
+mod after;
 pub(crate) mod again;
 pub(crate) mod arena;
 pub(crate) mod bell;
@@ -66,6 +67,7 @@ mod rests;
 pub(crate) mod samples;
 pub(crate) mod scatter;
 pub(crate) mod send_op;
+mod send_queue;
 pub(crate) mod setup;
 pub(crate) mod shared_words;
 pub(crate) mod shutdown;
@@ -104,6 +106,7 @@ use annulus_ring::abi::Sqe;
 use annulus_ring::{Kernel as _, Ring};
 use annulus_task::{CoreId, Executor, OnPanic, RunQueue};
 
+use after::After;
 use again::Again;
 use arena::Arenas;
 use bell::Bell;
@@ -111,7 +114,6 @@ use cached::Cached;
 use clock::Clock;
 use devices::Devices;
 use doubts::Doubts;
-use driver::After;
 use key::Key;
 use locals::Locals;
 use messages::Messages;

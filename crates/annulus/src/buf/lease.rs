@@ -45,7 +45,9 @@ pub struct Lease {
 enum Origin {
     Pool {
         shared: NonNull<Shared>,
-        bid: u16,
+        /// A `u16`, but a word: what tells the variants apart would shrink to its size, and each
+        /// move of a lease would be one of odd pieces.
+        bid: usize,
     },
     /// Owns the bytes that `address` points into.
     Heap(#[allow(dead_code, reason = "held for its memory")] Forgotten),
@@ -71,7 +73,7 @@ impl Lease {
         address: NonNull<u8>,
         len: usize,
     ) -> Self {
-        Self { address, len, origin: Origin::Pool { shared, bid } }
+        Self { address, len, origin: Origin::Pool { shared, bid: usize::from(bid) } }
     }
 
     /// A lease that is no lease: bytes of the heap in the same clothes.
@@ -174,7 +176,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Origin::Pool { shared, bid } = self.origin {
             // SAFETY: this lease owned a hold on the buffer and is going away.
-            unsafe { give_back(shared, bid) };
+            unsafe { give_back(shared, bid as u16) };
         }
     }
 }

@@ -40,6 +40,7 @@ unsafe impl Operation for Chunk {
     const OPCODE: Option<Opcode> = Some(Opcode::SEND);
     const LANE: Lane = Lane::Send;
     const CANCELS: bool = false;
+    const IS_OURS: bool = true;
 
     fn handle(&self) -> Option<Handle> {
         None
@@ -66,9 +67,8 @@ unsafe impl Operation for Chunk {
 
     fn refuse(_this: Option<Self>, _error: io::Error) {}
 
-    fn orphan(self, core: &Core, late: Late) {
+    fn reclaim_at_once(self, state: &mut State, late: Late) {
         let mut bytes = self.bytes;
-        let mut state = core.state.borrow_mut();
         if let Some(key) = late.record {
             state.chunk_ended(key, bytes.len(), late.res);
         }
@@ -232,7 +232,9 @@ impl State {
             stream.send.failed = Some(-res);
         }
         let room = stream.send.room;
-        self.wake_all(room);
+        if !room.is_empty() {
+            self.wake_all(room);
+        }
     }
 
     /// Waits until at most `bytes_max` bytes are queued.

@@ -1,35 +1,39 @@
 //! Between futures and the ring: pushing requests, and giving each completion to whom it belongs.
 //!
-//! Owns: how a slot reaches the kernel and comes back, what a full SQ and a full CQ mean, and the
-//! work that has to wait until nothing is borrowed ([`After`]). Does not own: when the ring is
-//! entered (the turn).
+//! Owns: how a slot reaches the kernel and comes back, and what a full SQ and a full CQ mean. Does
+//! not own: when the ring is entered (the turn), nor what has to wait until nothing is borrowed
+//! (`after`).
 //!
-//! Invariants: pushing never fails and never loses a request: what does not fit waits in `unsent`,
-//! in order; no user code (wakers of other executors, drops of buffers) runs while the state is
-//! borrowed; what such code throws ends neither the turn nor the work that waits behind it.
+//! Invariant: pushing never fails and never loses a request: what does not fit waits in `unsent`,
+//! in order.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use annulus_ring::abi::{CancelFlags, Cqe, CqeFlags, Sqe};
 use annulus_ring::op::{Cancel, Op as _, Target};
-use annulus_task::{OnPanic, Waiter};
+use annulus_task::Waiter;
 
+use super::after::After;
 use super::key::{Key, Kind, NONE, cancel_of, parse, user_data, victim_of};
 use super::op::Late;
 use super::record;
 use super::stream::Arm;
-use super::table::{Lane, Phase, Table};
+use super::table::{Lane, Phase, Slot, Table};
 use super::unasked::is_cancelled;
 use super::waiters::Queue;
 use super::{Core, State};
 
-/// What has to happen when nothing of the core is borrowed, because it may run user code.
-pub(crate) enum After {
-    /// The owner of an orphan whose request has ended is reclaimed.
-    Reclaim(Key),
-    /// A waker that is not ours is woken.
-    Wake(Waker),
+/// What a slot leaves when it ends: its place in a queue, if it stood in one.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    index: u32,
+    next: u32,
+}
+
+impl Left {
+    pub(crate) fn of(index: u32, slot: &Slot) -> Self {
+        Self { index, next: slot.next }
+    }
 }
 
 /// An SQE that is pushed when it goes away, written or not.
@@ -135,15 +139,15 @@ impl State {
     }
 
     /// Gives a freshly taken slot to its lane.
-    #[inline]
-    pub(crate) fn launch(&mut self, key: Key) {
-        let slot = self.table.at(key.index);
-        match slot.lane() {
+    #[inline(always)]
+    pub(crate) fn launch(&mut self, key: Key, lane: Lane) {
+        match lane {
             Lane::Free | Lane::Chain | Lane::Released => self.push_slot(key.index),
-            Lane::Send => self.enqueue_send(key),
+            Lane::Send => self.enqueue_send(key.index),
             Lane::Polled => self.queue_polled(key),
             Lane::Recv => {
-                if let Some(record) = slot.record_key().and_then(|key| self.records.get(key)) {
+                let record = self.table.at(key.index).record;
+                if let Some(record) = self.records.of(record) {
                     match &mut record.kind {
                         record::Kind::Stream(stream) => stream.recv.arm = Arm::Single,
                         record::Kind::Datagrams(datagrams) => datagrams.arm = Arm::Single,
@@ -360,30 +364,48 @@ impl State {
         record.and_then(|key| self.records.stream(key)).is_some_and(|stream| !stream.send.given_up)
     }
 
-    /// A request has ended: its future is woken, or its owner is put up for reclaiming.
+    /// A request has ended: its future is woken, or its owner is reclaimed, or put up for that.
     pub(crate) fn settle(&mut self, index: u32, res: i32, flags: u32) {
         let slot = self.table.at(index);
-        let (lane, record, phase) = (slot.lane(), slot.record_key(), slot.phase());
+        let (lane, record, phase) = (slot.lane(), slot.record, slot.phase());
+        let left = Left::of(index, slot);
         slot.end(res, flags);
-        let orphan = phase == Phase::Orphan || slot.is_abandoned();
-        if phase == Phase::Orphan {
-            self.counters.orphans_in_flight.subtract(1);
-        }
+        let is_orphan = phase == Phase::Orphan || slot.is_abandoned();
+        // An orphan may have one as well: its core ends, and its future is still there.
         let waiter = std::mem::take(&mut slot.waiter);
-        if orphan {
-            slot.abandon();
-            let key = slot.key();
-            self.put_off(After::Reclaim(key));
-        }
         self.wake_waiter(waiter);
-        if let Some(record) = record.filter(|_| lane != Lane::Released) {
-            self.settle_record(index, lane, record);
+        if is_orphan {
+            self.settle_orphan(index, phase == Phase::Orphan);
+            return;
+        }
+        if lane != Lane::Released {
+            self.settle_record(left, lane, record);
         }
     }
 
-    #[inline]
-    pub(crate) fn settle_record(&mut self, index: u32, lane: Lane, key: Key) {
-        let record = self.records.at(key.index);
+    /// The rest of it if the future is gone, or nobody will ask.
+    fn settle_orphan(&mut self, index: u32, was_in_flight: bool) {
+        self.counters.orphans_in_flight.subtract(u64::from(was_in_flight));
+        let slot = self.table.at(index);
+        slot.abandon();
+        let (key, lane, left) = (slot.key(), slot.lane(), Left::of(index, slot));
+        let (record, late) =
+            (slot.record, Late { index, record: slot.record_key(), res: slot.res });
+        // First: what starts behind it asks user code where its buffer is.
+        match slot.vtable.and_then(|vtable| vtable.reclaim_at_once) {
+            // SAFETY: the slot has just ended, and holds the owner that the vtable was stored with.
+            Some(reclaim) => unsafe { reclaim(self, late) },
+            None => self.put_off(After::Reclaim(key)),
+        }
+        if lane != Lane::Released {
+            self.settle_record(left, lane, record);
+        }
+    }
+
+    /// A slot has left its record, if it worked on one.
+    #[inline(always)]
+    pub(crate) fn settle_record(&mut self, left: Left, lane: Lane, record_index: u32) {
+        let Some(record) = self.records.of(record_index) else { return };
         record.in_flight -= 1;
         let closing = record.closing;
         if let record::Kind::Datagrams(datagrams) = &mut record.kind {
@@ -394,7 +416,9 @@ impl State {
         } else if let record::Kind::Stream(stream) = &mut record.kind {
             match lane {
                 Lane::Free | Lane::Chain | Lane::Polled | Lane::Released => {}
-                Lane::Send if stream.send.head == index => self.advance_send(key.index),
+                Lane::Send if stream.send.head == left.index => {
+                    self.advance_send(record_index, left.next);
+                }
                 Lane::Send => {}
                 Lane::Recv => {
                     // Who waits behind an orphan is woken when its bytes are back in the queue.
@@ -404,6 +428,7 @@ impl State {
             }
         }
         if closing {
+            let key = self.records.at(record_index).key(record_index);
             self.finish_close(key);
         }
     }
@@ -437,17 +462,6 @@ impl State {
     #[cold]
     fn wake_other(&mut self, waker: Waker) {
         self.wake(waker);
-    }
-
-    #[cold]
-    fn wake_later(&mut self, waker: Waker) {
-        self.put_off(After::Wake(waker));
-    }
-
-    /// Notes what is to be done when nothing is borrowed.
-    fn put_off(&mut self, errand: After) {
-        self.after.push(errand);
-        self.has_chores = true;
     }
 
     /// Wakes every future of a queue: they may wait for different things.
@@ -485,36 +499,6 @@ impl State {
 }
 
 impl Core {
-    /// Does what had to wait until nothing was borrowed.
-    #[inline]
-    pub(crate) fn run_after(&self) {
-        if !self.state.borrow().after.is_empty() {
-            self.run_after_now();
-        }
-    }
-
-    #[cold]
-    fn run_after_now(&self) {
-        loop {
-            let mut errands = std::mem::take(&mut self.state.borrow_mut().after);
-            if errands.is_empty() {
-                return;
-            }
-            for errand in errands.drain(..) {
-                self.contain(|| match errand {
-                    After::Reclaim(key) => self.reclaim(key),
-                    After::Wake(waker) => waker.wake(),
-                });
-            }
-            // Its memory is used again, unless user code has begun a new list meanwhile.
-            let after = &mut self.state.borrow_mut().after;
-            if after.is_empty() {
-                *after = errands;
-                return;
-            }
-        }
-    }
-
     /// The future of a slot is gone.
     pub(crate) fn orphan(&self, key: Key, cancels: bool) {
         let mut state = self.state.borrow_mut();
@@ -548,7 +532,7 @@ impl Core {
     /// Consumes the owner of a slot whose request has ended and whose future is gone.
     ///
     /// It may be gone already: an owner that was reclaimed before it can have dropped the future.
-    fn reclaim(&self, key: Key) {
+    pub(super) fn reclaim(&self, key: Key) {
         let mut state = self.state.borrow_mut();
         let storage = state.table.storage(key.index);
         let Some(slot) = state.table.get(key) else {
@@ -562,18 +546,6 @@ impl Core {
             // SAFETY: the slot is `Done` (its request has ended) and still holds the owner that the
             // vtable was stored with.
             unsafe { (vtable.reclaim)(storage, self, late) };
-        }
-    }
-
-    /// Runs code of a user for which no task answers. What it throws ends here, unless the policy
-    /// is to abort: the panic hook has reported it, and others wait behind it. The payload is
-    /// leaked, because dropping it is such code as well.
-    fn contain(&self, user_code: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
-            if matches!(self.on_panic, OnPanic::Abort) {
-                std::process::abort();
-            }
-            std::mem::forget(payload);
         }
     }
 }

@@ -278,7 +278,7 @@ impl State {
         slot.set_phase(Phase::Orphan);
         slot.left = round;
         slot.bind(key);
-        self.launch(slot_key);
+        self.launch(slot_key, Lane::Recv);
         if let Some(datagrams) = self.records.datagrams(key) {
             datagrams.heap = Some(slot_key);
         }

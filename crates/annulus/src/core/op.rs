@@ -29,7 +29,7 @@ use annulus_task::CoreId;
 use super::cached_read::Wanted;
 use super::key::{Handle, Key};
 use super::table::{Found, Lane, Slot, Taken, Ticket, Vtable, locate};
-use super::{Core, current_id, errors, try_core, with_any, with_core};
+use super::{Core, State, current_id, errors, try_core, with_any, with_core};
 
 /// A result that came after its future was gone.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,10 @@ pub(crate) unsafe trait Operation: Sized + 'static {
 
     /// Whether it goes to the kernel again if that cancels it although nobody asked.
     const TRIED_AGAIN: bool = true;
+
+    /// Whether nothing of it is a user's, so that what is left of it is reclaimed as soon as it has
+    /// ended, by [`reclaim_at_once`](Self::reclaim_at_once).
+    const IS_OURS: bool = false;
 
     /// What it asks the kernel for, as people are told; else they are told the type's name.
     const OPCODE: Option<Opcode> = None;
@@ -96,7 +100,14 @@ pub(crate) unsafe trait Operation: Sized + 'static {
     fn refuse(this: Option<Self>, error: io::Error) -> Self::Output;
 
     /// The result came after the future was dropped. Called when nothing of the core is borrowed.
-    fn orphan(self, _core: &Core, _late: Late) {}
+    fn orphan(self, core: &Core, late: Late) {
+        if Self::IS_OURS {
+            self.reclaim_at_once(&mut core.state.borrow_mut(), late);
+        }
+    }
+
+    /// As [`orphan`](Self::orphan), while the core is borrowed, if it [`IS_OURS`](Self::IS_OURS).
+    fn reclaim_at_once(self, _state: &mut State, _late: Late) {}
 }
 
 struct VtableOf<D>(PhantomData<D>);
@@ -106,6 +117,7 @@ impl<D: Operation> VtableOf<D> {
         encode: encode::<D>,
         resume: resume::<D>,
         reclaim: reclaim::<D>,
+        reclaim_at_once: if D::IS_OURS { Some(reclaim_at_once::<D>) } else { None },
         tried_again: D::TRIED_AGAIN,
         opcode: D::OPCODE,
         kind: std::any::type_name::<D>,
@@ -143,6 +155,14 @@ unsafe fn reclaim<D: Operation>(_storage: NonNull<u8>, core: &Core, late: Late) 
     let owner = unsafe { state.table.take_out::<D>(late.index) };
     drop(state);
     owner.orphan(core, late);
+}
+
+/// # Safety
+/// * The slot `late.index` of `state` holds a `D`, and the kernel has ended its request.
+unsafe fn reclaim_at_once<D: Operation>(state: &mut State, late: Late) {
+    // SAFETY: the caller's contract.
+    let owner = unsafe { state.table.take_out::<D>(late.index) };
+    owner.reclaim_at_once(state, late);
 }
 
 /// The future of one operation. It touches the ring when it is first polled.
@@ -284,7 +304,7 @@ fn begin<D: Operation>(
         state.push(ticket.user_data(), |sqe| owner.encode(target, sqe));
     } else {
         slot.enter(D::LANE);
-        state.launch(ticket.key());
+        state.launch(ticket.key(), D::LANE);
     }
     drop(borrowed);
     if is_other {

@@ -189,7 +189,7 @@ impl State {
         slot.set_phase(Phase::Orphan);
         slot.left = round;
         slot.bind(key);
-        self.launch(slot_key);
+        self.launch(slot_key, Lane::Recv);
         if let Some(stream) = self.records.stream(key) {
             stream.recv.heap = Some(slot_key);
         }

@@ -22,9 +22,9 @@ use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::Target;
 use annulus_task::Waiter;
 
-use super::Core;
 use super::key::{GENERATION_SHIFT, KIND_MASK, KIND_SHIFT, Key, Kind, NONE, key_of};
 use super::op::Late;
+use super::{Core, State};
 
 /// How the table works on an owner whose type it does not know.
 pub(crate) struct Vtable {
@@ -34,6 +34,9 @@ pub(crate) struct Vtable {
     pub(crate) resume: unsafe fn(storage: NonNull<u8>, res: i32) -> bool,
     /// Consumes the owner of an orphan with its late result.
     pub(crate) reclaim: unsafe fn(storage: NonNull<u8>, core: &Core, late: Late),
+    /// The same where that runs no code of a user, and so need not wait until nothing of the core
+    /// is borrowed.
+    pub(crate) reclaim_at_once: Option<unsafe fn(state: &mut State, late: Late)>,
     /// Whether the request is tried again if it is cancelled and nobody asked.
     pub(crate) tried_again: bool,
     /// What is asked for, for people.

@@ -1,7 +1,8 @@
-//! The record of a connected socket: what has been received, who waits for it, what is to be sent.
+//! The record of a connected socket: what has been received, who waits for it.
 //!
-//! Owns: the receive queue and its waiters, the send queue, and when the multishot receive is
-//! armed. Does not own: the descriptor (the record), buffers (the pool), slots (the table).
+//! Owns: the receive queue and its waiters, and when the multishot receive is armed. Does not own:
+//! the descriptor (the record), buffers (the pool), slots (the table), what is to be sent
+//! (`send_queue`).
 //!
 //! ```text
 //!   Idle --a reader waits--> Armed --queue is long, no reader--> Cancelling --final CQE--> Idle
@@ -9,20 +10,18 @@
 //!    +------ final CQE --------+--- ENOBUFS --> Starved --a buffer is free--> Armed
 //! ```
 //!
-//! Invariants: one receive is in flight at a time, the multishot or a single one; one send is in
-//! flight at a time, so bytes never interleave; only the first waiter takes from the queue; a
-//! dropped future loses no byte.
+//! Invariants: one receive is in flight at a time, the multishot or a single one; only the first
+//! waiter takes from the queue; a dropped future loses no byte.
 
 use std::io;
 use std::task::Poll;
 
-use annulus_ring::Kernel as _;
 use annulus_ring::abi::{Cqe, CqeFlags, RecvSendFlags};
 use annulus_ring::op::{Op as _, RecvMulti};
 use annulus_task::Waiter;
 
 use super::key::{Key, Kind as UserKind, NONE, user_data};
-use super::table::Phase;
+use super::send_queue::Sends;
 use super::unread::Unread;
 use super::waiters::Queue;
 use super::zero_copy::Gear;
@@ -128,28 +127,6 @@ pub(crate) enum End {
     Failed(i32),
 }
 
-/// The sending direction: a queue of slots, the first of which is with the kernel.
-pub(crate) struct Sends {
-    pub(crate) head: u32,
-    pub(crate) tail: u32,
-    /// The last slot of the queue, if it is a chunk of `send_nowait` that can still take bytes.
-    pub(crate) open: u32,
-    /// Bytes in chunks of `send_nowait`.
-    pub(crate) queued_bytes: usize,
-    /// Futures that wait until fewer bytes are queued.
-    pub(crate) room: Queue,
-    /// The direction ends when the queue is empty; nothing more is taken.
-    pub(crate) shut: bool,
-    /// A chunk of `send_nowait` failed, and nobody has been told yet.
-    pub(crate) failed: Option<i32>,
-    /// The time to send what a dropped handle left is over.
-    pub(crate) given_up: bool,
-    /// The timer of that time.
-    pub(crate) flush: Option<super::wheel::TimerKey>,
-    /// Which sends go without copying.
-    pub(crate) gear: Gear,
-}
-
 impl Stream {
     pub(crate) fn new() -> Box<Self> {
         Box::new(Self {
@@ -229,6 +206,30 @@ impl State {
             }
             None => Found::Nothing,
         })
+    }
+
+    /// What `recv` meets nearly always, without the rest of [`poll_lease`](Self::poll_lease): a
+    /// lease for the only reader there is, who leaves the queue with it, or nothing yet, so that he
+    /// waits. `None` does nothing, and says nothing.
+    #[inline(always)]
+    pub(crate) fn poll_lease_alone(
+        &mut self,
+        key: Key,
+        waiter: &mut Option<Key>,
+        who: &mut Waiter,
+    ) -> Option<Poll<Lease>> {
+        let recv = &mut self.records.stream(key)?.recv;
+        if !recv.queue.is_empty() {
+            if !self.waiters.leave_alone(&mut recv.waiters, waiter) {
+                return None;
+            }
+            return recv.queue.pop_front().map(Poll::Ready);
+        }
+        if recv.arm != Arm::Armed || recv.end.is_some() {
+            return None;
+        }
+        self.waiters.wait(&mut recv.waiters, waiter, who);
+        Some(Poll::Pending)
     }
 
     /// `recv`: the next lease, or `None` at the end.
@@ -492,85 +493,6 @@ impl State {
             self.push_cancel(user_data(UserKind::Recv, key));
         } else if let Some(slot) = stream.recv.heap.take() {
             self.push_cancel(user_data(UserKind::Op, slot));
-        }
-    }
-
-    /// Ends directions of a connection; the sending one when everything accepted is sent.
-    pub(crate) fn shut_down_stream(&mut self, key: Key, how: i32) -> io::Result<()> {
-        let Some(record) = self.records.get(key) else {
-            return Err(errors::handle_gone());
-        };
-        let fd = record.fd;
-        let super::record::Kind::Stream(stream) = &mut record.kind else {
-            return Err(errors::handle_gone());
-        };
-        let writes = how != libc::SHUT_RD;
-        stream.send.shut |= writes;
-        let deferred = writes && stream.send.head != NONE;
-        let now = match (deferred, how) {
-            (false, how) => how,
-            (true, libc::SHUT_RDWR) => libc::SHUT_RD,
-            (true, _) => return Ok(()),
-        };
-        Ok(self.ring.kernel().shutdown(fd, now)?)
-    }
-
-    /// Puts a slot at the end of its socket's send queue, and starts it if it is alone there.
-    pub(crate) fn enqueue_send(&mut self, slot_key: Key) {
-        let record_index = self.table.at(slot_key.index).record;
-        let record = self.records.at(record_index);
-        let super::record::Kind::Stream(stream) = &mut record.kind else {
-            return;
-        };
-        let send = &mut stream.send;
-        send.open = NONE;
-        if send.tail == NONE {
-            send.head = slot_key.index;
-            send.tail = slot_key.index;
-            self.push_send(slot_key.index);
-        } else {
-            let tail = send.tail;
-            send.tail = slot_key.index;
-            self.table.at(tail).next = slot_key.index;
-            self.table.at(slot_key.index).set_phase(Phase::Queued);
-        }
-    }
-
-    /// The first of the send queue has ended: takes it out and starts the next.
-    #[inline(always)]
-    pub(crate) fn advance_send(&mut self, record_index: u32) {
-        let record = self.records.at(record_index);
-        let super::record::Kind::Stream(stream) = &mut record.kind else {
-            return;
-        };
-        let head = stream.send.head;
-        let next = self.table.at(head).next;
-        stream.send.head = next;
-        if next == NONE {
-            stream.send.tail = NONE;
-            stream.send.open = NONE;
-            let (room, shut) = (stream.send.room, stream.send.shut);
-            if shut {
-                let fd = self.records.at(record_index).fd;
-                // The peer may be gone by now; there is nobody to tell.
-                let _ = self.ring.kernel().shutdown(fd, libc::SHUT_WR);
-            }
-            self.wake_all(room);
-        } else {
-            if stream.send.open == next {
-                stream.send.open = NONE;
-            }
-            self.start_queued(next);
-        }
-    }
-
-    /// Gives a queued slot to the kernel. One whose future is gone becomes an orphan on the way.
-    pub(crate) fn start_queued(&mut self, index: u32) {
-        let slot = self.table.at(index);
-        if slot.phase() == Phase::Queued {
-            slot.set_phase(if slot.is_abandoned() { Phase::Orphan } else { Phase::Flight });
-            self.counters.orphans_in_flight.add(u64::from(slot.is_abandoned()));
-            self.push_send(index);
         }
     }
 }

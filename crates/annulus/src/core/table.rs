@@ -223,6 +223,14 @@ impl Table {
         storage_of(self.place(index))
     }
 
+    /// A slot as [`at`](Self::at) gives it, and the address of its storage.
+    #[inline]
+    pub(crate) fn with_storage(&mut self, index: u32) -> (&mut Slot, NonNull<u8>) {
+        let place = self.place(index);
+        // SAFETY: the place is of this table, which is borrowed for as long as the slot is.
+        (unsafe { slot_of(place) }, storage_of(place))
+    }
+
     /// What the future that holds `ticket` finds there.
     ///
     /// # Safety

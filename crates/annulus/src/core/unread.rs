@@ -55,11 +55,15 @@ impl Unread {
 
     #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<Lease> {
-        let first = self.first.take()?;
-        if !self.others.is_empty() {
-            self.first = self.others.pop_front();
+        if self.others.is_empty() {
+            return self.first.take();
         }
-        Some(first)
+        self.pop_of_many()
+    }
+
+    #[cold]
+    fn pop_of_many(&mut self) -> Option<Lease> {
+        std::mem::replace(&mut self.first, self.others.pop_front())
     }
 }
 

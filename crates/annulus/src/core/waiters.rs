@@ -141,6 +141,23 @@ impl Waiters {
         (was_first && !queue.is_empty(), who)
     }
 
+    /// Whether this future is the only one that waits, or nobody does. If it is in the queue, it
+    /// leaves it, unless it has not been woken: then there is somebody to drop, and it stays.
+    #[inline]
+    pub(crate) fn leave_alone(&mut self, queue: &mut Queue, key: &mut Option<Key>) -> bool {
+        let Some(Key { index, .. }) = *key else {
+            return queue.is_empty();
+        };
+        let is_alone = queue.head == index && queue.tail == index;
+        if !is_alone || !self.waiters[index as usize].who.is_none() {
+            return false;
+        }
+        *queue = Queue::EMPTY;
+        *key = None;
+        self.release(index);
+        true
+    }
+
     fn get(&mut self, key: Key) -> Option<&mut Entry> {
         self.waiters
             .get_mut(key.index as usize)
@@ -159,6 +176,7 @@ impl Waiters {
         index
     }
 
+    #[inline]
     fn release(&mut self, index: u32) -> Waiter {
         let free = self.free;
         let waiter = &mut self.waiters[index as usize];

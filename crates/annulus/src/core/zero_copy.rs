@@ -22,9 +22,9 @@
 use annulus_ring::abi::{Cqe, CqeFlags, Opcode, RecvSendFlags, Sqe};
 
 use super::State;
-use super::key::{Key, Kind as UserKind, user_data};
-use super::record::Kind;
-use super::table::{Lane, Phase};
+use super::driver::Left;
+use super::key::Key;
+use super::table::Lane;
 
 /// Reports in a row of a copy, after which a socket sends plainly.
 const COPIES_MAX: u8 = 3;
@@ -53,7 +53,7 @@ impl Gear {
 
     /// Brings a send into the form that this socket uses, and says whether that is zero copy.
     #[inline]
-    fn shift(self, sqe: &mut Sqe, is_awaited: bool) -> bool {
+    pub(super) fn shift(self, sqe: &mut Sqe, is_awaited: bool) -> bool {
         if sqe.opcode == Opcode::SEND && sqe.len < self.from_bytes {
             return false;
         }
@@ -95,33 +95,14 @@ impl State {
         }
     }
 
-    /// Writes the SQE of a slot of the send lane.
-    #[inline]
-    pub(crate) fn push_send(&mut self, index: u32) {
+    /// A send goes to the kernel without copying. The mark stays until the slot has ended: a first
+    /// try may still have to notify.
+    #[cold]
+    pub(super) fn note_zero_copy(&mut self, index: u32) {
         let slot = self.table.at(index);
-        let (key, record, is_awaited) = (slot.key(), slot.record, slot.phase() == Phase::Flight);
-        let Some(vtable) = slot.vtable else { return };
-        let record = self.records.at(record);
-        let target = record.target();
-        let Kind::Stream(stream) = &record.kind else {
-            return;
-        };
-        let gear = stream.send.gear;
-        let storage = self.table.storage(index);
-        let mut zero_copy = false;
-        self.push(user_data(UserKind::Op, key), |sqe| {
-            // SAFETY: the vtable was stored with the owner in this storage; nobody else refers to
-            // it.
-            unsafe { (vtable.encode)(storage, target, sqe) };
-            zero_copy = gear.shift(sqe, is_awaited);
-        });
-        if zero_copy {
-            // It stays until the slot has ended: a first try may still have to notify.
-            let slot = self.table.at(index);
-            let is_first = !slot.is_zero_copy();
-            slot.set_zero_copy(true);
-            self.counters.zero_copy_sends.add(u64::from(is_first));
-        }
+        let is_first = !slot.is_zero_copy();
+        slot.set_zero_copy(true);
+        self.counters.zero_copy_sends.add(u64::from(is_first));
     }
 
     /// A completion of a slot that has tried zero copy.
@@ -163,8 +144,8 @@ impl State {
     /// and nothing keeps the descriptor from being closed.
     fn release_lane(&mut self, index: u32) {
         let slot = self.table.at(index);
-        let Some(record) = slot.record_key() else { return };
-        self.settle_record(index, Lane::Send, record);
+        let (left, record) = (Left::of(index, slot), slot.record);
+        self.settle_record(left, Lane::Send, record);
         let slot = self.table.at(index);
         slot.enter(Lane::Released);
     }

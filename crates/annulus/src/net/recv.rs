@@ -11,7 +11,7 @@ use crate::buf::Lease;
 use crate::core::end::End;
 use crate::core::key::{Handle, Key};
 use crate::core::stream::Found;
-use crate::core::{Owned, State, current_id, errors, with_core};
+use crate::core::{Owned, State, current_id, errors, try_core, with_core};
 
 /// A place in one of a record's queues of waiting futures. Leaves the queue when dropped.
 #[derive(Debug)]
@@ -122,8 +122,12 @@ impl State {
 }
 
 impl Drop for Place {
+    #[inline]
     fn drop(&mut self) {
-        self.leave();
+        // Mostly it was left with what was waited for.
+        if self.waiter.is_some() {
+            self.leave();
+        }
     }
 }
 
@@ -145,7 +149,35 @@ impl Future for Recv<'_> {
     type Output = io::Result<Option<Lease>>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Place { handle: Handle { core, key }, waiter, .. } = &mut this.place;
+        let polled = try_core(*core, |core| {
+            let mut who = core.executor.polled_by(cx.waker());
+            if who.is_none() || !coop::has_budget() {
+                return None;
+            }
+            let mut state = core.state.borrow_mut();
+            let polled = state.poll_lease_alone(*key, waiter, &mut who);
+            drop(state);
+            drop(who);
+            polled
+        });
+        match polled.flatten() {
+            Some(Poll::Ready(lease)) => {
+                coop::made_progress();
+                Poll::Ready(Ok(Some(lease)))
+            }
+            Some(Poll::Pending) => Poll::Pending,
+            None => this.poll_anything(cx),
+        }
+    }
+}
+
+impl Recv<'_> {
+    /// All that a poll may meet.
+    #[inline(never)]
+    fn poll_anything(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
         ready!(coop::poll_proceed(cx));
         let polled =
             self.place.poll(cx, |state, key, waiter, who| state.poll_lease(key, waiter, who));

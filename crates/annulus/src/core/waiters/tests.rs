@@ -75,3 +75,27 @@ fn the_first_waiter_is_woken_once_until_it_waits_again() {
     waiters.wait(&mut queue, &mut key, &mut somebody());
     assert!(!waiters.first(queue).is_none());
 }
+
+#[test]
+fn only_who_is_alone_and_woken_leaves_by_himself() {
+    let mut waiters = Waiters::new();
+    let mut queue = Queue::EMPTY;
+    assert!(waiters.leave_alone(&mut queue, &mut None), "nobody waits");
+
+    let mut first = None;
+    waiters.wait(&mut queue, &mut first, &mut somebody());
+    assert!(!waiters.leave_alone(&mut queue, &mut None), "somebody else does");
+    assert!(!waiters.leave_alone(&mut queue, &mut first), "he has not been woken");
+    drop(waiters.first(queue));
+
+    let mut second = None;
+    waiters.wait(&mut queue, &mut second, &mut somebody());
+    assert!(!waiters.leave_alone(&mut queue, &mut first), "another one is behind him");
+    assert!(!waiters.leave_alone(&mut queue, &mut second), "it is not his turn");
+    waiters.leave(&mut queue, second.unwrap());
+
+    assert!(waiters.leave_alone(&mut queue, &mut first));
+    assert!(first.is_none() && queue.is_empty());
+    waiters.wait(&mut queue, &mut first, &mut somebody());
+    assert!(waiters.may_take(queue, first), "the queue goes on");
+}
