@@ -287,9 +287,6 @@ impl State {
         let cqe = Cqe { user_data, res, flags };
         match parse(cqe.user_data) {
             Some((Kind::Op, key)) => self.on_op(key, cqe),
-            Some((Kind::Recv, key)) if self.records.datagrams(key).is_some() => {
-                self.on_message(key, cqe);
-            }
             Some((Kind::Recv, key)) => self.on_recv(key, cqe),
             Some((Kind::Accept, key)) => self.on_accept(key, cqe),
             Some((Kind::Watch, key)) => self.on_watch(key, cqe),

@@ -364,13 +364,14 @@ impl State {
         self.wake_reader(key);
     }
 
-    /// A completion of a multishot receive.
+    /// A completion of a multishot receive, of a stream or of messages.
     pub(crate) fn on_recv(&mut self, key: Key, cqe: Cqe) {
         let Some(record) = self.records.get(key) else {
             self.counters.stale_cqes.add(1);
             return;
         };
         let super::record::Kind::Stream(stream) = &mut record.kind else {
+            self.on_message(key, cqe);
             return;
         };
         let (more_of_buffer, mut joined_max) = (cqe.flags.contains(CqeFlags::BUF_MORE), 0);
