@@ -368,43 +368,40 @@ impl State {
         let left = Left::of(index, slot);
         slot.end(res, flags);
         let is_orphan = phase == Phase::Orphan || slot.is_abandoned();
-        // An orphan may have one as well: its core ends, and its future is still there.
         let waiter = std::mem::take(&mut slot.waiter);
-        self.wake_waiter(waiter);
         if is_orphan {
             self.settle_orphan(index, phase == Phase::Orphan);
-            return;
         }
+        // Also of an orphan: its core ends, and its future is still there.
+        self.wake_waiter(waiter);
         if lane != Lane::Released {
             self.settle_record(left, lane, record);
         }
     }
 
-    /// The rest of it if the future is gone, or nobody will ask.
+    /// Nobody asks for the result any more. Before anything else starts, as that asks user code
+    /// where its buffer is.
     fn settle_orphan(&mut self, index: u32, was_in_flight: bool) {
         self.counters.orphans_in_flight.subtract(u64::from(was_in_flight));
         let slot = self.table.at(index);
         slot.abandon();
-        let (key, lane, left) = (slot.key(), slot.lane(), Left::of(index, slot));
-        let (record, late) =
-            (slot.record, Late { index, record: slot.record_key(), res: slot.res });
-        // First: what starts behind it asks user code where its buffer is.
+        let late = Late { index, record: slot.record_key(), res: slot.res };
         match slot.vtable.and_then(|vtable| vtable.reclaim_at_once) {
             // SAFETY: the slot has just ended, and holds the owner that the vtable was stored with.
             Some(reclaim) => unsafe { reclaim(self, late) },
-            None => self.put_off(After::Reclaim(key)),
-        }
-        if lane != Lane::Released {
-            self.settle_record(left, lane, record);
+            None => {
+                let key = slot.key();
+                self.put_off(After::Reclaim(key));
+            }
         }
     }
 
-    /// A slot has left its record, if it worked on one.
+    /// A slot has left its record, if it worked on one. (The slot itself may be free by now.)
     #[inline(always)]
     pub(crate) fn settle_record(&mut self, left: Left, lane: Lane, record_index: u32) {
         let Some(record) = self.records.of(record_index) else { return };
         record.in_flight -= 1;
-        let closing = record.closing;
+        let closing = record.closing.then(|| record.key(record_index));
         if let record::Kind::Datagrams(datagrams) = &mut record.kind {
             if lane == Lane::Recv {
                 datagrams.arm = Arm::Idle;
@@ -424,8 +421,7 @@ impl State {
                 }
             }
         }
-        if closing {
-            let key = self.records.at(record_index).key(record_index);
+        if let Some(key) = closing {
             self.finish_close(key);
         }
     }

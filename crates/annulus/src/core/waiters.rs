@@ -141,8 +141,8 @@ impl Waiters {
         (was_first && !queue.is_empty(), who)
     }
 
-    /// Whether this future is the only one that waits, or nobody does. If it is in the queue, it
-    /// leaves it, unless it has not been woken: then there is somebody to drop, and it stays.
+    /// Whether this future may take and be done: nobody waits, or it alone does and was woken, so
+    /// that there is nobody to drop. Then it leaves the queue.
     #[inline]
     pub(crate) fn leave_alone(&mut self, queue: &mut Queue, key: &mut Option<Key>) -> bool {
         let Some(Key { index, .. }) = *key else {

@@ -1,8 +1,8 @@
 //! Sending without copying: which sends try it, what their two completions mean, and what a socket
 //! learns from them.
 //!
-//! Owns: the gear of a socket, and the end of a zero-copy send. Does not own: the send queue (the
-//! stream), the bytes (the slot).
+//! Owns: the gear of a socket, and the end of a zero-copy send. Does not own: the send queue
+//! (`send_queue`), the bytes (the slot).
 //!
 //! ```text
 //!   in flight --result, F_MORE--> Released --notification--> Done
@@ -145,9 +145,9 @@ impl State {
     fn release_lane(&mut self, index: u32) {
         let slot = self.table.at(index);
         let (left, record) = (Left::of(index, slot), slot.record);
-        self.settle_record(left, Lane::Send, record);
-        let slot = self.table.at(index);
+        // First: what starts behind it asks user code where its buffer is.
         slot.enter(Lane::Released);
+        self.settle_record(left, Lane::Send, record);
     }
 
     /// Ends the slot if nothing of it is with the kernel any more.

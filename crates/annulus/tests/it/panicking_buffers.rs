@@ -13,9 +13,16 @@ use crate::cancel::{at_rest, until, yield_to_kernel};
 use crate::harness::ground::tiny;
 use crate::harness::run_on;
 
-struct Panicking {
+pub struct Panicking {
     bytes: Box<[u8]>,
     drops: Rc<Cell<u32>>,
+}
+
+impl Panicking {
+    /// One of a hundred bytes, which counts when it is dropped.
+    pub fn new(drops: &Rc<Cell<u32>>) -> Self {
+        Self { bytes: Box::new([1; 100]), drops: drops.clone() }
+    }
 }
 
 // SAFETY: the bytes are on the heap and nobody changes them. That a method panics breaks the
@@ -46,7 +53,7 @@ fn a_buffer_that_panics_while_its_request_is_written_ends_its_task_alone() {
         let sender = Rc::new(UdpSocket::bind("127.0.0.1:0")?);
         sender.connect(receiver.local_addr()?).await?;
         for round in 1..=200 {
-            let buf = Panicking { bytes: Box::new([1; 100]), drops: drops.clone() };
+            let buf = Panicking::new(&drops);
             let socket = sender.clone();
             let bad = annulus::spawn(async move { socket.send(buf).await.map(drop) });
             let Err(error) = bad.await else { panic!("its task ends") };
@@ -74,7 +81,7 @@ fn many_such_buffers_in_one_turn_fill_the_queue_with_nothing() {
         let socket = Rc::new(UdpSocket::bind("127.0.0.1:0")?);
         let tasks: Vec<_> = (0..500)
             .map(|_| {
-                let buf = Panicking { bytes: Box::new([1; 100]), drops: drops.clone() };
+                let buf = Panicking::new(&drops);
                 let socket = socket.clone();
                 annulus::spawn(async move { socket.send(buf).await.map(drop) })
             })

@@ -10,9 +10,12 @@
 //! *Also proven*: `cancel`, which ends these futures at every poll point; the simulated kernel
 //! compares the bytes at the notification with what they were, and AddressSanitizer sees it read.
 
+use std::cell::Cell;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream as Peer;
 use std::os::fd::AsRawFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 
 use annulus::net::TcpStream;
@@ -25,6 +28,7 @@ use super::{Drops, Tracked, pattern};
 use crate::cancel::{at_rest, until, yield_to_kernel};
 use crate::harness::ground::{on_seeds, tiny};
 use crate::harness::{made, share_process, skip};
+use crate::panicking_buffers::Panicking;
 
 /// More than the peer's socket takes, and less than one's own.
 const BYTES: usize = 48 * 1024;
@@ -113,6 +117,34 @@ fn what_is_sent_behind_it_does_not_wait_for_the_notification() {
         let all = read_all(&peer, BYTES + 6).unwrap();
         let ((), buffer) = first.await.map_err(io::Error::from).unwrap();
         assert!(all == [&buffer.bytes[..], b"behind"].concat());
+    });
+}
+
+/// The result of the first has the second written, whose buffer panics.
+#[test]
+fn what_is_sent_behind_it_may_panic_and_it_ends_once() {
+    let _shared = share_process();
+    let runtime = made(Runtime::builder());
+    let (client, peer) = narrow().unwrap();
+    let (drops, panicking) = (Drops::default(), Rc::new(Cell::new(0)));
+    let (buffer, bad) = (filled(&drops, 1), Panicking::new(&panicking));
+    let began = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let client = Rc::new(TcpStream::from_std(client).unwrap());
+            let behind = client.clone();
+            annulus::spawn(async move { client.write_all_zc(buffer).await.is_ok() }).detach();
+            annulus::spawn(async move { behind.write_all(bad).await.is_ok() }).detach();
+            taken(1).await.unwrap()
+        })
+    }));
+    if let Ok(are_taken) = began {
+        assert!(!are_taken, "the buffer panics where it is written");
+        return;
+    }
+    runtime.block_on(async {
+        assert!(read_all(&peer, BYTES).unwrap() == pattern(1, BYTES));
+        until("both are dropped", || drops.count() == 1 && panicking.get() == 1).await.unwrap();
+        at_rest().await.unwrap();
     });
 }
 
