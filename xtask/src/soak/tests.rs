@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::{Plan, Program, Suite, plan, program};
-use crate::toolchain::libraries;
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
@@ -41,7 +40,8 @@ fn what_a_failing_program_says_is_kept() {
     std::fs::create_dir(&kept).unwrap();
     let run = |path: &str, number: u32| {
         let program = Program { path: path.into(), home: kept.clone() };
-        Suite { programs: vec![program], libraries: libraries().unwrap() }.run(number, &kept)
+        // What is run here needs no library, and who runs this may have no toolchain.
+        Suite { programs: vec![program], libraries: String::new() }.run(number, &kept)
     };
     assert_eq!(run("/bin/true", 1), [""; 0]);
     assert!(!kept.join("1-true").exists());
