@@ -1,9 +1,8 @@
-//! A server on Unix sockets that sends back whatever comes. The runtime has Unix streams but no
-//! listener for them, so the standard library accepts as many as the load makes before it asks.
+//! A server on Unix sockets that sends back whatever comes.
 
 use std::io;
 
-use annulus::net::UnixStream;
+use annulus::net::{UnixListener, UnixStream};
 use annulus::runtime::Runtime;
 
 use crate::{Job, Sample};
@@ -11,15 +10,11 @@ use crate::{Job, Sample};
 pub fn run(job: &Job) -> io::Result<Sample> {
     crate::serve_unix(job, |listener| {
         Runtime::new()?.block_on(async {
-            let mut connections = Vec::with_capacity(job.tasks as usize);
-            for _ in 0..job.tasks {
-                let (stream, _peer) = listener.accept()?;
-                connections.push(annulus::spawn(connection(UnixStream::from_std(stream)?)));
+            let listener = UnixListener::from_std(listener)?;
+            loop {
+                let (stream, _peer) = listener.accept().await?;
+                drop(annulus::spawn(connection(stream)));
             }
-            for connection in connections {
-                connection.await.map_err(|error| io::Error::other(error.to_string()))??;
-            }
-            Ok(())
         })
     })
 }
