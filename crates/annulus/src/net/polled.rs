@@ -60,12 +60,7 @@ impl Polled {
     /// As [`TcpStream::recv`](super::TcpStream::recv).
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        ready!(coop::poll_proceed(cx));
-        let polled =
-            self.received.poll(cx, |state, key, waiter, who| state.poll_lease(key, waiter, who));
-        let received = ready!(flatten(polled));
-        coop::made_progress();
-        Poll::Ready(received)
+        self.received.poll_lease(cx)
     }
 
     /// Takes as many of the bytes as there is room for into the send queue, and gives how many that

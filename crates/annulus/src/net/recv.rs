@@ -65,6 +65,43 @@ impl Place {
         polled
     }
 
+    /// The next lease, or `None` at the end: the short way where nobody else reads.
+    #[inline]
+    pub(super) fn poll_lease(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        let Self { handle: Handle { core, key }, waiter, .. } = self;
+        let polled = try_core(*core, |core| {
+            let mut who = core.executor.polled_by(cx.waker());
+            if who.is_none() || !coop::has_budget() {
+                return None;
+            }
+            let mut state = core.state.borrow_mut();
+            let polled = state.poll_lease_alone(*key, waiter, &mut who);
+            drop(state);
+            drop(who);
+            polled
+        });
+        match polled.flatten() {
+            Some(Poll::Ready(lease)) => {
+                coop::made_progress();
+                Poll::Ready(Ok(Some(lease)))
+            }
+            Some(Poll::Pending) => Poll::Pending,
+            None => self.poll_lease_among_others(cx),
+        }
+    }
+
+    /// As [`poll_lease`](Self::poll_lease), whatever there may be.
+    #[inline(never)]
+    fn poll_lease_among_others(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
+        ready!(coop::poll_proceed(cx));
+        let polled = self.poll(cx, |state, key, waiter, who| state.poll_lease(key, waiter, who));
+        if let Ok(Poll::Pending) = polled {
+            return Poll::Pending;
+        }
+        coop::made_progress();
+        polled.unwrap_or_else(|error| Poll::Ready(Err(error)))
+    }
+
     /// The next lease. The place is kept, or taken if there was none: nobody overtakes who holds
     /// bytes.
     pub(super) fn poll_holding(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
@@ -149,46 +186,8 @@ impl Future for Recv<'_> {
     type Output = io::Result<Option<Lease>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let Place { handle: Handle { core, key }, waiter, .. } = &mut this.place;
-        let polled = try_core(*core, |core| {
-            let mut who = core.executor.polled_by(cx.waker());
-            if who.is_none() || !coop::has_budget() {
-                return None;
-            }
-            let mut state = core.state.borrow_mut();
-            let polled = state.poll_lease_alone(*key, waiter, &mut who);
-            drop(state);
-            drop(who);
-            polled
-        });
-        match polled.flatten() {
-            Some(Poll::Ready(lease)) => {
-                coop::made_progress();
-                Poll::Ready(Ok(Some(lease)))
-            }
-            Some(Poll::Pending) => Poll::Pending,
-            None => this.poll_anything(cx),
-        }
-    }
-}
-
-impl Recv<'_> {
-    /// All that a poll may meet.
-    #[inline(never)]
-    fn poll_anything(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Lease>>> {
-        ready!(coop::poll_proceed(cx));
-        let polled =
-            self.place.poll(cx, |state, key, waiter, who| state.poll_lease(key, waiter, who));
-        if let Ok(Poll::Pending) = polled {
-            return Poll::Pending;
-        }
-        coop::made_progress();
-        match polled {
-            Ok(result) => result,
-            Err(error) => Poll::Ready(Err(error)),
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.place.poll_lease(cx)
     }
 }
 
