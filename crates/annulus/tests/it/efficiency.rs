@@ -15,11 +15,17 @@ use annulus_ring::op::Nop;
 
 use crate::counting::{Calls, allocations, counting};
 use crate::harness::{Scratch, check, pair, run, share_process, skip};
-use crate::hostile::{Quiet as _, skip_unless_quiet};
+use crate::hostile::{Quiet as _, is_quiet, skip_unless_quiet};
 
 async fn nop() -> io::Result<()> {
     // SAFETY: a no-op points to nothing.
     unsafe { annulus::submit(Nop) }.await.map(drop)
+}
+
+/// One request, and where the kernel cancels some for want of a worker, a few that begin it anew.
+fn is_one(requests: u64, what: &str) {
+    let most = if is_quiet() { 1 } else { 16 };
+    assert!((1..=most).contains(&requests), "one {what}, not {requests}");
 }
 
 #[test]
@@ -48,7 +54,7 @@ fn one_request_receives_a_thousand_messages() {
             received.send(()).expect("the sender waits for it");
         }
         let after = metrics()?;
-        assert_eq!(after.sqes - before.sqes, 1, "one multishot receive");
+        is_one(after.sqes - before.sqes, "multishot receive");
         assert!(after.leases - before.leases >= 1000);
         sender.join().expect("no panic")
     });
@@ -67,7 +73,7 @@ fn an_accepted_connection_costs_no_request_of_its_own() {
         while accepted.len() < clients.len() {
             accepted.push(listener.accept().await?);
         }
-        assert_eq!(metrics()?.sqes - before.sqes, 1, "one multishot accept");
+        is_one(metrics()?.sqes - before.sqes, "multishot accept");
         Ok(())
     });
 }

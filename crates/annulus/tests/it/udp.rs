@@ -17,6 +17,7 @@ use annulus::runtime::Runtime;
 use annulus_ring::AnyKernel;
 
 use crate::harness::{run, run_on};
+use crate::hostile::is_quiet;
 
 pub const ANY: &str = "127.0.0.1:0";
 
@@ -249,6 +250,11 @@ fn a_batch_is_sent_as_a_whole_and_each_has_its_result() {
         let mut got = Vec::new();
         while got.len() < expected.len() {
             got.extend(receiver.recv_batch(3).await?.iter().map(|datagram| datagram.to_vec()));
+        }
+        if !is_quiet() {
+            // One that is tried again, as there was no worker for it, is overtaken.
+            got.sort();
+            expected.sort();
         }
         assert!(got == expected);
         assert!(receiver.recv_batch(0).await?.is_empty());
