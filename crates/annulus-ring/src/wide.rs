@@ -99,10 +99,12 @@ impl<C: CqeShape> Ring<SqeMixed, C> {
     /// use annulus_ring::{Ring, SqeMixed, op::Cmd80};
     ///
     /// unsafe fn push(ring: &mut Ring<SqeMixed>, command: &Cmd80) {
+    ///     // SAFETY: whoever calls this says what the command may point to.
     ///     unsafe { ring.push_wide(command, 7) }.unwrap();
     /// }
     /// let no_ring: Option<(Ring<SqeMixed>, Cmd80)> = None;
     /// if let Some((mut ring, command)) = no_ring {
+    ///     // SAFETY: there is no command.
     ///     unsafe { push(&mut ring, &command) };
     /// }
     /// ```

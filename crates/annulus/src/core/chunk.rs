@@ -232,9 +232,7 @@ impl State {
             stream.send.failed = Some(-res);
         }
         let room = stream.send.room;
-        if !room.is_empty() {
-            self.wake_all(room);
-        }
+        self.wake_all(room);
     }
 
     /// Waits until at most `bytes_max` bytes are queued.

@@ -458,7 +458,14 @@ impl State {
     }
 
     /// Wakes every future of a queue: they may wait for different things.
+    #[inline]
     pub(crate) fn wake_all(&mut self, queue: Queue) {
+        if !queue.is_empty() {
+            self.wake_each(queue);
+        }
+    }
+
+    fn wake_each(&mut self, queue: Queue) {
         loop {
             let waiter = self.waiters.any(queue);
             if waiter.is_none() {

@@ -135,9 +135,7 @@ impl State {
             // The peer may be gone by now; there is nobody to tell.
             let _ = self.ring.kernel().shutdown(record.fd, libc::SHUT_WR);
         }
-        if !room.is_empty() {
-            self.wake_all(room);
-        }
+        self.wake_all(room);
     }
 
     /// Gives a queued slot to the kernel. One whose future is gone becomes an orphan on the way.

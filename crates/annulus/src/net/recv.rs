@@ -126,10 +126,15 @@ impl Place {
         with_core(self.handle.core, |core| take(&mut core.state.borrow_mut(), key, waiter)).ok()
     }
 
+    #[inline]
     pub(super) fn leave(&mut self) {
-        let Some(waiter) = self.waiter.take() else {
-            return;
-        };
+        // Mostly it was left with what was waited for.
+        if let Some(waiter) = self.waiter.take() {
+            self.leave_as(waiter);
+        }
+    }
+
+    fn leave_as(&self, waiter: Key) {
         let (Handle { core, key }, queue) = (self.handle, self.queue);
         if current_id() == Some(core) {
             leave(core, key, queue, waiter);
@@ -161,10 +166,7 @@ impl State {
 impl Drop for Place {
     #[inline]
     fn drop(&mut self) {
-        // Mostly it was left with what was waited for.
-        if self.waiter.is_some() {
-            self.leave();
-        }
+        self.leave();
     }
 }
 
