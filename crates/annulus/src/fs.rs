@@ -35,6 +35,7 @@ mod named;
 mod names;
 pub mod notify;
 mod open_options;
+mod opening_below;
 mod path_xattr;
 mod read_dir;
 mod read_once;

@@ -16,34 +16,25 @@ use super::op::{Late, Operation};
 use super::record::Kind;
 use super::{Core, Owned, errors};
 
-/// An open.
+/// An open of a path.
 pub(crate) struct Open {
-    /// Where relative paths start: a descriptor or `AT_FDCWD`.
-    pub(crate) dir: RawFd,
     pub(crate) path: CString,
-    pub(crate) how: Box<libc::open_how>,
-    /// The record of `dir`, which has to outlive the request.
-    pub(crate) handle: Option<Handle>,
+    pub(crate) flags: i32,
+    pub(crate) mode: u32,
 }
 
-// SAFETY: path and structure are on the heap and owned by this operation.
+// SAFETY: the path is on the heap and owned by this operation.
 unsafe impl Operation for Open {
     type Output = io::Result<Owned>;
     const OPCODE: Option<Opcode> = Some(Opcode::OPENAT);
 
     fn handle(&self) -> Option<Handle> {
-        self.handle
+        None
     }
 
     fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
-        let (dir, path, place) = (self.dir, self.path.as_ptr(), Place::Fd);
-        if self.how.resolve == 0 {
-            // Also where openat2 is filtered: the plainer call says the same.
-            let (flags, mode) = (self.how.flags as i32, self.how.mode as u32);
-            op::Openat { dir, path, flags, mode, place }.encode(sqe);
-        } else {
-            op::Openat2 { dir, path, how: &raw const *self.how, place }.encode(sqe);
-        }
+        let (path, flags, mode) = (self.path.as_ptr(), self.flags, self.mode);
+        op::Openat { dir: libc::AT_FDCWD, path, flags, mode, place: Place::Fd }.encode(sqe);
     }
 
     fn complete(self, core: &Core, res: i32, _flags: u32) -> Self::Output {
@@ -52,6 +43,49 @@ unsafe impl Operation for Open {
 
     fn refuse(_this: Option<Self>, error: io::Error) -> Self::Output {
         Err(error)
+    }
+
+    fn orphan(self, core: &Core, late: Late) {
+        if late.res >= 0 {
+            core.state.borrow_mut().push_close(late.res);
+        }
+    }
+}
+
+/// An open that the kernel keeps below a directory. What has failed is given back, to be tried
+/// again.
+pub(crate) struct OpenBelow {
+    pub(crate) dir: RawFd,
+    /// The record of `dir`, which has to outlive the request.
+    pub(crate) handle: Handle,
+    pub(crate) path: CString,
+    pub(crate) how: Box<libc::open_how>,
+}
+
+// SAFETY: path and structure are on the heap and owned by this operation.
+unsafe impl Operation for OpenBelow {
+    type Output = Result<Owned, Failed<Self>>;
+    const OPCODE: Option<Opcode> = Some(Opcode::OPENAT2);
+
+    fn handle(&self) -> Option<Handle> {
+        Some(self.handle)
+    }
+
+    fn encode(&mut self, _target: Target, sqe: &mut Sqe) {
+        let (dir, path, how) = (self.dir, self.path.as_ptr(), &raw const *self.how);
+        op::Openat2 { dir, path, how, place: Place::Fd }.encode(sqe);
+    }
+
+    fn complete(self, core: &Core, res: i32, _flags: u32) -> Self::Output {
+        if res < 0 {
+            Err(Failed::of(self, errors::from_res(res)))
+        } else {
+            Ok(core.adopt(res, Kind::Plain))
+        }
+    }
+
+    fn refuse(this: Option<Self>, error: io::Error) -> Self::Output {
+        Err(Failed { error, op: this.map(Box::new) })
     }
 
     fn orphan(self, core: &Core, late: Late) {

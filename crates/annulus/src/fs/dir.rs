@@ -7,11 +7,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
-use super::open_options::Opening;
+use super::opening_below::OpeningBelow;
 use super::{File, OpenOptions};
 use crate::core::Owned;
 use crate::core::key::Handle;
-use crate::core::path_op::Open;
 use crate::op::{OpExt, Shaped};
 
 /// A directory, below which files are opened, made, renamed and removed safely.
@@ -31,9 +30,9 @@ use crate::op::{OpExt, Shaped};
 /// name in the directory that was found, and does not follow it. A directory is the one that was
 /// opened, whatever it is called later: one that is moved elsewhere takes what is below it along.
 ///
-/// If something along a path with `..` is renamed while it is resolved, the kernel cannot tell
-/// where it leads, and says EAGAIN (`WouldBlock`). The methods that do something with a name try
-/// again a few times; [`open_beneath`](Self::open_beneath) and its like leave that to the caller.
+/// If anything in the system is renamed while a path with `..` is resolved (or one with a symbolic
+/// link that has it), the kernel cannot tell where it leads, and says EAGAIN. All methods try again
+/// then, up to 64 times; only where all of these fail they end with it, as `WouldBlock`.
 ///
 /// Errors are the kernel's, as they are: [`io::Error::raw_os_error`] tells EXDEV from ELOOP.
 ///
@@ -88,6 +87,9 @@ impl Dir {
     /// # Errors
     /// Those of openat2(2): `CrossesDevices` (EXDEV) for a path that leaves the directory.
     ///
+    /// # Cancel safety
+    /// A descriptor that arrives after the future was dropped is closed.
+    ///
     /// # Kernel
     /// `OPENAT2` with `RESOLVE_BENEATH`, 5.6.
     pub fn open_beneath<P: AsRef<Path>>(
@@ -98,13 +100,17 @@ impl Dir {
         self.open_now(path.as_ref(), options)
     }
 
-    fn open_now(&self, path: &Path, options: &OpenOptions) -> Opening {
-        options.open_beneath(self.place(), path, RESOLVE)
+    fn open_now(&self, path: &Path, options: &OpenOptions) -> OpeningBelow<File> {
+        OpeningBelow::new(options.description_below(self.place(), path, RESOLVE), File::from_owned)
     }
 
-    pub(super) fn opening_dir(&self, path: &Path) -> OpeningDir {
-        let description = directory().description_beneath(self.place(), path, RESOLVE);
-        Shaped::new(description.map_err(Err), opened)
+    pub(super) fn opening_dir(&self, path: &Path) -> OpeningBelow<Self> {
+        let description = directory().description_below(self.place(), path, RESOLVE);
+        OpeningBelow::new(description, Self::from_owned)
+    }
+
+    fn from_owned(owned: Owned) -> Self {
+        Self { file: File::from_owned(owned) }
     }
 
     pub(crate) fn owned(&self) -> &Owned {
@@ -119,9 +125,6 @@ impl Dir {
 /// How paths below a directory are resolved.
 const RESOLVE: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
 
-/// The future of opening one.
-pub(super) type OpeningDir = Shaped<'static, Open, io::Result<Owned>, io::Result<Dir>>;
-
 fn directory() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
@@ -129,7 +132,7 @@ fn directory() -> OpenOptions {
 }
 
 fn opened(owned: io::Result<Owned>) -> io::Result<Dir> {
-    owned.map(|owned| Dir { file: File::from_owned(owned) })
+    owned.map(Dir::from_owned)
 }
 
 impl AsFd for Dir {

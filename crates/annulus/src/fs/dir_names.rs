@@ -20,9 +20,6 @@ use super::{File, Metadata, OpenOptions, ReadDir, remove_tree};
 use crate::core::name_op::{Base, Deed, Link, MakeDir, Names, Rename, Symlink, Unlink};
 use crate::op::OpExt;
 
-/// How often a path is looked up again that something was renamed along of meanwhile.
-const ATTEMPTS: u32 = 64;
-
 impl Dir {
     /// Opens a directory below this one.
     ///
@@ -305,13 +302,7 @@ impl Dir {
     async fn look(&self, path: &Path, flags: i32) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(flags);
-        let mut attempt = 1;
-        loop {
-            match self.open_beneath(path, &options).await {
-                Err(error) if is_unclear(&error) && attempt < ATTEMPTS => attempt += 1,
-                opened => return opened,
-            }
-        }
+        self.open_beneath(path, &options).await
     }
 
     /// The directory that the last name of a path is in, unless it is this one; and that name.
@@ -319,13 +310,7 @@ impl Dir {
         let (parent, name) = split(path);
         let name = c_name(name)?;
         let Some(parent) = parent else { return Ok((None, name)) };
-        let mut attempt = 1;
-        loop {
-            match self.open_dir(parent).await {
-                Err(error) if is_unclear(&error) && attempt < ATTEMPTS => attempt += 1,
-                opened => return Ok((Some(opened?), name)),
-            }
-        }
+        Ok((Some(self.open_dir(parent).await?), name))
     }
 
     async fn one<D: Deed>(&self, path: &Path, flags: u32) -> io::Result<()> {
@@ -352,12 +337,6 @@ impl Dir {
 
 fn base_of(dir: &Dir) -> Base {
     Base::record(dir.owned())
-}
-
-/// Whether the kernel could not tell if a path stays below, because something was renamed
-/// meanwhile.
-fn is_unclear(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EAGAIN)
 }
 
 /// What is before the last name of a path, if anything is, and the last name with slashes that

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::File;
 use crate::core::Owned;
 use crate::core::key::Handle;
-use crate::core::path_op::{Open, open_how};
+use crate::core::path_op::{Open, OpenBelow, open_how};
 use crate::op::{OpExt, Shaped};
 
 /// How a file is opened: the options of `std::fs::OpenOptions`, with the same rules.
@@ -171,8 +171,7 @@ impl OpenOptions {
     }
 
     pub(super) fn description(&self, path: &Path) -> io::Result<Open> {
-        let how = open_how(self.flags()?, self.mode, 0);
-        Ok(Open { dir: libc::AT_FDCWD, path: c_path(path)?, how, handle: None })
+        Ok(Open { path: c_path(path)?, flags: self.flags()?, mode: self.mode })
     }
 
     /// As [`description`](Self::description), past the page cache.
@@ -181,23 +180,19 @@ impl OpenOptions {
         Self { custom_flags, ..self.clone() }.description(path)
     }
 
-    /// Opens a file below a directory, with the kernel refusing every way out of it.
-    pub(super) fn open_beneath(&self, dir: (RawFd, Handle), path: &Path, resolve: u64) -> Opening {
-        Shaped::new(self.description_beneath(dir, path, resolve).map_err(Err), opened)
-    }
-
-    pub(super) fn description_beneath(
+    /// A file below a directory, with the kernel refusing every way out of it.
+    pub(super) fn description_below(
         &self,
         (dir, handle): (RawFd, Handle),
         path: &Path,
         resolve: u64,
-    ) -> io::Result<Open> {
+    ) -> io::Result<OpenBelow> {
         let flags = self.flags()?;
         // Unlike openat, openat2 refuses a mode that nothing will be made with.
         let makes = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
         let mode = if makes { self.mode } else { 0 };
         let how = open_how(flags, mode, resolve);
-        Ok(Open { dir, path: c_path(path)?, how, handle: Some(handle) })
+        Ok(OpenBelow { dir, handle, path: c_path(path)?, how })
     }
 
     fn flags(&self) -> io::Result<i32> {

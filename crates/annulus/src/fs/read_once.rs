@@ -14,7 +14,7 @@ use crate::core::errors;
 use crate::core::file_op::ReadAt;
 use crate::core::once_op::{CloseLent, Lent, OpenLent, ReadLent};
 use crate::core::op::Op;
-use crate::core::path_op::{Open, open_how};
+use crate::core::path_op::Open;
 use crate::op::{Cancelled, Chain, Either, Next, OpExt, Running, Sequel, Sequence, Steps, chain};
 
 /// Opens a file, reads from its beginning until `buf` is full or the file ends, and closes it.
@@ -89,8 +89,7 @@ impl<B: IoBufMut> ReadOnce<B> {
                 Next::Go(Either::Left(chain(steps))),
             );
         }
-        let how = open_how(libc::O_RDONLY | libc::O_CLOEXEC, 0, 0);
-        let open = Op::new(Open { dir: libc::AT_FDCWD, path, how, handle: None });
+        let open = Op::new(Open { path, flags: libc::O_RDONLY | libc::O_CLOEXEC, mode: 0 });
         Sequence::new(opened(Some(buf)), Next::Go(Either::Right(Either::Right(Either::Left(open)))))
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::{Receiver, Sender, check};
 use crate::core::Owned;
-use crate::core::path_op::{Open, open_how};
+use crate::core::path_op::Open;
 use crate::op::{OpExt, Shaped};
 
 /// How a FIFO is opened, with the rules of `tokio::net::unix::pipe::OpenOptions`: an open never
@@ -91,8 +91,8 @@ impl OpenOptions {
             io::Error::new(io::ErrorKind::InvalidInput, "a path cannot contain a zero byte")
         })?;
         let access = if self.read_write { libc::O_RDWR } else { access };
-        let how = open_how(access | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY, 0, 0);
-        Ok(Open { dir: libc::AT_FDCWD, path, how, handle: None })
+        let flags = access | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+        Ok(Open { path, flags, mode: 0 })
     }
 }
 
