@@ -26,6 +26,12 @@ pub(crate) fn swap(local: Option<Rc<Local>>) -> Option<Rc<Local>> {
     (!old.is_null()).then(|| unsafe { Rc::from_raw(old) })
 }
 
+/// Whether this is the core that this thread has entered.
+#[inline]
+pub(crate) fn is(local: &Rc<Local>) -> bool {
+    ptr::eq(CURRENT.with(Cell::get), Rc::as_ptr(local))
+}
+
 /// Wakes a task if its core is the current one of this thread; false if not.
 #[inline]
 pub(crate) fn wake_if_current(task: TaskId) -> bool {

@@ -69,6 +69,12 @@ impl Executor {
         Entered { previous, executor: PhantomData }
     }
 
+    /// Tasks yield to the core that is entered, and have its budget: it has to be theirs.
+    #[inline]
+    fn enter_if_needed(&self) -> Option<Entered<'_>> {
+        (!current::is(&self.local)).then(|| self.enter())
+    }
+
     /// Spawns a task, which is polled first in the next [`run`](Self::run). One allocation holds
     /// the future, its output and the state of the join.
     ///
@@ -127,7 +133,7 @@ impl Executor {
     }
 
     /// Polls ready tasks, also those that are woken or spawned meanwhile, until none is left or
-    /// `budget` polls were made. A task that yields or wakes itself is polled again in the next run
+    /// `budget` polls were made. This core is [entered](Self::enter) meanwhile. A task that yields or wakes itself is polled again in the next run
     /// only, so that the caller can look after other things. Returns how many polls were made.
     ///
     /// Panics of tasks do not get here; see [`OnPanic`].
@@ -138,6 +144,7 @@ impl Executor {
     pub fn run(&self, budget: u32) -> u32 {
         let running = Running::new(&self.local);
         assert!(!running.nested, "an executor was run from inside one of its own tasks");
+        let _entered = self.enter_if_needed();
         self.local.run(budget, &mut Unwatched)
     }
 
@@ -149,6 +156,7 @@ impl Executor {
     pub fn run_watched(&self, budget: u32, watch: impl FnMut(TaskId, Option<Name>)) -> u32 {
         let running = Running::new(&self.local);
         assert!(!running.nested, "an executor was run from inside one of its own tasks");
+        let _entered = self.enter_if_needed();
         self.local.run(budget, &mut Watched { watch, tally: &self.local.tally, name: None })
     }
 
@@ -193,7 +201,12 @@ impl Executor {
     }
 
     /// Polls such a future, with the waker that [`root_waker`](Self::root_waker) gives.
+    ///
+    /// # Panics
+    /// If called from inside a task of this executor.
     pub fn poll_root<F: Future>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
+        // Which task is being polled would be forgotten, and its future could be dropped meanwhile.
+        assert!(!self.local.running.get(), "a root was polled from inside a task of its executor");
         let waker = waker::of(self.local.root());
         let _polled = self.local.begin_root(&waker);
         future.poll(&mut Context::from_waker(&waker))
@@ -405,7 +418,8 @@ impl Drop for Running<'_> {
 /// The guard of [`Executor::enter`].
 ///
 /// Guards are meant to be dropped in the reverse order of their making. Another order, or
-/// forgetting one, leaves the wrong core current, which makes wakes slower and nothing worse.
+/// forgetting one, leaves the wrong core current. That makes wakes slower; and what yields in the
+/// same [`run`](Executor::run) goes on when that core runs.
 #[must_use = "the core is current only until the guard is dropped"]
 pub struct Entered<'a> {
     previous: Option<Rc<Local>>,

@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use crate::cell::{BUSY, CellRef, contain, forget};
+use crate::cell::{CellRef, contain, forget};
 use crate::coop;
 use crate::executor::OnPanic;
 use crate::id::{CoreId, TaskId};
@@ -23,6 +23,8 @@ use crate::queue::Queue;
 use crate::registry::{self, Slot};
 use crate::tally::Tally;
 use crate::waker;
+
+mod ending;
 
 /// The reserved task that stands for the future of `block_on`.
 pub(crate) const ROOT: u32 = 1;
@@ -55,6 +57,9 @@ pub(crate) struct Local {
     /// Tasks to be dropped before the outermost `end_tasks` returns.
     doomed: Cell<Vec<TaskId>>,
     ending: Cell<bool>,
+    /// The executor was dropped by a destructor that `end_tasks` had come to: the slot is given
+    /// back when that is through, for it uses the header of the task whose destructor it was.
+    ends_late: Cell<bool>,
     /// The header of the task that is being polled, or of the root: a frame further up the stack
     /// uses its future.
     pub(crate) polling: Cell<Option<Own>>,
@@ -93,6 +98,7 @@ impl Local {
             coop: Cell::new(coop::BUDGET),
             doomed: Cell::new(Vec::new()),
             ending: Cell::new(false),
+            ends_late: Cell::new(false),
             polling: Cell::new(None),
             poll_waker: Cell::new(ptr::null()),
             memory: Memory::new(),
@@ -355,56 +361,6 @@ impl Local {
         None
     }
 
-    /// The task is done: its header is free, its names are stale, and who joins it is woken.
-    #[inline(always)]
-    fn finish(&self, own: Own, cell: CellRef) {
-        own.set_cell(None);
-        own.retire();
-        self.tally.add_ended();
-        if !own.is_queued() {
-            self.release(own);
-        }
-        cell.finish(|task| {
-            if task == self.root_id {
-                self.root_woken.set(true);
-            } else {
-                self.wake_any(task);
-            }
-        });
-    }
-
-    /// Drops the futures of all tasks but those that a frame further up the stack is using; those
-    /// are marked, and dropped by that frame.
-    pub(crate) fn cancel_all(&self) {
-        let outer = self.tally.current();
-        for index in self.places() {
-            self.cancel(self.own(index));
-        }
-        self.tally.set_current(outer);
-        self.ready.append(&self.yielded);
-        while let Some(own) = self.ready.pop() {
-            if own.index() == DEFER {
-                let unwoken = self.deferred.take();
-                forget(contain(self.policy == OnPanic::Abort, || drop(unwoken)));
-            } else if own.cell().is_none() {
-                self.release(own);
-            }
-        }
-    }
-
-    fn cancel(&self, own: Own) {
-        let Some(cell) = own.cell() else { return };
-        // SAFETY: a header has a cell exactly while the task is alive.
-        let cell = unsafe { CellRef::new(cell) };
-        if self.polling.get() == Some(own) || cell.head().has(BUSY) {
-            cell.head().abort();
-            return;
-        }
-        self.tally.set_current(Some(cell.head().id));
-        cell.cancel();
-        self.finish(own, cell);
-    }
-
     /// The indices that tasks of this executor have had.
     pub(crate) fn places(&self) -> std::ops::RangeInclusive<u32> {
         DEFER + 1..=self.high.get()
@@ -433,43 +389,6 @@ impl Local {
         own.cell().is_some().then_some(own)
     }
 
-    /// Asks for a task to be dropped instead of polled.
-    pub(crate) fn abort(&self, task: TaskId) {
-        let Some(own) = self.alive(task) else { return };
-        let Some(cell) = own.cell() else { return };
-        // SAFETY: a header has a cell exactly while the task is alive.
-        unsafe { CellRef::new(cell) }.head().abort();
-        self.ready_or_root(own);
-    }
-
-    /// Drops the futures of these tasks before it returns, except of those that a frame further up
-    /// the stack is using. A call from a destructor that such a call has come to is left to that
-    /// one, so a chain of tasks that end each other is a loop, not a recursion.
-    pub(crate) fn end_tasks(&self, tasks: impl Iterator<Item = TaskId>) {
-        let mut doomed = self.doomed.take();
-        doomed.extend(tasks);
-        self.doomed.set(doomed);
-        if self.ending.replace(true) {
-            return;
-        }
-        let outer = (self.running.replace(true), self.tally.current());
-        while let Some(task) = self.next_doomed() {
-            if let Some(own) = self.alive(task) {
-                self.cancel(own);
-            }
-        }
-        self.ending.set(false);
-        self.running.set(outer.0);
-        self.tally.set_current(outer.1);
-    }
-
-    fn next_doomed(&self) -> Option<TaskId> {
-        let mut doomed = self.doomed.take();
-        let next = doomed.pop();
-        self.doomed.set(doomed);
-        next
-    }
-
     /// What the task that is being polled or dropped is called.
     pub(crate) fn current_name(&self) -> Option<Name> {
         let own = self.alive(self.tally.current()?)?;
@@ -477,17 +396,6 @@ impl Local {
         own.cell().and_then(|cell| unsafe { CellRef::new(cell) }.name())
     }
 
-    /// Gives the slot back. All tasks are gone and the posts are closed.
-    pub(crate) fn end(&self) {
-        debug_assert_eq!(self.live(), 0, "a core ended with live tasks");
-        debug_assert!(!self.has_ready(), "a core ended with a run queue");
-        self.slot.door.handshake.set_bell(None);
-        self.receive();
-        self.root.retire();
-        self.own(DEFER).retire();
-        self.number.set(u32::MAX);
-        registry::release(self.core);
-    }
 }
 
 /// Who looks at the polls of [`Local::run`].

@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::fork::ForkLock;
 use crate::handshake::Handshake;
 use crate::id::{CoreId, SLOT_LIMIT, TaskId};
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, NIL};
 use crate::pages::Pages;
 use crate::posts::{Closed, Job, Posts};
 use crate::sync::{AtomicU64, MutexGuard, Ordering, constructor, each, global};
@@ -79,6 +79,10 @@ impl Slot {
 
     /// Any thread: wakes a task of this slot.
     pub(crate) fn wake(&self, task: TaskId) {
+        // A name of any bits may be woken; this index is no task's, and ends the list of the inbox.
+        if task.index() == NIL {
+            return;
+        }
         let Some(header) = self.pages.find(task.index()) else {
             return;
         };

@@ -139,8 +139,12 @@ impl RunQueue {
     }
 
     /// The task that waits, if it is one of this crate.
+    ///
+    /// # Safety
+    /// As for [`wake_waiter`](Self::wake_waiter): the header of a task is read, which belongs to
+    /// another thread once the slot of a core that has ended is claimed there.
     #[must_use]
-    pub fn task_of(&self, waiter: &Waiter) -> Option<TaskId> {
+    pub unsafe fn task_of(&self, waiter: &Waiter) -> Option<TaskId> {
         waiter.task(self.local())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use annulus_task::{Executor, JoinHandle, post, wake_current};
+use annulus_task::{Executor, JoinHandle, post, scope, wake_current};
 
 use crate::support::*;
 
@@ -47,6 +47,29 @@ fn running_an_executor_inside_its_own_task_panics_and_leaves_it_whole() {
     settle(&executor);
     let error = result(handle).unwrap_err();
     assert!(error.to_string().contains("inside one of its own tasks"), "{error}");
+    let after = executor.spawn(ready(2));
+    settle(&executor);
+    assert_eq!(result(after).unwrap(), 2);
+}
+
+#[test]
+fn polling_a_root_inside_a_task_panics_and_the_task_is_dropped_once() {
+    let executor = Rc::new(executor());
+    let inner = Rc::clone(&executor);
+    let drops = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&drops);
+    let held = OnDrop(move || counted.set(counted.get() + 1));
+    let handle = executor.spawn(async move {
+        let _held = held;
+        let mut root = std::pin::pin!(async {});
+        let _ = inner.poll_root(root.as_mut());
+        // Without the panic, this would not know that the task is being polled.
+        inner.shutdown();
+    });
+    settle(&executor);
+    let error = result(handle).unwrap_err();
+    assert!(error.to_string().contains("inside a task of its executor"), "{error}");
+    assert_eq!(drops.get(), 1);
     let after = executor.spawn(ready(2));
     settle(&executor);
     assert_eq!(result(after).unwrap(), 2);
@@ -169,6 +192,40 @@ fn an_executor_with_live_tasks_is_dropped_inside_the_destructor_of_another_ones_
     settle(&outer);
     assert_eq!(counts.get(), (1, 1));
     assert!(result(handle).unwrap_err().is_aborted());
+}
+
+#[test]
+fn an_executor_is_dropped_by_the_destructor_of_a_child_that_its_scope_ends() {
+    let owner: Rc<RefCell<Option<Executor>>> = Rc::default();
+    let successor: Rc<RefCell<Option<(Executor, JoinHandle<u32>)>>> = Rc::default();
+    let (owned, made) = (Rc::clone(&owner), Rc::clone(&successor));
+    let on_drop = OnDrop(move || {
+        drop(owned.take());
+        // If the slot were free by now, this task would have the child's header.
+        let next = executor();
+        let handle = next.spawn(ready(7));
+        drop(made.replace(Some((next, handle))));
+    });
+    let executor = executor();
+    let mut running = Box::pin(scope(|s| async move {
+        s.spawn(async move {
+            let _held = on_drop;
+            pending::<()>().await;
+        });
+        pending::<()>().await;
+    }));
+    {
+        let _entered = executor.enter();
+        assert!(poll_once(&mut running).is_pending());
+        settle(&executor);
+    }
+    drop(owner.replace(Some(executor)));
+    drop(running);
+    assert!(owner.borrow().is_none());
+    let (next, handle) = successor.take().expect("the destructor ran to its end");
+    assert_eq!(next.live_tasks(), 1);
+    settle(&next);
+    assert_eq!(result(handle).unwrap(), 7);
 }
 
 thread_local! {

@@ -167,7 +167,8 @@ fn a_task_for_another_thread_costs_one_allocation_more() {
     settle(&executor);
     assert_eq!(remote_result(remote).unwrap(), 1);
     let after = allocations();
-    assert_eq!((after.0 - before.0, after.1 - before.1), (2, 2));
+    // The memory of the task itself stays with its core, for the next one.
+    assert_eq!((after.0 - before.0, after.1 - before.1), (2, 1));
 }
 
 #[test]

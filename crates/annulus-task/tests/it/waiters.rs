@@ -26,6 +26,11 @@ impl Bench {
     }
 }
 
+fn task_of(queue: &RunQueue, waiter: &Waiter) -> Option<TaskId> {
+    // SAFETY: as in `Bench::call`.
+    unsafe { queue.task_of(waiter) }
+}
+
 fn executor() -> Rc<Executor> {
     Rc::new(Executor::new(OnPanic::Contain).unwrap())
 }
@@ -68,7 +73,7 @@ fn a_task_that_waits_is_woken_once_by_its_place() {
     let (bench, queue) = (Bench::default(), executor.run_queue());
     let task = sitter(&executor, &bench, 3);
     assert_eq!(executor.run(64), 1);
-    assert_eq!(queue.task_of(&bench.0.borrow()), Some(task.id()));
+    assert_eq!(task_of(&queue, &bench.0.borrow()), Some(task.id()));
     assert!(bench.call(&queue).is_none());
     assert!(bench.0.borrow().is_none(), "who was woken waits no more");
     assert!(bench.call(&queue).is_none());
@@ -87,7 +92,7 @@ fn the_task_that_is_polled_is_told_from_any_other() {
     let task = executor.spawn(poll_fn(move |cx| {
         let executor = of.upgrade().unwrap();
         let waiter = executor.polled_by(cx.waker());
-        said.set(executor.run_queue().task_of(&waiter));
+        said.set(task_of(&executor.run_queue(), &waiter));
         assert!(executor.is_waiter(&waiter, cx.waker()));
         assert!(!executor.is_waiter(&waiter, &foreign));
         assert!(!executor.is_waiter(&Waiter::default(), cx.waker()), "nobody is not a task");
@@ -95,7 +100,7 @@ fn the_task_that_is_polled_is_told_from_any_other() {
         let copy = cx.waker().clone();
         assert!(executor.polled_by(&copy).is_none());
         let waiter = executor.waiter(&copy);
-        assert_eq!(executor.run_queue().task_of(&waiter), current_task());
+        assert_eq!(task_of(&executor.run_queue(), &waiter), current_task());
         assert!(executor.is_waiter(&waiter, cx.waker()));
         assert!(executor.polled_by(&foreign).is_none());
         Poll::Ready(())
@@ -112,7 +117,7 @@ fn a_foreign_waker_is_given_back_to_be_woken() {
     let (bench, queue) = (Bench::default(), executor.run_queue());
     let foreign = Arc::new(Foreign::default());
     bench.sit(&executor, &Waker::from(Arc::clone(&foreign)));
-    assert_eq!(queue.task_of(&bench.0.borrow()), None);
+    assert_eq!(task_of(&queue, &bench.0.borrow()), None);
     bench.call(&queue).expect("it is somebody else's").wake();
     assert_eq!(foreign.wakes(), 1);
     assert!(bench.0.borrow().is_none());

@@ -5,7 +5,7 @@ use std::future::{pending, poll_fn, ready};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use annulus_task::{current, task_of, wake_current};
+use annulus_task::{TaskId, current, task_of, wake_current};
 
 use crate::support::*;
 
@@ -186,4 +186,34 @@ fn a_sleep_may_block_only_if_nothing_is_to_be_done() {
     executor.wake(task_of(&executor.root_waker()).unwrap());
     assert!(!executor.sleep(|may_block| may_block));
     assert!(executor.take_root_wake());
+}
+
+#[test]
+fn a_name_that_was_made_up_of_bits_leaves_the_wakes_of_others_alone() {
+    let (one, two) = (executor(), executor());
+    let executor = if one.id().slot() == 0 { two } else { one };
+    let mut polls = 0;
+    let (shown, seen) = (Rc::new(RefCell::new(None::<Waker>)), Rc::new(Cell::new(0)));
+    let (show, counted) = (Rc::clone(&shown), Rc::clone(&seen));
+    let handle = executor.spawn(poll_fn(move |cx| {
+        polls += 1;
+        counted.set(polls);
+        *show.borrow_mut() = Some(cx.waker().clone());
+        if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    settle(&executor);
+    let waker = shown.take().expect("the task was polled");
+    // The slot stands at the top; index and generation are zero.
+    let bits = handle.id().to_bits();
+    let shift = (0..64).find(|&shift| bits >> shift == u64::from(executor.id().slot()));
+    let made_up = TaskId::from_bits((bits >> shift.unwrap()) << shift.unwrap()).unwrap();
+    std::thread::spawn(move || {
+        waker.wake();
+        wake_current(made_up);
+    })
+    .join()
+    .expect("a waker does not panic");
+    settle(&executor);
+    assert_eq!(seen.get(), 2);
+    assert!(handle.is_finished());
 }

@@ -248,3 +248,27 @@ fn a_waker_that_yields_while_it_is_dropped_with_its_core_leaves_nothing_behind()
     .join()
     .expect("the core ends with an empty run queue");
 }
+
+#[test]
+fn an_executor_that_runs_while_another_one_is_entered_polls_what_yields_again() {
+    let (entered, executor) = (executor(), executor());
+    let _entered = entered.enter();
+    let task = executor.spawn(async {
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        // More than the budget of a poll, which is not the other's.
+        for _ in 0..1000 {
+            poll_fn(|cx| {
+                ready!(coop::poll_proceed(cx));
+                coop::made_progress();
+                Poll::Ready(())
+            })
+            .await;
+        }
+    });
+    for _ in 0..100 {
+        executor.run(64);
+    }
+    assert!(task.is_finished());
+}

@@ -143,7 +143,10 @@ impl State {
                 Phase::Done => RequestState::Done,
             };
             let op = slot.vtable.map_or("?", |vtable| op_name(vtable.opcode, (vtable.kind)()));
-            let (task, record) = (self.run_queue.task_of(&slot.waiter), slot.record_key());
+            // SAFETY: who waits was noted by this core's executor, whose queue this is; a core is
+            // looked at while that lives.
+            let task = unsafe { self.run_queue.task_of(&slot.waiter) };
+            let record = slot.record_key();
             let left = slot.left;
             let descriptor = record.and_then(|key| self.records.get(key)).map(|record| record.fd);
             if let Some(task) = task {

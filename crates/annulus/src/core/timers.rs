@@ -92,7 +92,9 @@ impl Sleeps {
         of: &'a RunQueue,
     ) -> impl Iterator<Item = (TimerKey, TaskId)> + 'a {
         self.sleeps.iter().filter_map(|sleep| {
-            let task = of.task_of(&sleep.who)?;
+            // SAFETY: who waits was noted by this core's executor, whose queue this is; a core is
+            // looked at while that lives.
+            let task = unsafe { of.task_of(&sleep.who) }?;
             Some((sleep.timer?, task))
         })
     }

@@ -99,7 +99,9 @@ impl Waiters {
         let mut index = queue.head;
         while index != NONE {
             let waiter = &self.waiters[index as usize];
-            tasks.extend(of.task_of(&waiter.who));
+            // SAFETY: who waits was noted by this core's executor, whose queue this is; a core is
+            // looked at while that lives.
+            tasks.extend(unsafe { of.task_of(&waiter.who) });
             index = waiter.next;
         }
         tasks
