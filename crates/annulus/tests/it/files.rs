@@ -9,7 +9,7 @@ mod cached_reads;
 mod commit;
 mod contents;
 mod copies;
-mod cursor;
+pub mod cursor;
 mod direct;
 mod directories;
 pub mod faulty;

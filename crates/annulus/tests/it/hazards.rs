@@ -3,8 +3,8 @@
 //! Owns: for each hazard the evidence that it is real, this design's answer, and at least three
 //! tests that would meet it; where else it is proven (at the ring, in models of threads, at every
 //! poll point in `cancel`) stands at the head of its module. Four hazards are met below the
-//! runtime, in the tests of `annulus-ring`: `zero_copy_notification`, `registered_buffer_lifetime`,
-//! and those halves of `linked_timeout` and `sqpoll_wakeup` that need no futures.
+//! runtime as well, in the tests of `annulus-ring`: those halves of `zero_copy_notification`,
+//! `registered_buffer_lifetime`, `linked_timeout` and `sqpoll_wakeup` that need no futures.
 //!
 //! Where nothing but a kernel is needed, the same body runs on the real one and, with many seeds,
 //! on the simulated one.
@@ -28,6 +28,7 @@ mod panic_in_callbacks;
 mod panic_in_dispatch;
 mod recursion;
 mod reentrancy;
+mod registered_buffer_lifetime;
 mod short_io;
 mod shutdown;
 mod sqpoll_wakeup;

@@ -4,8 +4,10 @@
 //!
 //! *Answer*: a request holds what it was registered with until its last completion, whatever is
 //! unregistered meanwhile; the owner of the memory frees it after that completion, not after the
-//! call. The pages may be accounted for a moment longer. No handle of the runtime registers buffers
-//! yet.
+//! call. The pages may be accounted for a moment longer.
+//!
+//! *Also proven*: `registrations::buffers`; the runtime's pools, in `annulus`
+//! (`hazards::registered_buffer_lifetime`).
 
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
