@@ -7,7 +7,9 @@
 //! identity: several cores may take turns on one thread.
 //!
 //! Invariant: `state` is borrowed for short stretches in which no user code runs, so a future, a
-//! waker or a destructor of a user may call anything of this crate.
+//! waker or a destructor of a user may call anything of this crate. Excepted are the methods by
+//! which a buffer says where it is, and the `encode` of an operation that `submit` was given: their
+//! contracts forbid them to call in or to panic.
 
 #![allow(unsafe_code, reason = "this is where kernel-borrowed memory is kept safe")]
 

@@ -5,9 +5,9 @@
 //!   another thread:  word = 1, futex(2) wakes the word
 //! ```
 //!
-//! A core that has nothing else in the ring, and no timer, waits for the word by itself, with
-//! futex(2): there is no request to be armed, no completion to be reaped, and the sleep is the
-//! cheapest that there is.
+//! A core that has nothing in the ring, no timer and no open descriptor waits for the word by
+//! itself, with futex(2): there is no request to be armed, no completion to be reaped, and the
+//! sleep is the cheapest that there is. While the request of the bell is armed, it waits for that.
 //!
 //! A round trip between two sleeping threads takes 9 % less wall time and 14 % less CPU than with
 //! an eventfd and a read of it (`cargo bench -p annulus-ring --bench wake`), which is what there is

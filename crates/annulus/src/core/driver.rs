@@ -1,8 +1,8 @@
 //! Between futures and the ring: pushing requests, and giving each completion to whom it belongs.
 //!
-//! Owns: how a slot reaches the kernel and comes back, and what a full SQ and a full CQ mean. Does
-//! not own: when the ring is entered (the turn), nor what has to wait until nothing is borrowed
-//! (`after`).
+//! Owns: how a slot reaches the kernel and comes back, and what a full SQ means. Does not own: when
+//! the ring is entered, and what it says then (the turn), nor what has to wait until nothing is
+//! borrowed (`after`).
 //!
 //! Invariant: pushing never fails and never loses a request: what does not fit waits in `unsent`,
 //! in order.

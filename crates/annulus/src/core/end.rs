@@ -12,8 +12,8 @@
 //! | in flight where the device is polled | nothing: it is waited for |
 //! | done, or asked before | nothing |
 //!
-//! Invariant: a slot that is asked still ends by its final completion and no earlier, so result and
-//! buffer always come back.
+//! Invariant: a slot in flight that is asked still ends by its final completion and no earlier, so
+//! result and buffer always come back.
 
 use std::future::Future;
 

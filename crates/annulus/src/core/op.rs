@@ -6,7 +6,7 @@
 //! | the future is | it holds | dropping it |
 //! |---|---|---|
 //! | `Idle` | the description with its buffer | drops both; the kernel never heard of it |
-//! | `Flight` | core, and a ticket for the slot | marks the slot an orphan; the slot keeps the buffer until the final CQE |
+//! | `Flight` | core, and a ticket for the slot | makes the slot an orphan, which keeps the buffer until the final CQE; one that is queued is abandoned and keeps its place, one that is done is reclaimed at once |
 //! | `Done` | nothing | does nothing |
 //!
 //! Dropping moves nothing, so it works on any thread: elsewhere than on the owner core, a job that

@@ -1,8 +1,8 @@
 //! The records of a core: every descriptor that a handle of this core owns.
 //!
 //! Owns: the descriptor, its shadow slot in the fixed-file table, how many requests the kernel has
-//! on it, and, for sockets, their queues. Does not own: the ring; closing is the driver's, since it
-//! must wait until nothing is in flight.
+//! on it, and, for sockets, their queues. Does not own: the ring; how a descriptor ends (`close`),
+//! which must wait until nothing is in flight.
 //!
 //! Invariant: a descriptor is closed only when its record has no request in flight, so no request
 //! can meet a reused descriptor number.

@@ -1,5 +1,5 @@
-//! The sending direction of a connected socket: a queue of slots, the first of which is with the
-//! kernel.
+//! The sending direction of a connected socket: a queue of slots, of which at most the first is
+//! with the kernel. (A chunk of `send_nowait` that is the first waits for the end of the turn.)
 //!
 //! Owns: the queue, how a send goes to the kernel, and how one that has ended makes way for the
 //! next. Does not own: the bytes (slots, and the chunks of `send_nowait`), nor which sends go

@@ -125,7 +125,8 @@ pub(crate) struct Slot {
 #[repr(C, align(4))]
 struct Special {
     lane: Lane,
-    /// The future is gone although the slot is still `Queued`.
+    /// The future is gone, and the phase need not say so: the slot is queued or done, or a send
+    /// that is being cancelled. It stays when one that was queued becomes an orphan.
     abandoned: bool,
     /// A first completion with F_MORE has set `res`; the final one must not.
     res_is_set: bool,
@@ -227,7 +228,7 @@ impl Slot {
         self.set_phase(self.phase());
     }
 
-    /// The future is gone although the slot is not in flight.
+    /// Whether the future is gone, beyond what the phase says of an orphan.
     #[inline]
     pub(crate) fn is_abandoned(&self) -> bool {
         self.special.abandoned

@@ -5,10 +5,15 @@
 //! (`send_queue`).
 //!
 //! ```text
-//!   Idle --a reader waits--> Armed --queue is long, no reader--> Cancelling --final CQE--> Idle
-//!    ^                         |                                     (data still arrives)
+//!   Idle --a reader waits--> Armed --queue is long--> Cancelling --final CQE--> Idle
+//!    ^                         |                      (data still arrives)
 //!    +------ final CQE --------+--- ENOBUFS --> Starved --a buffer is free--> Armed
+//!                                                  +--none is: heap--> Single
+//!
+//!   Idle --`read`, or a reader where there is no group: heap--> Single --CQE--> Idle
 //! ```
+//!
+//! A starved stream for which nobody waits is idle again.
 //!
 //! Invariants: one receive is in flight at a time, the multishot or a single one; only the first
 //! waiter takes from the queue; a dropped future loses no byte.

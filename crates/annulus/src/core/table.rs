@@ -15,7 +15,7 @@
 //! |---|---|
 //! | Queued | the slot is abandoned and stays in its socket's send queue: accepted bytes are sent; a step of a chain is cancelled when its turn comes |
 //! | Flight | the slot becomes an orphan; a cancel is queued if the op allows it |
-//! | Cancelling | the slot becomes an orphan; its cancel is on its way already |
+//! | Cancelling | the slot becomes an orphan; its cancel is on its way already. One of a send queue stays what it is, and is abandoned (`Slot::lose_future`) |
 //! | Done | the owner is reclaimed at once with the result |
 //!
 //! Invariants: storage never moves while its slot is not free; an owner is taken out exactly once;

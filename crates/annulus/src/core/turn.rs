@@ -10,7 +10,8 @@
 //!
 //! Invariants: whoever gives a core a chore says so (`State::has_chores`) in the same borrow; one
 //! `io_uring_enter` a turn, which submits, runs task work and waits; the clock is read only if a
-//! timer is armed; an idle core makes no system call.
+//! timer is armed or a stall threshold is set, while the core spins, and for what is tried again in
+//! a while (`again`, `rests`); an idle core makes no system call.
 
 use std::cell::RefMut;
 use std::future::Future;
@@ -350,8 +351,9 @@ impl State {
         Ok(())
     }
 
-    /// Sleeps on the bell itself if nothing is in the ring, or on its way there. False if it has to
-    /// be a wait for the ring. (With a timer it has to: futex(2) ends late by the thread's slack.)
+    /// Sleeps on the bell itself if nothing is in the ring, or on its way there, and no descriptor
+    /// is open. False if it has to be a wait for the ring. (With a timer it has to: futex(2) ends
+    /// late by the thread's slack.)
     #[cold]
     fn sleep_alone(&mut self) -> bool {
         let alone = self.table.used() + self.records.used() + self.cancels + self.closes == 0

@@ -46,7 +46,7 @@ pub struct Metrics {
     /// Of these, the ones that waited for a completion if none was there.
     pub waits: u64,
     /// Sleeps without the ring, on the futex by which other threads wake the core: nothing was in
-    /// flight.
+    /// flight, and no descriptor was open.
     pub waits_alone: u64,
     /// Times that the core looked for completions for a while before it slept
     /// ([`Builder::spin`](super::Builder::spin)).
