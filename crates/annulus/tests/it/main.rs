@@ -6,6 +6,7 @@ mod allocations;
 mod alone;
 mod async_fd;
 mod blocking;
+mod buffered;
 mod busy_poll;
 mod cancel;
 mod choices;
