@@ -23,6 +23,7 @@ mod locks;
 mod pipes;
 mod polled;
 mod processes;
+mod readers;
 mod serving;
 mod sockets;
 mod standard;
@@ -30,6 +31,7 @@ mod streams;
 mod tasks;
 mod trees;
 mod wakers;
+mod writers;
 mod zero_copy;
 
 use std::cell::Cell;

@@ -1,8 +1,9 @@
 //! Every public future has a scenario, and every scenario a future that exists.
 //!
-//! The sources are read as text: a public `async fn`, a public function that gives `impl Future`, a
-//! public type that implements `Future`, `IntoFuture` or `Stream`, and an exported macro are
-//! futures. Their names are those of their file and their own, `net::recv::Recv`.
+//! The sources are read as text: a public `async fn`, a public function that gives `impl Future`,
+//! either of them in a public trait, a public type that implements `Future`, `IntoFuture` or
+//! `Stream`, and an exported macro are futures. Their names are those of their file and their own,
+//! `net::recv::Recv`. What implements a trait has the trait's names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,9 +20,13 @@ const SOURCES: [(&str, &str); 3] =
 const NONE: &[(&str, &str)] = &[
     ("runtime::local::core_local!", "declares a value"),
     ("task::task_local::task_local!", "declares a value"),
+    ("serve::handler::on_accept", "the user's future"),
+    ("serve::handler::on_start", "the user's future"),
+    ("serve::handler::on_datagram", "the user's future"),
 ];
 
-static FUTURES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+/// All that the rules find.
+static FOUND: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let mut found = BTreeSet::new();
     for (directory, prefix) in SOURCES {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -33,8 +38,13 @@ static FUTURES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
             }
         });
     }
-    found.retain(|name| NONE.iter().all(|(none, _why)| none != name));
     found
+});
+
+/// What needs a scenario.
+static FUTURES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let counts = |name: &&String| NONE.iter().all(|(none, _why)| none != *name);
+    FOUND.iter().filter(counts).cloned().collect()
 });
 
 /// Reads all sources below a directory.
@@ -56,14 +66,16 @@ fn walk(directory: &Path, see: &mut impl FnMut(&Path, &str)) {
 
 /// The names of the public futures of one file.
 fn futures_of(text: &str) -> impl Iterator<Item = String> {
-    let lines: Vec<&str> =
-        text.lines().map(str::trim).filter(|line| !line.starts_with("//")).collect();
+    let indented: Vec<&str> =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let lines: Vec<&str> = indented.iter().map(|line| line.trim()).collect();
+    let in_trait = in_public_traits(&indented);
     let mut names = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         let exported = number > 0 && lines[number - 1].starts_with("#[macro_export");
         if let Some(rest) = line.strip_prefix("macro_rules! ").filter(|_| exported) {
             names.push(format!("{}!", ident(rest)));
-        } else if let Some(name) = function(&lines[number..]) {
+        } else if let Some(name) = function(&lines[number..], in_trait[number]) {
             names.push(name);
         } else if let Some(name) = implementor(line) {
             let declared = |kind: &str| {
@@ -80,9 +92,27 @@ fn futures_of(text: &str) -> impl Iterator<Item = String> {
     names.into_iter()
 }
 
+/// Which of the lines are in a public trait, whose functions are public without saying so: up to
+/// the brace that is as far from the margin as the trait.
+fn in_public_traits(lines: &[&str]) -> Vec<bool> {
+    let mut margin = None;
+    let is_inside = |line: &&str| {
+        let (code, was_inside) = (line.trim_start(), margin.is_some());
+        let before = line.len() - code.len();
+        let begins = code.starts_with("pub trait ") || code.starts_with("pub unsafe trait ");
+        if begins && !code.ends_with('}') {
+            margin = Some(before);
+        } else if code.starts_with('}') && margin == Some(before) {
+            margin = None;
+        }
+        was_inside
+    };
+    lines.iter().map(is_inside).collect()
+}
+
 /// The name of a public function that gives a future, if one begins on the first of these lines.
-fn function(lines: &[&str]) -> Option<String> {
-    let head = lines[0].strip_prefix("pub ")?;
+fn function(lines: &[&str], in_trait: bool) -> Option<String> {
+    let head = if in_trait { lines[0] } else { lines[0].strip_prefix("pub ")? };
     let (is_async, rest) = match head.strip_prefix("async ") {
         Some(rest) => (true, rest),
         None => (false, head),
@@ -142,17 +172,7 @@ fn every_public_future_is_ended_at_every_point_by_some_scenario() {
     assert!(without.is_empty(), "no scenario ends these futures: {without:#?}");
     let gone: Vec<_> = named.difference(&FUTURES).collect();
     assert!(gone.is_empty(), "scenarios name what is no future: {gone:#?}");
-    let stale = |(name, _why): &&(&str, &str)| {
-        let macro_name = name.rsplit("::").next().unwrap_or_default().trim_end_matches('!');
-        let mut exists = false;
-        for (directory, _) in SOURCES {
-            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
-            for_each_source(&directory, &mut |_, text| {
-                exists |= text.contains(&format!("macro_rules! {macro_name} "));
-            });
-        }
-        !exists
-    };
+    let stale = |(name, _why): &&(&str, &str)| !FOUND.contains(*name);
     assert_eq!(NONE.iter().filter(stale).count(), 0, "an exception excepts nothing");
 }
 
@@ -173,7 +193,25 @@ fn the_rules_find_what_they_are_to_find() {
         macro_rules! select {
         macro_rules! own {
         pub fn name() -> &'static str {
+        pub trait Reads: Sized {
+            fn name(&self) -> &str;
+            fn fill(&mut self) -> impl Future<Output = u8>;
+            fn skip(
+                &mut self,
+            ) -> impl Future<Output = ()> {
+                async move {
+                }
+            }
+            async fn end(&mut self) {
+            }
+        }
+        fn own() -> impl Future<Output = ()> {
+        pub trait Marks: Reads {}
+        async fn also_own() {
+        pub(crate) trait Inside {
+            fn settled(&self) -> impl Future<Output = ()>;
+        }
     ";
     let names: Vec<_> = futures_of(text).collect();
-    assert_eq!(names, ["open", "read", "Sleep", "select!"]);
+    assert_eq!(names, ["open", "read", "Sleep", "select!", "fill", "skip", "end"]);
 }

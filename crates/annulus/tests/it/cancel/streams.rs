@@ -51,17 +51,17 @@ async fn rest(stream: &UnixStream) -> io::Result<Vec<u8>> {
 }
 
 /// Lends a value to a future that may be forgotten.
-struct Lent<T>(*mut T);
+pub(super) struct Lent<T>(*mut T);
 
 impl<T: 'static> Lent<T> {
-    fn new(value: T) -> (Self, &'static mut T) {
+    pub(super) fn new(value: T) -> (Self, &'static mut T) {
         let lent: *mut T = Box::into_raw(Box::new(value));
         // SAFETY: it was just made; `back` is only called when the borrower is gone.
         (Self(lent), unsafe { &mut *lent })
     }
 
     /// The value again: its borrower is gone, or forgotten and never polled again.
-    fn back(self) -> T {
+    pub(super) fn back(self) -> T {
         let lent = std::mem::ManuallyDrop::new(self).0;
         // SAFETY: made by `Box::into_raw` above, and not dropped.
         *unsafe { Box::from_raw(lent) }
