@@ -12,8 +12,11 @@
 //! `timers`), nor when a core sleeps (the turn).
 //!
 //! Invariants: the clock never goes back; while it is paused, a sleep ends at exactly its deadline,
-//! in the order of deadlines; the wheel is at most one of its ticks ahead of a paused clock; bounds
-//! that are about the real world (spinning, the end of the core) do not go by it.
+//! in the order of deadlines; the wheel is at most one of its ticks ahead of a paused clock.
+//!
+//! **Two clocks.** Deadlines, and how far they are, are moments of this one. What is about the real
+//! world (spinning, the end of the core, stalls, and `samples`, which say how long a task has
+//! waited) goes by the kernel's clock alone: moments of the two are never compared.
 //!
 //! **Auto-advance.** A core with a paused clock that would otherwise sleep moves the clock to its
 //! next timer instead. What may still happen by itself comes first: jobs on other threads, and
@@ -116,9 +119,9 @@ impl State {
     #[inline]
     pub(crate) fn expire(&mut self) {
         if !self.clock.is_paused() {
-            let now_ns = self.now_ns();
-            self.samples.note(self.counters.tally.rounds(), now_ns);
-            self.expire_timers(now_ns);
+            // One look at the kernel's clock is enough for both.
+            let (_, kernel_ns) = self.sample();
+            self.expire_timers(kernel_ns.wrapping_add(self.clock.offset_ns));
         }
     }
 

@@ -3,8 +3,10 @@
 //! Owns: the walk over tasks, slots, records, waiters and sleeps, in which each waker's task says
 //! whose wait it is. Does not own: any of these, nor the values that come out.
 //!
-//! Invariant: nothing is kept up for this while tasks run, and nothing is changed by it but the
-//! samples of the clock. It visits all there is, so it takes time in proportion.
+//! Invariants: nothing is kept up for this while tasks run, and nothing is changed by it but the
+//! samples of the clock. How long something has been so is time of the kernel's clock, which the
+//! samples are of; how long a sleep has left is time of the core's own, which a test may have moved
+//! (`clock`). It visits all there is, so it takes time in proportion.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -52,7 +54,7 @@ impl Core {
         }
         let requests = state.look_at_requests(&mut found, now_ns);
         let descriptors = state.look_at_descriptors(&mut found);
-        state.look_at_sleeps(&mut found, now_ns);
+        state.look_at_sleeps(&mut found);
         let mut dumped = Vec::with_capacity(tasks.len() + 1);
         dumped.extend(self.look_at_root(&state, root, now_ns));
         dumped.extend(tasks.into_iter().map(|task| {
@@ -112,7 +114,8 @@ fn from_view(task: TaskView, idle: Option<Since>) -> TaskDump {
 }
 
 impl State {
-    /// Reads the clock and keeps the moment of this round.
+    /// Reads the kernel's clock and keeps the moment of this round.
+    #[inline]
     pub(crate) fn sample(&mut self) -> (u64, u64) {
         let (round, now_ns) = (self.counters.tally.rounds(), self.ring.kernel().now());
         self.samples.note(round, now_ns);
@@ -233,12 +236,11 @@ impl State {
         kind
     }
 
-    fn look_at_sleeps(&self, found: &mut Found, now_ns: u64) {
-        for (timer, task) in self.sleeps.tasks(&self.run_queue) {
-            if let Some(deadline_ns) = self.wheel.deadline_ns(timer) {
-                let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
-                found.add(task, WaitsFor::Timer { left });
-            }
+    fn look_at_sleeps(&mut self, found: &mut Found) {
+        let now_ns = self.now_ns();
+        for (deadline_ns, task) in self.sleeps.tasks(&self.run_queue) {
+            let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
+            found.add(task, WaitsFor::Timer { left });
         }
     }
 }

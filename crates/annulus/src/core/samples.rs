@@ -2,7 +2,8 @@
 //!
 //! Owns: pairs of (round, moment), noted when the clock is read anyway: in turns with a timer
 //! armed, at each look for stalls, at each dump. Does not own: the rounds (the task crate counts
-//! them, and notes in each task when it was polled last).
+//! them, and notes in each task when it was polled last). All moments are those of the kernel's
+//! clock, never those of a core's own, which a test may stop and move (`clock`).
 //!
 //! Rounds with many trailing zero bits are kept long, two of each kind, so that there is always one
 //! about as far back as what is asked for:

@@ -86,16 +86,16 @@ impl Sleeps {
         Key { index, generation: sleep.generation }
     }
 
-    /// The timers that have not fired, with the tasks that they wake, for people.
+    /// When the sleeps that are not over will be, with the tasks that they wake, for people.
     pub(crate) fn tasks<'a>(
         &'a self,
         of: &'a RunQueue,
-    ) -> impl Iterator<Item = (TimerKey, TaskId)> + 'a {
-        self.sleeps.iter().filter_map(|sleep| {
+    ) -> impl Iterator<Item = (u64, TaskId)> + 'a {
+        self.sleeps.iter().filter(|sleep| sleep.timer.is_some()).filter_map(|sleep| {
             // SAFETY: who waits was noted by this core's executor, whose queue this is; a core is
             // looked at while that lives.
             let task = unsafe { of.task_of(&sleep.who) }?;
-            Some((sleep.timer?, task))
+            Some((sleep.deadline_ns, task))
         })
     }
 

@@ -128,12 +128,6 @@ impl Wheel {
         TimerKey { index, generation }
     }
 
-    /// When a timer is due, rounded up to a tick; `None` if it was popped or cancelled.
-    pub(crate) fn deadline_ns(&self, key: TimerKey) -> Option<u64> {
-        let timer = self.timers.get(key.index as usize)?;
-        (timer.generation == key.generation).then(|| timer.tick.saturating_mul(TICK_NS))
-    }
-
     /// Takes a timer out and returns its token, or `None` if it was popped or cancelled before.
     pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<u64> {
         let timer = self.timers.get(key.index as usize)?;

@@ -72,6 +72,8 @@ pub struct TaskDump {
 /// [stall threshold](super::Builder::stall_threshold) is set, and those of earlier dumps. If there
 /// are many of these, both bounds are within a factor of about three of each other; if there are
 /// none, all that is known is that it was since the core's start.
+///
+/// It is real time, also where a test has [paused](crate::time::pause) the core's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Since {
@@ -126,7 +128,7 @@ pub enum WaitsFor {
     /// A moment.
     #[non_exhaustive]
     Timer {
-        /// How far it is.
+        /// How far it is on the core's clock, which may be [paused](crate::time::pause).
         left: Duration,
     },
     /// The end of another task.
