@@ -1,6 +1,7 @@
 //! Dumps: who waits for what, and what is said of a core that does not answer.
 
 mod moved_clock;
+mod states;
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
