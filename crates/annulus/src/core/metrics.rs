@@ -246,8 +246,8 @@ impl Board {
             fixed_files_free: self.fixed_files_free.read() as usize,
             starved: self.starved.read() as u32,
             leases_out: self.leases_out.read() as u32,
-            buffers_published: level(&self.buffers_published),
-            buffers: level(&self.buffers),
+            buffers_published: self.buffers_published.read() as u32,
+            buffers: self.buffers.read() as u32,
             timers: self.timers.read() as usize,
             tasks: spawned.saturating_sub(ended) as usize,
             inbox_waits: annulus_task::inbox_waits(self.core),
@@ -255,11 +255,6 @@ impl Board {
             blocking_queue: pool.queue,
         }
     }
-}
-
-/// A level of buffers; several groups may have more together than the number holds.
-fn level(number: &Number) -> u16 {
-    u16::try_from(number.read()).unwrap_or(u16::MAX)
 }
 
 impl State {
@@ -356,3 +351,6 @@ impl Boards {
 pub(crate) fn board_of(core: CoreId) -> Option<Arc<Board>> {
     boards().by_core.get(&core).cloned()
 }
+
+#[cfg(test)]
+mod tests;

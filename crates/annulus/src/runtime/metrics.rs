@@ -123,10 +123,10 @@ pub struct Metrics {
     /// Level: leases out. Those that came back on other threads count, elsewhere than on the core's
     /// own thread, until the core needs their buffers.
     pub leases_out: u32,
-    /// Level: provided buffers that the kernel has.
-    pub buffers_published: u16,
+    /// Level: provided buffers that the kernel has, of all pools.
+    pub buffers_published: u32,
     /// Level: provided buffers in all, published, on lease or free.
-    pub buffers: u16,
+    pub buffers: u32,
     /// Level: timers armed; once a turn.
     pub timers: usize,
     /// Level: tasks alive.

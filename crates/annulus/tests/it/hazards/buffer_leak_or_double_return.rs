@@ -120,7 +120,7 @@ fn what_the_kernel_has_and_what_is_on_lease_is_never_more_than_there_is() {
     on_both_with(builder, 60, |ground| async move {
         let conserved = || {
             let now = metrics().expect("a runtime runs");
-            let sum = now.leases_out + u32::from(now.buffers_published);
+            let sum = now.leases_out + now.buffers_published;
             assert!(sum <= u32::from(BUFFERS), "{now:#?}");
         };
         let (left, right) = UnixStream::pair()?;
