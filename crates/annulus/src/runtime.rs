@@ -196,9 +196,9 @@ impl Runtime {
         self.core().dump()
     }
 
-    /// Ends the runtime as dropping it does, and gives its last counters and levels. Levels above
-    /// zero are what was still held: leases by the caller, requests that the kernel did not end in
-    /// time.
+    /// Ends the runtime as dropping it does, within [`Builder::shutdown_timeout`], and gives its
+    /// last counters and levels. Levels above zero are what was still held: leases by the caller,
+    /// requests that the kernel did not end in time.
     ///
     /// ```
     /// use annulus::runtime::Runtime;
@@ -210,10 +210,38 @@ impl Runtime {
     /// # Ok::<(), annulus::Error>(())
     /// ```
     pub fn shutdown(mut self) -> Metrics {
-        self.end().unwrap_or_default()
+        self.end(self.config.shutdown_ns).unwrap_or_default()
     }
 
-    fn end(&mut self) -> Option<Metrics> {
+    /// As [`shutdown`](Self::shutdown), with this deadline in the place of
+    /// [`Builder::shutdown_timeout`].
+    ///
+    /// It is the kernel that has so long, not the tasks: they are dropped at once, and what they had
+    /// in flight is cancelled. When `bound` is over, bytes that were still to be sent are given up
+    /// and everything is cancelled once more; a quarter of `bound` later the memory of what the
+    /// kernel still has is leaked, and [`ops_in_flight`](Metrics::ops_in_flight) says of how many
+    /// requests. With [`Duration::ZERO`] that is all that has not ended already. Work of
+    /// [`spawn_blocking`](crate::task::spawn_blocking) that has begun is then awaited for `bound`,
+    /// too, and left to itself after that.
+    ///
+    /// Tasks that are to finish first are awaited in [`block_on`](Self::block_on). Those of
+    /// [launched](launch()) cores can be given a bound of their own, by [`Launched::shutdown`].
+    ///
+    /// ```
+    /// use annulus::runtime::Runtime;
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// runtime.spawn(async { annulus::time::sleep(Duration::from_secs(3600)).await });
+    /// let last = runtime.shutdown_timeout(Duration::from_secs(1));
+    /// assert_eq!(last.ops_in_flight, 0, "nothing is leaked");
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, bound: Duration) -> Metrics {
+        self.end(builder::nanos(bound)).unwrap_or_default()
+    }
+
+    fn end(&mut self, bound_ns: u64) -> Option<Metrics> {
         let core = self.core.take()?;
         if core.is_inherited() {
             // A forked child: everything in there, user code included, belongs to the parent.
@@ -221,8 +249,8 @@ impl Runtime {
             std::mem::forget(core);
             return Some(last);
         }
-        let last = core.shut_down(self.config.shutdown_ns);
-        core.blocking.leave(Duration::from_nanos(self.config.shutdown_ns));
+        let last = core.shut_down(bound_ns);
+        core.blocking.leave(Duration::from_nanos(bound_ns));
         Some(last)
     }
 
@@ -242,7 +270,7 @@ pub fn metrics() -> std::io::Result<Metrics> {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.end();
+        self.end(self.config.shutdown_ns);
     }
 }
 

@@ -308,7 +308,8 @@ impl Builder {
         self
     }
 
-    /// How long dropping the runtime may wait for the kernel, default 5 seconds.
+    /// How long dropping the runtime may wait for the kernel, default 5 seconds. One shutdown can
+    /// have another bound: [`Runtime::shutdown_timeout`](super::Runtime::shutdown_timeout).
     pub fn shutdown_timeout(mut self, bound: Duration) -> Self {
         self.config.shutdown_ns = nanos(bound);
         self
@@ -372,6 +373,6 @@ impl Builder {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

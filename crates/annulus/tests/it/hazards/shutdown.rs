@@ -24,6 +24,9 @@ use crate::cancel::yield_to_kernel;
 use crate::harness::ground::{Ground, seeds, tiny};
 use crate::harness::{NOTHING, descriptors, opened_since, own_process, share_process, skip};
 
+/// A deadline that is not met by waiting.
+const LONG: Duration = Duration::from_secs(600);
+
 fn everywhere(count: u64) -> impl Iterator<Item = Ground> {
     std::iter::once(Ground::real()).chain(seeds(count).map(Ground::simulated))
 }
@@ -71,24 +74,30 @@ fn requests_of_every_kind_are_reaped_before_the_ring_is_closed() {
     }
 }
 
+/// Begins a read into a buffer of `drops`, and forgets it, as a task that the deadline did not wait
+/// for.
+fn forget_a_read(runtime: &Runtime, drops: &Drops) -> (UnixStream, UnixStream) {
+    let buffer = drops.buffer(64);
+    runtime.block_on(async move {
+        let (left, right) = UnixStream::pair().unwrap();
+        let mut reading = Box::pin(right.read(buffer));
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        for _ in 0..3 {
+            yield_to_kernel().await.unwrap();
+        }
+        std::mem::forget(reading);
+        (left, right)
+    })
+}
+
 #[test]
 fn past_the_deadline_memory_is_leaked_and_not_freed() {
     let _shared = share_process();
     for ground in everywhere(20) {
         let drops = Drops::default();
-        let inside = drops.clone();
         let builder = tiny().shutdown_timeout(Duration::ZERO);
         let runtime = ground.under(builder).build().unwrap();
-        let streams = runtime.block_on(async move {
-            let (left, right) = UnixStream::pair().unwrap();
-            let mut reading = Box::pin(right.read(inside.buffer(64)));
-            assert!(futures_util::poll!(&mut reading).is_pending());
-            for _ in 0..3 {
-                yield_to_kernel().await.unwrap();
-            }
-            std::mem::forget(reading); // as a task that the deadline did not wait for
-            (left, right)
-        });
+        let streams = forget_a_read(&runtime, &drops);
         let last = runtime.shutdown();
         if last.ops_in_flight > 0 {
             assert_eq!(drops.count(), 0, "the kernel may still write to it");
@@ -96,6 +105,35 @@ fn past_the_deadline_memory_is_leaked_and_not_freed() {
             assert_eq!(drops.count(), 1);
         }
         assert!(last.ops_in_flight > 0 || ground.is_simulated(), "the deadline was over at once");
+        drop(streams);
+    }
+}
+
+#[test]
+fn a_shutdown_with_a_nearer_deadline_than_the_builders_leaks_at_that_one() {
+    let _shared = share_process();
+    for ground in everywhere(20) {
+        let drops = Drops::default();
+        let runtime = ground.under(tiny().shutdown_timeout(LONG)).build().unwrap();
+        let streams = forget_a_read(&runtime, &drops);
+        let last = runtime.shutdown_timeout(Duration::ZERO);
+        assert_eq!(drops.count() == 0, last.ops_in_flight > 0, "seed {}", ground.seed());
+        assert!(last.ops_in_flight > 0 || ground.is_simulated(), "the deadline was over at once");
+        drop(streams);
+    }
+}
+
+#[test]
+fn a_shutdown_with_a_later_deadline_than_the_builders_waits_for_the_kernel() {
+    let _shared = share_process();
+    for ground in everywhere(20) {
+        let drops = Drops::default();
+        let builder = tiny().shutdown_timeout(Duration::ZERO);
+        let runtime = ground.under(builder).build().unwrap();
+        let streams = forget_a_read(&runtime, &drops);
+        let last = runtime.shutdown_timeout(LONG);
+        assert_eq!((last.tasks, last.ops_in_flight), (0, 0), "seed {}", ground.seed());
+        assert_eq!(drops.count(), 1, "seed {}", ground.seed());
         drop(streams);
     }
 }
