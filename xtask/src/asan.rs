@@ -32,6 +32,13 @@ const SUITES: &[Suite] = &[
         tests: &["sim::"],
         options: "detect_leaks=1",
     },
+    // The hazards, and every way of ending a future at each of its polls. Some of them forget
+    // futures, or leave memory to the kernel past a deadline.
+    Suite {
+        package: &["-p", "annulus", "--test", "it"],
+        tests: &["hazards::", "cancel::", "ending::"],
+        options: "detect_leaks=0:handle_segv=0",
+    },
     // A child that reaches for the queues after fork(2) must die of the signal. Tests of the bare
     // ring leave memory to the kernel on purpose: buffers of groups, and what a killed thread held.
     Suite {

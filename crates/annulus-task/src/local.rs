@@ -395,7 +395,6 @@ impl Local {
         // SAFETY: a header has a cell exactly while the task is alive.
         own.cell().and_then(|cell| unsafe { CellRef::new(cell) }.name())
     }
-
 }
 
 /// Who looks at the polls of [`Local::run`].

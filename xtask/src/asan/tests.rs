@@ -1,6 +1,6 @@
-//! What is read off the toolchain.
+//! What is read off the toolchain, and what is run.
 
-use super::{has_runtime, host};
+use super::{SUITES, has_runtime, host};
 
 #[test]
 fn the_host_is_read_from_the_version() {
@@ -18,4 +18,12 @@ fn a_toolchain_without_the_runtime_is_seen() {
     assert!(has_runtime(&directory));
     std::fs::remove_dir_all(&directory).unwrap();
     assert!(!has_runtime(&directory));
+}
+
+#[test]
+fn hazards_and_cancellations_are_among_the_suites() {
+    let tests: Vec<&str> = SUITES.iter().flat_map(|suite| suite.tests).copied().collect();
+    for asked in ["hazards::", "cancel::", "sim::"] {
+        assert!(tests.contains(&asked), "{asked} is not run under the sanitizer");
+    }
 }
