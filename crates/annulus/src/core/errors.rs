@@ -10,7 +10,8 @@ use crate::op::Cancelled;
 pub(crate) fn wrong_core(owner: CoreId, here: CoreId) -> io::Error {
     io::Error::other(format!(
         "this handle belongs to {owner:?} and was used on {here:?}: a descriptor's requests live on \
-         the core that made it; use it there, or move it with into_portable"
+         the core that made it; use it there, for instance in a task that CoreHandle::spawn starts \
+         there (a TcpStream or UnixStream can be moved: call into_portable there, attach it here)"
     ))
 }
 
