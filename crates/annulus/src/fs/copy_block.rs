@@ -165,7 +165,7 @@ impl<B: IoBufMut> Sequel for CopyBlock<B> {
     ) -> Next<Self::Request, Self::Output> {
         let wrote = match done {
             Either::Right(wrote) => wrote,
-            Either::Left((Err(error), _)) => return self.end(Err(error)),
+            Either::Left((Err(error), wrote)) => return self.end(Err(cause(error, wrote.err()))),
             Either::Left((Ok(n), wrote)) => {
                 self.read = n as u32;
                 match wrote {
@@ -183,6 +183,16 @@ impl<B: IoBufMut> Sequel for CopyBlock<B> {
             }
             Err(error) => self.end(Err(error)),
         }
+    }
+}
+
+/// Why nothing was read: a chain whose write cannot begin does not begin, and the read is only told
+/// that it did not.
+fn cause(read: io::Error, wrote: Option<io::Error>) -> io::Error {
+    let not_begun = |error: &io::Error| Cancelled::of(error).is_some();
+    match wrote {
+        Some(wrote) if not_begun(&read) && !not_begun(&wrote) => wrote,
+        _ => read,
     }
 }
 

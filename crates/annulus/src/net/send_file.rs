@@ -131,6 +131,8 @@ impl<'a, B: IoBuf> SendFileAfter<'a, B> {
         match &mut self.stage {
             Stage::Queued(room) => {
                 ready!(Pin::new(room).poll(cx))?;
+                // Nothing behind this asks for it: what is cached is sent by the file's number.
+                self.file.owned().live_fd()?;
                 self.stage = Stage::Go;
             }
             Stage::Go => {

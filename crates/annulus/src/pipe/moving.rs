@@ -166,6 +166,8 @@ impl Receiver {
         bytes: usize,
     ) -> io::Result<usize> {
         refuse_nothing(bytes)?;
+        // Before it waits: whether there will be bytes does not matter then.
+        file.owned().live_fd()?;
         loop {
             ready_for(&self.owned, libc::POLLIN).await?;
             let splice = SpliceFile::out_of_pipe(self.owned.handle(), file, (offset, bytes))?;
@@ -196,6 +198,8 @@ impl Sender {
         bytes: usize,
     ) -> io::Result<usize> {
         refuse_nothing(bytes)?;
+        // As in `splice_to_file`.
+        file.owned().live_fd()?;
         loop {
             ready_for(&self.owned, libc::POLLOUT).await?;
             let splice = SpliceFile::into_pipe(self.owned.handle(), file, (offset, bytes))?;

@@ -200,7 +200,7 @@ impl TcpStream {
     /// Nothing else may be sent on this socket meanwhile.
     ///
     /// # Errors
-    /// Those of reading the file and of sending.
+    /// Those of reading the file and of sending; use on a foreign core, of either.
     ///
     /// # Cancel safety
     /// Dropping the future sends no further part; the part that is being sent then may still be
@@ -227,7 +227,7 @@ impl TcpStream {
     /// twice. Nothing else may be sent on this socket meanwhile.
     ///
     /// # Errors
-    /// Those of reading the file and of sending, with `head`.
+    /// As [`send_file`](Self::send_file), with `head`.
     ///
     /// # Cancel safety
     /// As [`send_file`](Self::send_file).
