@@ -137,7 +137,7 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     let watch = Watch::new(Events::READABLE.bits(), Mode::Edge);
     let owned = Owned::adopt_fd(eventfd, Kind::Watch(watch))?;
     let place = Place::new(&owned, Queue::Watched);
-    Ok(Signal { kind, seen, place, _owned: owned })
+    Ok(Signal { kind, seen, place, owned })
 }
 
 /// Waits for the next SIGINT: Ctrl-C.
@@ -177,7 +177,7 @@ pub struct Signal {
     /// How many there had been when this one last heard of any.
     seen: u64,
     place: Place,
-    _owned: Owned,
+    owned: Owned,
 }
 
 impl Signal {
@@ -197,6 +197,8 @@ impl Signal {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The count is that of the process: it would be given on any core.
+        self.owned.live_fd()?;
         loop {
             let count = signals::count(self.kind.0);
             if count != self.seen {

@@ -301,6 +301,8 @@ impl Inotify {
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         ready!(coop::poll_proceed(cx));
+        // What was read at home is given at home.
+        self.owned.live_fd()?;
         loop {
             if let Some(event) = self.queue.pop_front() {
                 coop::made_progress();
