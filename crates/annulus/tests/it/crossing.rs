@@ -1,13 +1,13 @@
-//! What may cross threads, what stays, and what a handle does on a core that is not its own.
+//! What may cross threads, what stays, and what a handle does on a core that is not its own
+//! (`abroad`).
 //!
 //! The lists below name every type of the public interface; a type that is in none fails a test.
 
+mod abroad;
 mod lists;
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io;
-use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ use annulus::task::{
 use annulus::time::{Elapsed, Instant, Interval, MissedTicks, Sleep, Timeout};
 use futures_util::TryStreamExt as _;
 
-use crate::cancel::{at_rest, until};
-use crate::harness::{made, pair, run, share_process};
+use crate::cancel::until;
+use crate::harness::{pair, run};
 
 fn crosses<T: Send + Sync>() {}
 fn is_send<T: Send>(_: T) {}
@@ -344,80 +344,6 @@ fn a_reference_to_a_stream_is_held_across_an_await_by_a_future_that_may_cross() 
         answered?;
         assert_eq!(answer?, b"question");
         Ok(())
-    });
-}
-
-/// What each operation says on a foreign core.
-type Said = RefCell<Vec<(&'static str, Option<io::Error>)>>;
-
-fn note<T>(said: &Said, name: &'static str, result: Result<T, impl Into<io::Error>>) {
-    said.borrow_mut().push((name, result.err().map(Into::into)));
-}
-
-#[test]
-fn every_operation_on_a_foreign_core_is_the_error_that_names_both() {
-    let _shared = share_process();
-    let (home, abroad) = (made(Runtime::builder()), made(Runtime::builder()));
-    let (client, server, listener, file, left, right) = home.block_on(async {
-        let (client, server) = pair().await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let file = File::open("/proc/self/exe").await.unwrap();
-        let (left, right) = UnixStream::pair().unwrap();
-        (client, server, listener, file, left, right)
-    });
-    let said = Said::default();
-    abroad.block_on(async {
-        note(&said, "recv", client.recv().await);
-        note(&said, "read", client.read(vec![0; 4]).await);
-        note(&said, "read_exact", client.read_exact(vec![0; 4]).await);
-        note(&said, "with_data", client.with_data(|bytes| Parsed::Consumed(bytes.len())).await);
-        note(&said, "fill_buf", client.reader().fill_buf().await.map(drop));
-        note(&said, "write", client.write("text").await);
-        note(&said, "write_all", client.write_all("text").await);
-        note(&said, "write_all_vectored", client.write_all_vectored(("a", "b")).await);
-        note(&said, "send_nowait", client.send_nowait(b"text"));
-        note(&said, "flush", client.flush().await);
-        note(&said, "peek", client.peek(vec![0; 4]).await);
-        note(&said, "read_vectored", client.read_vectored((vec![0; 4], vec![0])).await);
-        note(&said, "write_vectored", client.write_vectored(("a", "b")).await);
-        note(&said, "set_nodelay", client.set_nodelay(true));
-        note(&said, "info", client.info());
-        note(&said, "shutdown", client.shutdown(Shutdown::Write));
-        note(&said, "send_file", client.send_file(&file, 0..4).await);
-        note(&said, "send_file_after", client.send_file_after("text", &file, 0..4).await);
-        note(&said, "accept", listener.accept().await);
-        note(&said, "read_at", file.read_at(vec![0; 4], 0).await);
-        note(&said, "try_read_at", file.try_read_at(vec![0; 4], 0));
-        note(&said, "read_exact_at", file.read_exact_at(vec![0; 4], 0).await);
-        note(&said, "write_at", file.write_at("text", 0).await);
-        note(&said, "sync_all", file.sync_all().await);
-        note(&said, "sync_data", file.sync_data().await);
-        note(&said, "unix recv", left.recv().await);
-        note(
-            &said,
-            "into_portable",
-            right.into_portable().await.map(drop).map_err(io::Error::from),
-        );
-        note(&said, "into_std", server.into_std().await.map(drop).map_err(io::Error::from));
-    });
-    let both = [home.core_id(), abroad.core_id()].map(|core| format!("{core:?}"));
-    for (name, error) in said.into_inner() {
-        let text = error.unwrap_or_else(|| panic!("{name} works on a foreign core")).to_string();
-        assert!(text.contains("belongs to"), "{name}: {text}");
-        for core in &both {
-            assert!(text.contains(core.as_str()), "{name}: {text} does not name {core}");
-        }
-    }
-    // And at home everything goes on as if nothing had been asked.
-    home.block_on(async move {
-        if let Err(error) = left.write_all("left").await {
-            // The other end may have gone with the future that was to move it.
-            assert_eq!(error.error().kind(), io::ErrorKind::BrokenPipe);
-        }
-        let ((), head) = file.read_exact_at(vec![0; 4], 0).await.unwrap();
-        assert_eq!(head, b"\x7fELF");
-        drop((client, listener, file, left));
-        at_rest().await.unwrap();
     });
 }
 
