@@ -5,7 +5,8 @@
 //! # Of one core
 //! [`oneshot`], [`mpsc`], [`watch`], [`Notify`], [`Semaphore`], [`Mutex`], [`RwLock`] and
 //! [`Barrier`] serve the tasks of one thread. They hold no atomic and no lock, so a send or an
-//! uncontended lock costs a few plain instructions; in exchange, they are not `Send`.
+//! uncontended lock costs a few plain instructions; in exchange, no two threads can share one: none
+//! is `Sync`, and neither ends of channels nor guards nor what waits are `Send`.
 //!
 //! ```
 //! # use std::future::Future;

@@ -1,6 +1,8 @@
 //! Types that may cross threads, and futures that hold them, by what they are for.
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 
 use annulus::buf::{AlignedBuf, DirectBuf, DirectPool, Gather, Guard, Registered};
 use annulus::fs::{
@@ -10,7 +12,8 @@ use annulus::fs::{
     RwOptions, SetXattr, Space, Synced, TempDir, TempFile, TryLockError, Walk, WalkEntry,
     WriteBack,
 };
-use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
+use annulus::io::codec::{LengthDelimited, LinesCodec};
+use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, Framed, TryIoError};
 use annulus::net::{
     Datagram, OwnedReadHalf, OwnedWriteHalf, Parsed, PathMtu, Received, ReuniteError, Segments,
     TcpInfo, TcpSocket, TcpState, TcpStream, UCred, UdpOptions, UdpSocket, UnixDatagram,
@@ -18,6 +21,11 @@ use annulus::net::{
 };
 use annulus::runtime::{self};
 use annulus::serve;
+use annulus::sync::{
+    self, Acquire, Barrier, Mutex, MutexGuard, Notified, Notify, OwnedPermit, Permit, RwLock,
+    RwLockReadGuard, RwLockWriteGuard, Semaphore, SendError, TryAcquireError, TryRecvError,
+    TrySendError, Wait, cross, mpsc, oneshot, watch,
+};
 
 use super::{Stays, crosses, is_send};
 
@@ -216,4 +224,51 @@ fn sockets_and_their_parts_cross_threads() {
     crosses::<AsyncFdReadyGuard<'_, std::os::fd::OwnedFd>>();
     crosses::<AsyncFdReadyMutGuard<'_, std::os::fd::OwnedFd>>();
     crosses::<TryIoError>();
+}
+
+#[test]
+fn codecs_cross_threads() {
+    crosses::<(LengthDelimited, LinesCodec)>();
+    crosses::<Framed<TcpStream, LengthDelimited>>();
+}
+
+#[test]
+fn what_goes_between_cores_asks_of_its_values_that_they_may_go() {
+    crosses::<(cross::Sender<Cell<u8>>, cross::Receiver<Cell<u8>>)>();
+    crosses::<(cross::OneSender<Cell<u8>>, cross::OneReceiver<Cell<u8>>)>();
+    crosses::<cross::Sending<'_, u8>>();
+    crosses::<(sync::Closed, SendError<u8>, TryAcquireError, TryRecvError, TrySendError<u8>)>();
+    let _ = |sender: &cross::Sender<Cell<u8>>| is_send(sender.send(Cell::new(1)));
+    let _ = |receiver: &mut cross::Receiver<Cell<u8>>| is_send(receiver.recv());
+    <cross::Sender<Rc<()>> as Stays<_>>::stays();
+    <cross::Receiver<Rc<()>> as Stays<_>>::stays();
+    <cross::Sending<'_, Rc<()>> as Stays<_>>::stays();
+    <cross::OneSender<Rc<()>> as Stays<_>>::stays();
+    <cross::OneReceiver<Rc<()>> as Stays<_>>::stays();
+}
+
+#[test]
+fn what_serves_one_core_stays_there() {
+    <mpsc::Sender<u8> as Stays<_>>::stays();
+    <mpsc::UnboundedSender<u8> as Stays<_>>::stays();
+    <mpsc::Receiver<u8> as Stays<_>>::stays();
+    <mpsc::Slot<'_, u8> as Stays<_>>::stays();
+    <oneshot::Sender<u8> as Stays<_>>::stays();
+    <oneshot::Receiver<u8> as Stays<_>>::stays();
+    <watch::Sender<u8> as Stays<_>>::stays();
+    <watch::Receiver<u8> as Stays<_>>::stays();
+    <MutexGuard<'_, u8> as Stays<_>>::stays();
+    <RwLockReadGuard<'_, u8> as Stays<_>>::stays();
+    <RwLockWriteGuard<'_, u8> as Stays<_>>::stays();
+    <Permit<'_> as Stays<_>>::stays();
+    <OwnedPermit as Stays<_>>::stays();
+    <Acquire<'_> as Stays<_>>::stays();
+    <Notified<'_> as Stays<_>>::stays();
+    <Wait<'_> as Stays<_>>::stays();
+    // These may be moved to another thread, and used by one at a time.
+    <&Mutex<u8> as Stays<_>>::stays();
+    <&RwLock<u8> as Stays<_>>::stays();
+    <&Semaphore as Stays<_>>::stays();
+    <&Notify as Stays<_>>::stays();
+    <&Barrier as Stays<_>>::stays();
 }
