@@ -1,0 +1,62 @@
+//! A clock that a test has stopped and lets run again: what follows takes real time.
+
+use std::time::Duration;
+
+use annulus::runtime::Runtime;
+use annulus::time::{self, Instant, advance, sleep};
+use futures_util::poll;
+
+use super::{HOUR, MS};
+use crate::harness::run_on;
+
+#[test]
+fn a_resumed_clock_runs_on_from_where_it_stood() {
+    run_on(Runtime::builder(), async {
+        let start = Instant::now();
+        time::pause();
+        sleep(HOUR).await;
+        let stood = Instant::now();
+        // One that is due within the tick, and one later.
+        let mut soon = Box::pin(sleep(Duration::from_nanos(100)));
+        let mut later = Box::pin(sleep(MS * 3));
+        assert!(poll!(&mut soon).is_pending() && poll!(&mut later).is_pending());
+        sleep(Duration::from_nanos(50)).await;
+        time::resume();
+        assert!(Instant::now() >= stood + Duration::from_nanos(50));
+        soon.await;
+        later.await;
+        let now = Instant::now();
+        assert!(now >= stood + MS * 3);
+        assert!(start.elapsed() >= HOUR);
+        // A second time, from a clock that is ahead of the kernel's.
+        time::pause();
+        let stood = Instant::now();
+        assert!(stood >= now);
+        advance(MS).await;
+        assert_eq!(stood.elapsed(), MS);
+        time::resume();
+        let before = Instant::now();
+        sleep(MS).await;
+        assert!(before.elapsed() >= MS);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_clock_that_was_paused_may_be_behind_the_kernels() {
+    run_on(Runtime::builder(), async {
+        time::pause();
+        let stood = Instant::now();
+        let real = std::time::Instant::now();
+        while real.elapsed() < MS * 5 {
+            std::hint::spin_loop();
+        }
+        assert_eq!(stood.elapsed(), Duration::ZERO);
+        time::resume();
+        let mut sleeping = Box::pin(sleep(MS));
+        assert!(poll!(&mut sleeping).is_pending(), "the time that has not passed is still to come");
+        sleeping.await;
+        assert!(stood.elapsed() >= MS);
+        Ok(())
+    });
+}
