@@ -12,7 +12,8 @@
 //! `timers`), nor when a core sleeps (the turn).
 //!
 //! Invariants: the clock never goes back; while it is paused, a sleep ends at exactly its deadline,
-//! in the order of deadlines; the wheel is at most one of its ticks ahead of a paused clock.
+//! in the order of deadlines; the wheel is at most one of its ticks ahead of a paused clock; none
+//! is held for a running one.
 //!
 //! **Two clocks.** Deadlines, and how far they are, are moments of this one. What is about the real
 //! world (spinning, the end of the core, stalls, and `samples`, which say how long a task has
@@ -98,9 +99,13 @@ impl State {
         let Some(paused_ns) = self.clock.paused_ns else {
             return false;
         };
-        // The wheel may be a part of a tick ahead, and does not go back.
+        // The wheel may be a part of a tick ahead, and does not go back: what it has given up is
+        // due. It gives up nothing else, because nobody looks at what a running clock holds.
         let now_ns = paused_ns.max(self.wheel.now_ns());
-        self.move_clock(now_ns);
+        if now_ns > paused_ns {
+            self.move_clock(now_ns);
+        }
+        debug_assert!(self.clock.held.is_empty(), "a running clock holds a sleep that is not due");
         self.clock.paused_ns = None;
         self.clock.offset_ns = now_ns.wrapping_sub(self.ring.kernel().now());
         true

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annulus::runtime::Runtime;
+use annulus::runtime::{Runtime, metrics};
 use annulus::time::{self, Instant, advance, sleep};
 use futures_util::poll;
 
@@ -57,6 +57,28 @@ fn a_clock_that_was_paused_may_be_behind_the_kernels() {
         assert!(poll!(&mut sleeping).is_pending(), "the time that has not passed is still to come");
         sleeping.await;
         assert!(stood.elapsed() >= MS);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_clock_that_is_resumed_loses_no_sleep_that_is_due_within_the_tick() {
+    run_on(Runtime::builder(), async {
+        for round in 0..500 {
+            let mut sleeping = Box::pin(sleep(Duration::from_micros(5 + round % 56)));
+            if poll!(&mut sleeping).is_ready() {
+                continue;
+            }
+            time::pause();
+            if round % 3 == 0 {
+                advance(Duration::from_micros(round % 7)).await;
+            }
+            time::resume();
+            // One that is due later is over: then so is this one.
+            sleep(MS / 10).await;
+            assert!(poll!(&mut sleeping).is_ready(), "in round {round}");
+        }
+        assert_eq!(metrics()?.timers, 0);
         Ok(())
     });
 }
