@@ -189,7 +189,8 @@ impl State {
                 return false;
             }
             if first_ns.is_some() || bound_ns < next_ns {
-                self.move_clock(next_ns.min(bound_ns));
+                // What was due when the clock was stopped is late, and does not turn it back.
+                self.move_clock(next_ns.min(bound_ns).max(paused_ns));
                 return true;
             }
             // A slot of the wheel may only move down a level: then there is more to look for.

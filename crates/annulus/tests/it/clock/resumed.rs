@@ -82,3 +82,22 @@ fn a_clock_that_is_resumed_loses_no_sleep_that_is_due_within_the_tick() {
         Ok(())
     });
 }
+
+#[test]
+fn a_sleep_that_is_late_when_the_clock_is_paused_does_not_turn_it_back() {
+    run_on(Runtime::builder(), async {
+        let mut sleeping = Box::pin(sleep(MS));
+        while poll!(&mut sleeping).is_ready() {
+            sleeping.set(sleep(MS));
+        }
+        let start = Instant::now();
+        while start.elapsed() < MS * 2 {
+            std::hint::spin_loop();
+        }
+        time::pause();
+        let stood = Instant::now();
+        sleeping.await;
+        assert_eq!(Instant::now(), stood);
+        Ok(())
+    });
+}
