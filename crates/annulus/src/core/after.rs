@@ -67,7 +67,7 @@ impl Core {
     /// Runs code of a user for which no task answers. What it throws ends here, unless the policy
     /// is to abort: the panic hook has reported it, and others wait behind it. The payload is
     /// leaked, because dropping it is such code as well.
-    fn contain(&self, user_code: impl FnOnce()) {
+    pub(super) fn contain(&self, user_code: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
             if matches!(self.on_panic, OnPanic::Abort) {
                 std::process::abort();

@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::Core;
@@ -55,7 +54,7 @@ impl Core {
                 return;
             }
             while let Some(value) = values.pop() {
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+                self.contain(|| drop(value));
             }
             self.run_after();
         }

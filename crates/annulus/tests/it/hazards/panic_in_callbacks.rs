@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use annulus::fs::File;
 use annulus::net::{Parsed, UnixStream};
+use annulus::runtime::Runtime;
 
 use super::Drops;
 use crate::cancel::{at_rest, until, yield_to_kernel};
 use crate::harness::ground::{on_both, on_both_with, tiny};
-use crate::harness::run;
+use crate::harness::{made, run, share_process};
 
 #[test]
 fn a_panic_in_a_poll_gives_up_what_its_task_had_in_flight() {
@@ -104,6 +105,40 @@ fn a_panic_in_a_destructor_of_a_task_that_is_dropped_ends_nobody_else() {
 async fn at_rest_but_for(left: UnixStream) -> io::Result<()> {
     drop(left);
     at_rest().await
+}
+
+/// The payload of a panic, which panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload panics, as this test wants");
+    }
+}
+
+#[test]
+fn a_panic_in_a_destructor_of_a_core_local_value_does_not_keep_the_core_from_its_end() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            std::panic::panic_any(Bomb);
+        }
+    }
+    annulus::core_local! {
+        static BAD: Bad = Bad;
+    }
+    let _shared = share_process();
+    let runtime = made(Runtime::builder());
+    let (left, right) = runtime.block_on(async { UnixStream::pair().expect("two sockets") });
+    let mut receiving = Box::pin(async move { right.recv().await.map(drop) });
+    runtime.block_on(async {
+        BAD.with(|_bad| ());
+        assert!(futures_util::poll!(&mut receiving).is_pending());
+        yield_to_kernel().await.expect("a no-op does not fail");
+    });
+    let last = runtime.shutdown();
+    assert_eq!(last.ops_in_flight, 0, "the end of the core reaped what was in flight");
+    drop((left, receiving));
 }
 
 /// Panics when it is woken.
