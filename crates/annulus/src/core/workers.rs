@@ -3,7 +3,8 @@
 //!
 //! Owns: the queue of jobs and the threads. Does not own: results (each job has its way to deliver
 //! one). Invariants: a thread runs a job without the lock; a job that was queued runs, unless the
-//! last core that uses the threads ends before; what a job throws ends with the job.
+//! last core that uses the threads ends before; what a job throws, be it run or dropped, ends with
+//! the job.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -170,7 +171,7 @@ impl Workers {
         let (jobs, waiting) = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.waiting));
         drop(state);
         self.ended.notify_all();
-        drop(jobs);
+        discard(jobs);
         waiting.into_values().for_each(wake);
         Err(Refused::Closed)
     }
@@ -221,7 +222,7 @@ impl Workers {
         let (jobs, waiting) = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.waiting));
         drop(state);
         self.work.notify_all();
-        drop(jobs);
+        discard(jobs);
         waiting.into_values().for_each(wake);
         let begun = Instant::now();
         let mut state = self.lock();
@@ -255,6 +256,11 @@ impl fmt::Debug for Workers {
 /// A waker may be one of any executor, and throw.
 fn wake(waker: Waker) {
     contain(|| waker.wake());
+}
+
+/// Drops jobs that nobody will run. What they hold may throw, and others wait behind it.
+fn discard(jobs: VecDeque<Job>) {
+    jobs.into_iter().for_each(|job| contain(|| drop(job)));
 }
 
 /// Runs user code on a thread that goes on. The payload of a panic, of which the hook has reported,

@@ -142,6 +142,40 @@ fn a_thread_survives_what_jobs_and_wakers_throw() {
     assert!(workers.leave(LONG), "a thread was lost");
 }
 
+#[test]
+fn what_a_job_throws_that_never_ran_keeps_nobody_from_being_woken_and_awaited() {
+    struct Throws;
+    impl Drop for Throws {
+        fn drop(&mut self) {
+            panic!("on purpose: what a job holds");
+        }
+    }
+    struct Opens(mpsc::Sender<()>);
+    impl std::task::Wake for Opens {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.send(()).unwrap();
+        }
+    }
+    let workers = Workers::new(shape(1, 1, LONG));
+    workers.join();
+    let (open, gate) = mpsc::channel();
+    let (began, begun) = mpsc::channel();
+    let blocked: Job = Box::new(move || {
+        began.send(()).unwrap();
+        gate.recv().unwrap();
+    });
+    assert!(workers.push(blocked, None).is_ok());
+    begun.recv().unwrap();
+    let throws = Throws;
+    assert!(workers.push(Box::new(move || drop(throws)), None).is_ok());
+    let mut ticket = Ticket::default();
+    let waits = Some((&mut ticket, std::sync::Arc::new(Opens(open)).into()));
+    assert!(matches!(workers.push(Box::new(|| {}), waits), Err(Refused::Full(_))));
+    // The job that has begun ends when who waits for room is told that there will be none.
+    assert!(workers.leave(LONG), "nobody was told");
+    assert_eq!(workers.levels().threads, 0);
+}
+
 /// Counts its wakes.
 #[derive(Default)]
 struct Counts(std::sync::atomic::AtomicUsize);
