@@ -75,10 +75,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         if !self.capabilities().ext_arg() {
             return self.wait_by_poll(want, timeout_ns);
         }
-        let timeout = Timespec {
-            sec: (timeout_ns / 1_000_000_000) as i64,
-            nsec: (timeout_ns % 1_000_000_000) as i64,
-        };
+        let timeout = from_now(timeout_ns);
         let arg = GetEventsArg {
             ts: (&raw const timeout).expose_provenance() as u64,
             ..GetEventsArg::default()
@@ -238,6 +235,12 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         }
         Ok(consumed)
     }
+}
+
+/// A limit of a wait that begins now. The kernel adds its clock to it as a signed number, and a sum
+/// that overflows is a moment that has passed: 146 years are as good as for ever.
+pub(crate) fn from_now(timeout_ns: u64) -> Timespec {
+    Timespec::from_nanos(timeout_ns.min(i64::MAX as u64 / 2))
 }
 
 /// A wait by poll(2) looks again after so long: task work that is deferred wakes no poll.

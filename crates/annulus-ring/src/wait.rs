@@ -12,7 +12,7 @@ use std::io;
 
 use annulus_abi::{EnterFlags, Errno, GetEventsArg, Timespec};
 
-use crate::{CqeShape, Kernel, Ring, SqeShape, Version, WaitRegion};
+use crate::{CqeShape, Kernel, Ring, SqeShape, Version, WaitRegion, enter::from_now};
 
 /// How to wait: for how many completions, how long, with which signals blocked.
 ///
@@ -212,7 +212,7 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         let mut flags = self.wait_flags | EnterFlags::EXT_ARG;
         let ts = match limit {
             Limit::None => None,
-            Limit::For(ns) => Some(Timespec::from_nanos(ns)),
+            Limit::For(ns) => Some(from_now(ns)),
             Limit::Until(ns) => {
                 flags |= EnterFlags::ABS_TIMER;
                 Some(Timespec::from_nanos(ns))

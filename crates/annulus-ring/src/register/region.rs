@@ -18,6 +18,7 @@ use annulus_abi::{
 use super::{Refusal, RegisterError};
 use crate::{
     CqeShape, Ring, SqeShape, Wait,
+    enter::from_now,
     mmap::Mapping,
     wait::{Limit, MASK_BYTES},
 };
@@ -69,7 +70,7 @@ impl WaitRegion {
         let mut flags = EnterFlags::EXT_ARG | EnterFlags::EXT_ARG_REG;
         let (ts, valid) = match wait.limit {
             Limit::None => (Timespec::default(), RegWaitFlags::EMPTY),
-            Limit::For(ns) => (Timespec::from_nanos(ns), RegWaitFlags::TS),
+            Limit::For(ns) => (from_now(ns), RegWaitFlags::TS),
             Limit::Until(ns) => {
                 flags |= EnterFlags::ABS_TIMER;
                 (Timespec::from_nanos(ns), RegWaitFlags::TS)

@@ -1,16 +1,17 @@
 //! Limits of time, relative and absolute, by both clocks. Mirrors wait-timeout and timeout-new of
 //! liburing.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use annulus_ring::{
     Clock, Mask, Ring, TaskWork, Wait, WaitError,
-    abi::{Errno, Features},
+    abi::{Errno, Features, TimeoutFlags, Timespec},
+    op::Timeout,
 };
 
 use super::{HOUR, MS, boottime, now};
 use crate::{
-    ops::ring,
+    ops::{push as push_op, ring},
     support::{Script, Scripted, nop, push},
 };
 
@@ -39,6 +40,19 @@ fn an_absolute_limit_that_has_passed_ends_a_wait_at_once() {
     push(&mut ring, &nop(1)).unwrap();
     assert_eq!(ring.wait(&Wait::for_completions(2).until_ns(1)), Ok(1), "it still submits");
     assert_eq!(ring.cq_ready(), 1);
+}
+
+#[test]
+fn a_limit_past_the_end_of_the_kernels_time_ends_no_wait() {
+    let mut ring = ring();
+    let time = Timespec { sec: 0, nsec: 10_000_000 };
+    let timer = Timeout { spec: &time, count: 0, flags: TimeoutFlags::EMPTY };
+    push_op(&mut ring, &timer, 1);
+    assert_eq!(ring.submit_and_wait(1, Some(u64::MAX)), Ok(0));
+    assert_eq!(ring.completions().next().expect("it was waited for").user_data, 1);
+    push_op(&mut ring, &timer, 2);
+    assert_eq!(ring.wait(&Wait::for_completions(1).within(Duration::MAX)), Ok(0));
+    assert_eq!(ring.completions().next().expect("it was waited for").user_data, 2);
 }
 
 #[test]
