@@ -11,9 +11,9 @@
 //! within the tick of the wheel but not yet to the nanosecond. Does not own: the timers (`wheel`,
 //! `timers`), nor when a core sleeps (the turn).
 //!
-//! Invariants: the clock never goes back; while it is paused, a sleep ends at exactly its deadline,
-//! in the order of deadlines; the wheel is at most one of its ticks ahead of a paused clock; none
-//! is held for a running one.
+//! Invariants: the clock never goes back, and stands still at the end of time; while it is paused,
+//! a sleep ends at exactly its deadline, in the order of deadlines; the wheel is at most one of its
+//! ticks ahead of a paused clock; none is held for a running one.
 //!
 //! **Two clocks.** Deadlines, and how far they are, are moments of this one. What is about the real
 //! world (spinning, the end of the core, stalls, and `samples`, which say how long a task has
@@ -36,8 +36,9 @@ use super::{Core, State};
 /// The clock of a core.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    /// Ahead of the kernel's clock, modulo 2^64: also behind it.
-    offset_ns: u64,
+    /// How far it is ahead of the kernel's clock, and how far behind: one of them is 0.
+    ahead_ns: u64,
+    behind_ns: u64,
     /// Where it stands, if it is paused.
     paused_ns: Option<u64>,
     /// Sleeps that the wheel has given up, each with its deadline; none is due yet.
@@ -51,7 +52,9 @@ const LOOK_NS: u64 = 1_000_000;
 /// How many looks requests in flight hold the clock, if nothing completes meanwhile.
 const LOOKS_MAX: u32 = 1000;
 /// Not a moment but "never".
-const NEVER_NS: u64 = u64::MAX;
+pub(super) const NEVER_NS: u64 = u64::MAX;
+/// The end of time: what is later never comes.
+const END_NS: u64 = NEVER_NS - 1;
 
 impl Clock {
     #[inline]
@@ -69,7 +72,10 @@ impl Clock {
     #[inline]
     pub(crate) fn now_ns(&self, kernel: &AnyKernel) -> u64 {
         match self.paused_ns {
-            None => kernel.now().wrapping_add(self.offset_ns),
+            None => {
+                let now_ns = kernel.now().saturating_sub(self.behind_ns);
+                now_ns.saturating_add(self.ahead_ns).min(END_NS)
+            }
             Some(paused_ns) => paused_ns,
         }
     }
@@ -107,7 +113,9 @@ impl State {
         }
         debug_assert!(self.clock.held.is_empty(), "a running clock holds a sleep that is not due");
         self.clock.paused_ns = None;
-        self.clock.offset_ns = now_ns.wrapping_sub(self.ring.kernel().now());
+        let kernel_ns = self.ring.kernel().now();
+        self.clock.ahead_ns = now_ns.saturating_sub(kernel_ns);
+        self.clock.behind_ns = kernel_ns.saturating_sub(now_ns);
         true
     }
 
@@ -116,7 +124,7 @@ impl State {
         let Some(paused_ns) = self.clock.paused_ns else {
             return false;
         };
-        self.move_clock(paused_ns.saturating_add(by_ns));
+        self.move_clock(paused_ns.saturating_add(by_ns).min(END_NS));
         true
     }
 
@@ -140,7 +148,7 @@ impl State {
     fn move_clock(&mut self, now_ns: u64) {
         self.clock.paused_ns = Some(now_ns);
         self.clock.cqes = self.counters.cqes.read();
-        self.collect(now_ns.checked_next_multiple_of(TICK_NS).unwrap_or(NEVER_NS - 1));
+        self.collect(now_ns.checked_next_multiple_of(TICK_NS).unwrap_or(END_NS));
         self.clock.held.sort_by_key(|(deadline_ns, _)| *deadline_ns);
         let later = self.clock.held.partition_point(|(deadline_ns, _)| *deadline_ns <= now_ns);
         let mut held = std::mem::take(&mut self.clock.held);

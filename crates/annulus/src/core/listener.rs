@@ -258,7 +258,7 @@ impl State {
         }
         let wanted = !listener.waiters.is_empty() && listener.failed.is_none();
         if rest {
-            let deadline = self.now_ns() + PAUSE_NS;
+            let deadline = self.now_ns().saturating_add(PAUSE_NS);
             self.wheel.insert(deadline, Due::AcceptRest(key).token());
             self.has_chores = true;
             self.note_timers();

@@ -62,7 +62,8 @@ pub fn resume() {
 /// tasks run whose timers that has fired.
 ///
 /// These all see the later time. To let timers fire one after the other, each at its own time,
-/// [sleep](super::sleep()) instead: a paused clock goes from timer to timer.
+/// [sleep](super::sleep()) instead: a paused clock goes from timer to timer. At the end of time the
+/// clock stands still, also after a [`resume`].
 ///
 /// # Cancel safety
 /// The clock has moved once this was polled.

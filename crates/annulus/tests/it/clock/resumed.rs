@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use annulus::runtime::{Runtime, metrics};
-use annulus::time::{self, Instant, advance, sleep};
+use annulus::task::spawn_blocking;
+use annulus::time::{self, Instant, MissedTicks, advance, interval_at, sleep, timeout};
 use futures_util::poll;
 
 use super::{HOUR, MS};
@@ -98,6 +99,31 @@ fn a_sleep_that_is_late_when_the_clock_is_paused_does_not_turn_it_back() {
         let stood = Instant::now();
         sleeping.await;
         assert_eq!(Instant::now(), stood);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_clock_at_the_end_of_time_stands_still() {
+    run_on(Runtime::builder(), async {
+        let start = Instant::now();
+        time::pause();
+        advance(Duration::MAX).await;
+        let end = Instant::now();
+        assert!(end > start + HOUR * 24 * 365 * 500);
+        time::resume();
+        assert_eq!(Instant::now(), end);
+        let mut after = Box::pin(sleep(MS * 10));
+        assert!(poll!(&mut after).is_pending());
+        spawn_blocking(std::thread::yield_now).await.expect("the core sleeps, and is woken");
+        assert!(poll!(&mut after).is_pending(), "what is after the end never comes");
+        assert_eq!(Instant::now(), end);
+        sleep(Duration::ZERO).await;
+        // Whoever skips ticks has skipped all there are.
+        let mut ticks = interval_at(start, Duration::from_nanos(1));
+        ticks.set_missed_ticks(MissedTicks::Skip);
+        assert_eq!(ticks.tick().await, start);
+        assert!(timeout(Duration::ZERO, ticks.tick()).await.is_err());
         Ok(())
     });
 }
