@@ -110,7 +110,7 @@ impl Watch {
         board.longest_turn_ns.raise(lasted_ns);
         let lasted = Duration::from_nanos(lasted_ns);
         let threshold = Duration::from_nanos(self.threshold_ns);
-        self.report.tell(&Stall { by, lasted, threshold });
+        core.contain(|| self.report.tell(&Stall { by, lasted, threshold }));
     }
 }
 

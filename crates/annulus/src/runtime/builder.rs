@@ -198,7 +198,8 @@ impl Builder {
     }
 
     /// Where reports of stalls go. The function is called on the core that had stalled, between
-    /// polls; it must not panic, and it should not stall.
+    /// polls. It should not stall, and if it panics its report is all that is lost, unless the
+    /// [policy](Self::on_panic) is to abort.
     ///
     /// ```
     /// use std::time::Duration;

@@ -69,6 +69,22 @@ fn the_future_of_block_on_and_posted_jobs_are_reported_as_such() {
 }
 
 #[test]
+fn a_report_that_panics_does_not_end_the_future_of_block_on() {
+    let _shared = crate::harness::share_process();
+    let builder = Runtime::builder()
+        .stall_threshold(Duration::from_micros(500))
+        .on_stall(|_stall| panic!("a report panics, as this test wants"));
+    let last = check(builder, async {
+        for _ in 0..3 {
+            spin(Duration::from_millis(1));
+            yield_now().await;
+        }
+        Ok(())
+    });
+    assert!(last.stalls >= 3);
+}
+
+#[test]
 fn many_short_polls_are_reported_together_or_the_longest_by_itself() {
     let (seen, _) = reports(Duration::from_millis(8), async || {
         let crowd: Vec<_> = (0..20)
