@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,8 +41,20 @@ macro_rules! core_local {
 }
 
 /// A key to a value of each core. Made by [`core_local!`](crate::core_local).
+///
+/// The values are of this type exactly, and a key to a subtype is a key to something else:
+///
+/// ```compile_fail
+/// use annulus::runtime::CoreLocal;
+///
+/// fn narrow(key: &'static CoreLocal<fn(&str)>) -> &'static CoreLocal<fn(&'static str)> {
+///     key
+/// }
+/// ```
 pub struct CoreLocal<T: 'static> {
     init: fn() -> T,
+    /// Invariant, because values are told apart by their type.
+    _type: PhantomData<fn(T) -> T>,
     /// One more than its index in the cores' tables; 0 before the first use.
     index: AtomicUsize,
 }
@@ -51,7 +64,7 @@ static NEXT: AtomicUsize = AtomicUsize::new(1);
 impl<T: 'static> CoreLocal<T> {
     /// A key; `init` makes the value of each core.
     pub const fn new(init: fn() -> T) -> Self {
-        Self { init, index: AtomicUsize::new(0) }
+        Self { init, _type: PhantomData, index: AtomicUsize::new(0) }
     }
 
     /// Runs `f` on the value of the current core.
