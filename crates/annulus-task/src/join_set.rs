@@ -83,6 +83,19 @@ impl Drop for Notice {
     }
 }
 
+/// A task that is being spawned. Dropped if that panics: its notice was given then, for an index
+/// that has no task.
+struct Spawning<'a> {
+    ended: &'a Ended,
+    index: u32,
+}
+
+impl Drop for Spawning<'_> {
+    fn drop(&mut self) {
+        self.ended.order.borrow_mut().retain(|&index| index != self.index);
+    }
+}
+
 impl<T> JoinSet<T> {
     /// An empty set. It allocates with the first task.
     #[must_use]
@@ -140,7 +153,9 @@ impl<T> JoinSet<T> {
         // A core that is shut drops the future at once, which gives its notice.
         drop(order);
         let notice = Notice { ended: Rc::clone(&self.ended), index };
+        let spawning = Spawning { ended: &self.ended, index };
         let handle = local.spawn(label, Member::new(future, notice));
+        std::mem::forget(spawning);
         let abort = handle.abort_handle();
         match self.entries.get_mut(index as usize) {
             Some(entry) => {
