@@ -72,12 +72,15 @@ impl Clock {
     #[inline]
     pub(crate) fn now_ns(&self, kernel: &AnyKernel) -> u64 {
         match self.paused_ns {
-            None => {
-                let now_ns = kernel.now().saturating_sub(self.behind_ns);
-                now_ns.saturating_add(self.ahead_ns).min(END_NS)
-            }
+            None => self.running_ns(kernel.now()),
             Some(paused_ns) => paused_ns,
         }
+    }
+
+    /// What it says, if it runs, when the kernel's clock says this.
+    #[inline]
+    fn running_ns(&self, kernel_ns: u64) -> u64 {
+        kernel_ns.saturating_sub(self.behind_ns).saturating_add(self.ahead_ns).min(END_NS)
     }
 }
 
@@ -134,7 +137,7 @@ impl State {
         if !self.clock.is_paused() {
             // One look at the kernel's clock is enough for both.
             let (_, kernel_ns) = self.sample();
-            self.expire_timers(kernel_ns.wrapping_add(self.clock.offset_ns));
+            self.expire_timers(self.clock.running_ns(kernel_ns));
         }
     }
 
