@@ -1,7 +1,32 @@
 //! The right to the output of one request.
 //!
-//! Owns: [`Ticket`]. Does not own: the cell in which request and output lie. Invariant: a ticket
-//! has its cell until it is dropped, so its number finds no other request.
+//! Owns: [`Ticket`]. Does not own: the cell in which request and output lie. Invariants: a ticket
+//! has its cell until it is dropped, so its number finds no other request; it is of the type with
+//! which it was made, because a subtype of a request may have another output:
+//!
+//! ```compile_fail,E0308
+//! use annulus_ring::abi::{Cqe, Opcode, Sqe};
+//! use annulus_ring::proactor::{Request, Ticket};
+//!
+//! struct Hold<T>(T);
+//!
+//! // SAFETY: a NOP borrows no memory.
+//! unsafe impl<T: Send + 'static> Request for Hold<T> {
+//!     type Output = T;
+//!     fn encode(&mut self, sqe: &mut Sqe) {
+//!         sqe.opcode = Opcode::NOP;
+//!     }
+//!     fn complete(self, _cqe: &Cqe) -> T {
+//!         self.0
+//!     }
+//! }
+//!
+//! fn of_a_supertype(
+//!     ticket: Ticket<Hold<for<'a> fn(&'a u8)>>,
+//! ) -> Ticket<Hold<fn(&'static u8)>> {
+//!     ticket
+//! }
+//! ```
 
 use core::{fmt, marker::PhantomData, time::Duration};
 use std::{sync::Arc, time::Instant};
@@ -18,7 +43,8 @@ pub struct Ticket<R: Request> {
     shared: Arc<Shared>,
     cell: u32,
     generation: u32,
-    _gives: PhantomData<fn() -> R>,
+    /// Neither for a subtype of the request nor for a supertype.
+    _gives: PhantomData<fn(R) -> R>,
 }
 
 impl<R: Request> Ticket<R> {
