@@ -15,7 +15,8 @@
 //! Owns: [`Cell`], its phases and who may touch the content in each. Does not own: which cells are
 //! free (the table), nor when a request is submitted. Invariants: a request is not moved while it
 //! is in flight; of a completion and a ticket that is dropped exactly one frees the cell; a
-//! generation is used once in 2^31 requests of a cell.
+//! generation is used once in 2^31 requests of a cell; a cancel comes behind its request, although
+//! the cell may lie in the list of cancels for an earlier one.
 
 use core::marker::PhantomData;
 use std::{
@@ -56,8 +57,12 @@ struct Head {
     kind: Option<&'static Kind>,
     /// Somebody has a ticket.
     wanted: bool,
-    /// The cell is in the list of cancels, for the request of this generation.
-    cancel: Option<u32>,
+    /// The request was encoded, so what is pushed from now on comes behind it.
+    encoded: bool,
+    /// The request is to be cancelled, and nobody has seen to that.
+    cancel: bool,
+    /// The cell is in the list of cancels, for this request or an earlier one.
+    listed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,8 +151,15 @@ impl Cell {
     /// A free cell.
     #[must_use]
     pub fn new() -> Self {
-        let head =
-            Head { generation: 0, phase: Phase::Free, kind: None, wanted: false, cancel: None };
+        let head = Head {
+            generation: 0,
+            phase: Phase::Free,
+            kind: None,
+            wanted: false,
+            encoded: false,
+            cancel: false,
+            listed: false,
+        };
         Self {
             head: Mutex::new(head),
             ended: Condvar::new(),
@@ -189,28 +201,33 @@ impl Cell {
         head.phase = Phase::InFlight;
         head.kind = Some(kind);
         head.wanted = wanted;
+        head.encoded = false;
+        head.cancel = false;
         head.generation
     }
 
-    /// Writes the request down. `None` if its code panicked.
+    /// Writes the request down. Whether it is to be cancelled right behind that, because that was
+    /// asked for already. `None` if its code panicked.
     ///
     /// # Safety
     /// * The request was begun, has not been given to the kernel, and no other thread is here.
-    pub(super) unsafe fn encode(&self, sqe: &mut Sqe) -> Option<()> {
-        let head = self.locked();
+    pub unsafe fn encode(&self, sqe: &mut Sqe) -> Option<bool> {
+        let mut head = self.locked();
         debug_assert_eq!(head.phase, Phase::InFlight);
         let kind = head.kind?;
+        head.encoded = true;
+        let cancel = core::mem::take(&mut head.cancel);
         drop(head);
         let encode = || {
             // SAFETY: the content is the request, and until it is submitted it belongs to the one
             // thread that encodes it.
             self.content.with_mut(|place| unsafe { (kind.encode)(place, sqe) });
         };
-        quietly(encode)
+        quietly(encode).map(|()| cancel)
     }
 
     /// The generation of what is in flight here.
-    pub(super) fn in_flight(&self) -> Option<u32> {
+    pub fn in_flight(&self) -> Option<u32> {
         let head = self.locked();
         (head.phase == Phase::InFlight).then_some(head.generation)
     }
@@ -323,15 +340,20 @@ impl Cell {
         if head.phase != Phase::InFlight || head.generation != generation {
             return false;
         }
-        head.cancel.replace(generation).is_none()
+        head.cancel = true;
+        !core::mem::replace(&mut head.listed, true)
     }
 
     /// The generation that is to be cancelled, if it is in flight still. The cell has been taken
-    /// out of the list.
+    /// out of the list. If its request has yet to be encoded, [`encode`](Self::encode) says that it
+    /// is to be cancelled.
     pub fn to_cancel(&self) -> Option<u32> {
         let mut head = self.locked();
-        let generation = head.cancel.take()?;
-        (head.phase == Phase::InFlight && head.generation == generation).then_some(generation)
+        head.listed = false;
+        if head.phase != Phase::InFlight || !head.encoded {
+            return None;
+        }
+        core::mem::take(&mut head.cancel).then_some(head.generation)
     }
 }
 

@@ -96,7 +96,7 @@ impl Work {
             if !told.submits.is_empty() {
                 break;
             }
-            // What is to be cancelled was submitted before.
+            // What is to be cancelled was pushed before; else its cancel follows when it is.
             while let Some(cell) = told.cancels.pop(|cell| &self.cell(cell).cancels) {
                 self.cancel(submitter, cell);
             }
@@ -124,7 +124,8 @@ impl Work {
     /// Takes what threads have posted, once all of the last was done.
     fn listen(&self, told: &mut Told) -> Option<()> {
         // In this order: a cancel that is seen here was posted after its request, which is then
-        // seen below, if it was not earlier.
+        // seen below, if it was not earlier. One that was posted for an earlier request of the cell
+        // may be asked for by the next, which may be seen later.
         told.cancels = self.shared.cancels.take(|cell| &self.cell(cell).cancels);
         told.submits = self.shared.submits.take(|cell| &self.cell(cell).submits);
         told.marks |= told.submits.marks;
@@ -150,6 +151,8 @@ impl Work {
         if encoded.is_none() || tied || !push(submitter, &sqe) {
             let refused = Cqe { user_data, res: -libc::EINVAL, ..Cqe::default() };
             self.shared.complete(&refused);
+        } else if encoded == Some(true) {
+            push(submitter, &cancel(user_data));
         }
     }
 

@@ -1,5 +1,5 @@
-//! The cells and lists of a proactor: threads that post requests, the one that takes them, one that
-//! reaps, and tickets that are dropped.
+//! The cells and lists of a proactor: threads that post requests and cancels, the one that takes
+//! them, one that reaps, and tickets that are dropped.
 
 use annulus_ring::abi::{Cqe, Sqe};
 use annulus_ring::proactor::Request;
@@ -190,5 +190,89 @@ fn a_place_that_is_posted_again_at_once_does_not_disturb_the_list_it_was_in() {
         let mut seen = Vec::new();
         told.drain(told.take(), &mut seen);
         assert_eq!(seen, if again { vec![0] } else { vec![] });
+    });
+}
+
+/// A cell and the lists that it is put into, as the proactor puts them together.
+struct Lists {
+    cell: Cell,
+    submits: List,
+    cancels: List,
+    /// Of the cell, in either list.
+    links: [AtomicU32; 2],
+    bell: Room,
+}
+
+impl Lists {
+    fn submit(&self) {
+        self.submits.post(0, &self.links[0]);
+        self.bell.made();
+    }
+
+    fn cancel(&self, generation: u32) {
+        if self.cell.ask_to_cancel(generation) {
+            self.cancels.post(0, &self.links[1]);
+        }
+        self.bell.made();
+    }
+
+    /// Pushes what was posted, and says which requests were cancelled. Sleeps until there is some.
+    fn turn(&self, pushed: &mut Vec<u32>) -> Vec<u32> {
+        let look = || {
+            let cancels = self.cancels.take(|_| &self.links[1]);
+            let submits = self.submits.take(|_| &self.links[0]);
+            (!cancels.is_empty() || !submits.is_empty()).then_some((cancels, submits))
+        };
+        let (mut cancels, mut submits) = self.bell.wait(None, look).unwrap();
+        let mut cancelled: Vec<u32> = Vec::new();
+        while submits.pop(|_| &self.links[0]).is_some() {
+            pushed.extend(self.cell.in_flight());
+            // SAFETY: only this thread encodes, and each request that was posted once.
+            if unsafe { self.cell.encode(&mut Sqe::default()) }.unwrap() {
+                cancelled.extend(pushed.last());
+            }
+        }
+        while cancels.pop(|_| &self.links[1]).is_some() {
+            cancelled.extend(self.cell.to_cancel());
+        }
+        assert!(cancelled.iter().all(|cancel| pushed.contains(cancel)), "ahead of its request");
+        cancelled
+    }
+}
+
+/// The first request ends by itself, while it is being cancelled.
+#[test]
+fn a_cancel_finds_its_request_although_the_cell_was_in_the_list_for_an_earlier_one() {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(2);
+    bounded.check(|| {
+        let lists = Arc::new(Lists {
+            cell: Cell::new(),
+            submits: List::new(),
+            cancels: List::new(),
+            links: [AtomicU32::new(0), AtomicU32::new(0)],
+            bell: Room::new(0),
+        });
+        let dropped = Arc::new(AtomicU32::new(0));
+        let first = lists.cell.begin(Counted(dropped.clone()));
+        let mut pushed = vec![first];
+        // SAFETY: the request was begun, and this thread is the one that encodes.
+        assert!(!unsafe { lists.cell.encode(&mut Sqe::default()) }.unwrap());
+        let (theirs, drops) = (lists.clone(), dropped.clone());
+        let thread = thread::spawn(move || {
+            theirs.cancel(first);
+            assert_eq!(theirs.cell.complete(first, &Cqe::default()), Some(Left::Taken));
+            assert_eq!(theirs.cell.let_go(), Left::Free);
+            let second = theirs.cell.begin(Counted(drops));
+            theirs.submit();
+            theirs.cancel(second);
+        });
+        // A cancel that is lost leaves this thread asleep for ever.
+        while !lists.turn(&mut pushed).iter().any(|cancelled| *cancelled != first) {}
+        thread.join().unwrap();
+        assert_eq!(pushed.len(), 2);
+        assert_eq!(lists.cell.complete(pushed[1], &Cqe::default()), Some(Left::Taken));
+        assert_eq!(lists.cell.let_go(), Left::Free);
+        assert_eq!(dropped.load(Ordering::Relaxed), 2);
     });
 }

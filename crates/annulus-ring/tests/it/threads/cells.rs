@@ -1,6 +1,7 @@
 //! What a proactor keeps of requests, and what it allocates for them.
 
 use std::{
+    io::Write as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -174,6 +175,62 @@ fn a_cancel_ends_a_request_that_is_still_being_collected() {
     assert_eq!(ticket.wait().unwrap_err().raw_os_error(), Some(libc::ECANCELED));
     drop(proactor);
     assert!(receiver.recv().unwrap());
+}
+
+/// A NOP that keeps the submitter's thread, and says so, until it is let go.
+struct Gate(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Gate {
+    /// With who hears that it was reached, and who lets it go.
+    fn new() -> (Self, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let ((says, reached), (go, waits)) = (mpsc::channel(), mpsc::channel());
+        (Self(says, waits), reached, go)
+    }
+}
+
+// SAFETY: a NOP borrows no memory.
+unsafe impl Request for Gate {
+    type Output = ();
+
+    fn encode(&mut self, sqe: &mut Sqe) {
+        sqe.opcode = Opcode::NOP;
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap();
+    }
+
+    fn complete(self, _cqe: &Cqe) {}
+}
+
+#[test]
+fn a_cancel_does_not_overtake_its_request_where_an_earlier_one_was_to_be_cancelled() {
+    let proactor = small().build().unwrap();
+    let (reader, mut writer) = pipe();
+    let read = ReadAt { file: reader, buffer: Vec::with_capacity(9), offset: u64::MAX };
+    let first = proactor.submit(read);
+    // All cells but that of the first are held, so the second gets it.
+    let cells = (proactor.capacity() * 2).next_power_of_two();
+    let held: Vec<_> = (3..cells).map(|_| proactor.submit(Nop)).collect();
+    while !held.iter().all(|ticket| ticket.is_done()) {
+        std::thread::yield_now();
+    }
+    let (gate, reached, go) = Gate::new();
+    let one = proactor.submit(gate);
+    reached.recv().unwrap();
+    first.cancel();
+    let (gate, reached, go_on) = Gate::new();
+    let other = proactor.submit(gate);
+    go.send(()).unwrap();
+    reached.recv().unwrap();
+    // The submitter has taken the list of cancels and not begun with it. The first ends by itself.
+    writer.write_all(b"x").unwrap();
+    first.wait().0.unwrap();
+    let second = proactor.submit(Sleep::new(Duration::from_secs(3600)));
+    second.cancel();
+    go_on.send(()).unwrap();
+    assert_eq!(second.wait().unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    one.wait();
+    other.wait();
+    drop(held);
 }
 
 #[test]
