@@ -69,8 +69,9 @@ impl<T> Sender<T> {
             return Err(SendError(value));
         }
         let before = self.shared.value.replace(value);
-        drop(before);
+        // It may throw when it is dropped, so everybody is told by then.
         self.changed();
+        drop(before);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Wakers that throw: nobody behind them stays asleep, and the caller hears of it.
+//! Wakers and values that throw: nobody behind them stays asleep, and the caller hears of it.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +24,17 @@ impl Wake for Throws {
 impl Drop for Payload {
     fn drop(&mut self) {
         assert!(std::thread::panicking(), "a payload was dropped by who should pass it on");
+    }
+}
+
+/// Throws when it is dropped, unless its thread unwinds already.
+struct Brittle;
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            std::panic::panic_any(Payload);
+        }
     }
 }
 
@@ -93,6 +104,15 @@ fn all_are_told_although_the_first_throws() {
     hears_of_it(|| sender.send(2).unwrap());
     behind.woken().unwrap();
     drop(first);
+}
+
+#[test]
+fn watchers_are_told_although_the_value_before_throws() {
+    let (sender, mut receiver) = watch::channel(Some(Brittle));
+    let waiting = Task::waiting(receiver.changed());
+    hears_of_it(|| sender.send(None).unwrap());
+    waiting.woken().unwrap();
+    assert!(receiver.borrow().is_none() && !receiver.has_changed());
 }
 
 #[test]
