@@ -240,8 +240,9 @@ impl Drop for Acquire<'_> {
             state.permits += waiter.wanted;
         }
         drop(state);
-        drop(waiter);
+        // Its waker may throw when it is dropped, so everybody is served by then.
         self.semaphore.serve_all();
+        drop(waiter);
     }
 }
 

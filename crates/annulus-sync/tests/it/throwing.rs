@@ -38,10 +38,24 @@ impl Drop for Brittle {
     }
 }
 
-/// A future that waits and whose waker throws.
+/// Does nothing, so its last waker throws wherever it ends.
+impl Wake for Brittle {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// A future that waits and whose waker throws when it is woken.
 fn throwing<F: Future>(future: F) -> Pin<Box<F>> {
+    waiting(future, Throws)
+}
+
+/// A future that waits and whose waker throws when it is dropped.
+fn brittle<F: Future>(future: F) -> Pin<Box<F>> {
+    waiting(future, Brittle)
+}
+
+fn waiting<F: Future>(future: F, wake: impl Wake + Send + Sync + 'static) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
-    let waker = Waker::from(Arc::new(Throws));
+    let waker = Waker::from(Arc::new(wake));
     assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "it has to wait");
     future
 }
@@ -129,6 +143,15 @@ fn all_are_served_although_the_first_throws() {
     hears_of_it(|| semaphore.close());
     assert!(behind.woken().is_err());
     drop(first);
+}
+
+#[test]
+fn the_next_is_served_although_the_waker_of_who_leaves_throws() {
+    let semaphore = Semaphore::new(1);
+    let (large, small) = (brittle(semaphore.acquire(2)), Task::waiting(semaphore.acquire(1)));
+    hears_of_it(|| drop(large));
+    drop(small.woken().unwrap());
+    assert_eq!(semaphore.available_permits(), 1);
 }
 
 #[test]
