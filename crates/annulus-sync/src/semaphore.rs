@@ -204,9 +204,10 @@ impl<'a> Future for Acquire<'a> {
             }
             let granted = waiter.granted;
             displaced = state.queue.remove(ticket).waker;
+            // Before what may throw: a ticket is given back once.
+            this.ticket = None;
             drop(state);
             drop(displaced);
-            this.ticket = None;
             if !granted {
                 return Poll::Ready(Err(Closed));
             }

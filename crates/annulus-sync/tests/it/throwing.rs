@@ -1,12 +1,14 @@
 //! Wakers and values that throw: nobody behind them stays asleep, and the caller hears of it.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use annulus_sync::{Barrier, Notify, Semaphore, cross, watch};
+use annulus_sync::{Barrier, Closed, Notify, OwnedPermit, Semaphore, cross, watch};
 
 use crate::support::Task;
 
@@ -41,6 +43,24 @@ impl Drop for Brittle {
 /// Does nothing, so its last waker throws wherever it ends.
 impl Wake for Brittle {
     fn wake(self: Arc<Self>) {}
+}
+
+type Acquiring = Pin<Box<dyn Future<Output = Result<OwnedPermit, Closed>>>>;
+
+thread_local! {
+    /// What [`Polls`] polls.
+    static POLLED: RefCell<Option<Acquiring>> = const { RefCell::new(None) };
+}
+
+/// Polls another future where it is woken, which must be ready or throw.
+struct Polls;
+
+impl Wake for Polls {
+    fn wake(self: Arc<Self>) {
+        let mut future = POLLED.take().expect("there is something to be polled");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(future.as_mut().poll(&mut cx).is_ready(), "it need not wait");
+    }
 }
 
 /// A future that waits and whose waker throws when it is woken.
@@ -152,6 +172,18 @@ fn the_next_is_served_although_the_waker_of_who_leaves_throws() {
     hears_of_it(|| drop(large));
     drop(small.woken().unwrap());
     assert_eq!(semaphore.available_permits(), 1);
+}
+
+#[test]
+fn who_finds_a_semaphore_closed_leaves_its_queue_once_although_its_waker_throws() {
+    let semaphore = Rc::new(Semaphore::new(0));
+    let first = waiting(semaphore.acquire(1), Polls);
+    let second: Acquiring = brittle(semaphore.clone().acquire_owned(1));
+    POLLED.set(Some(second));
+    let behind = Task::waiting(semaphore.acquire(1));
+    hears_of_it(|| semaphore.close());
+    assert!(behind.woken().is_err());
+    drop(first);
 }
 
 #[test]
