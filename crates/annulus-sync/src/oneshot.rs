@@ -89,8 +89,9 @@ impl<T> Drop for Sender<T> {
         state.sender = false;
         let (receiving, closing) = (state.receiving.take(), state.closing.take());
         drop(state);
-        drop(closing);
+        // What is left may throw when it is dropped, so the other side is awake by then.
         receiving.into_iter().for_each(Waker::wake);
+        drop(closing);
     }
 }
 
@@ -148,9 +149,9 @@ impl<T> Drop for Receiver<T> {
         let (receiving, closing) = (state.receiving.take(), state.closing.take());
         let value = state.value.take();
         drop(state);
-        drop(value);
-        drop(receiving);
+        // As above.
         closing.into_iter().for_each(Waker::wake);
+        drop((value, receiving));
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use annulus_sync::{Barrier, Closed, Notify, OwnedPermit, Semaphore, cross, watch};
+use annulus_sync::{Barrier, Closed, Notify, OwnedPermit, Semaphore, cross, oneshot, watch};
 
 use crate::support::Task;
 
@@ -147,6 +147,21 @@ fn watchers_are_told_although_the_value_before_throws() {
     hears_of_it(|| sender.send(None).unwrap());
     waiting.woken().unwrap();
     assert!(receiver.borrow().is_none() && !receiver.has_changed());
+}
+
+#[test]
+fn the_other_side_of_a_oneshot_is_woken_although_the_waker_of_who_goes_throws() {
+    let (mut sender, receiver) = oneshot::channel::<u8>();
+    drop(brittle(sender.closed()));
+    let receiving = Task::waiting(receiver);
+    hears_of_it(|| drop(sender));
+    assert_eq!(receiving.woken(), Err(Closed));
+
+    let (mut sender, mut receiver) = oneshot::channel::<u8>();
+    drop(brittle(&mut receiver));
+    let closed = Task::waiting(sender.closed());
+    hears_of_it(|| drop(receiver));
+    closed.woken();
 }
 
 #[test]
