@@ -1,8 +1,9 @@
 //! A bounded channel from any threads to one.
 //!
 //! Owns: the queue, its bound, and who waits at either end. Invariants: values in the queue plus
-//! room granted to senders that have not taken it yet never exceed the capacity; a value that a
-//! sender was told is sent is received, unless the receiver goes away.
+//! room granted to senders that have not taken it yet never exceed the capacity, but for one that
+//! went back because a waker threw; a value that a sender was told is sent is received, unless the
+//! receiver goes away.
 //!
 //! | dropped | what happens |
 //! |---|---|
@@ -14,6 +15,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -291,12 +293,7 @@ impl<T> Receiver<T> {
         let waker = cx.waker().clone();
         let mut state = self.state();
         match state.pop() {
-            Ok(value) => {
-                let next = state.grant();
-                drop(state);
-                next.into_iter().for_each(Waker::wake);
-                Poll::Ready(Some(value))
-            }
+            Ok(value) => Poll::Ready(Some(self.follow(state, value))),
             Err(TryRecvError::Closed) => Poll::Ready(None),
             Err(TryRecvError::Empty) => {
                 let displaced = state.receiving.replace(waker);
@@ -314,10 +311,21 @@ impl<T> Receiver<T> {
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let mut state = self.state();
         let value = state.pop()?;
+        Ok(self.follow(state, value))
+    }
+
+    /// Lets a sender have the room of a value that was taken, and gives the value. If the sender's
+    /// waker throws, the value goes back to where it was; its room stays the sender's, so nobody
+    /// gets any when it is taken again.
+    fn follow(&self, mut state: MutexGuard<'_, State<T>>, value: T) -> T {
         let next = state.grant();
         drop(state);
-        next.into_iter().for_each(Waker::wake);
-        Ok(value)
+        let Some(next) = next else { return value };
+        if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| next.wake())) {
+            self.state().queue.push_front(value);
+            resume_unwind(thrown);
+        }
+        value
     }
 
     /// Blocks this thread until there is a value. For threads without a core: on a core it would

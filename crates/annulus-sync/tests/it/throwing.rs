@@ -1,6 +1,7 @@
 //! Wakers and values that throw: nobody behind them stays asleep, and the caller hears of it.
 
 use std::cell::RefCell;
+use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -8,9 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use annulus_sync::{Barrier, Closed, Notify, OwnedPermit, Semaphore, cross, oneshot, watch};
+use annulus_sync::{
+    Barrier, Closed, Notify, OwnedPermit, Semaphore, TrySendError, cross, oneshot, watch,
+};
 
-use crate::support::Task;
+use crate::support::{Task, now};
 
 /// Throws when it is woken, and again when what it threw is dropped.
 struct Throws;
@@ -81,7 +84,7 @@ fn waiting<F: Future>(future: F, wake: impl Wake + Send + Sync + 'static) -> Pin
 }
 
 /// Runs what wakes several, of which some throw; the first payload must come out.
-fn hears_of_it(wakes: impl FnOnce()) {
+fn hears_of_it<T: Debug>(wakes: impl FnOnce() -> T) {
     let thrown = catch_unwind(AssertUnwindSafe(wakes)).expect_err("the caller hears of it");
     assert!(thrown.is::<Payload>());
     std::mem::forget(thrown);
@@ -122,6 +125,26 @@ fn a_receiver_that_goes_while_its_thread_unwinds_wakes_every_sender_and_aborts_n
     assert_eq!(thrown.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
     assert_eq!(behind.woken().unwrap_err().0, 2);
     drop(first);
+}
+
+#[test]
+fn a_value_does_not_go_with_what_a_sender_throws_that_gets_its_room() {
+    for waits in [false, true] {
+        let (sender, mut receiver) = cross::channel(1);
+        sender.try_send(0).unwrap();
+        let (first, behind) = (throwing(sender.send(1)), Task::waiting(sender.send(2)));
+        if waits {
+            hears_of_it(|| now(receiver.recv()));
+        } else {
+            hears_of_it(|| receiver.try_recv());
+        }
+        assert_eq!(receiver.try_recv(), Ok(0));
+        assert_eq!(behind.wakes(), 0, "the room is the first's still");
+        drop(first);
+        behind.woken().unwrap();
+        assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)), "there is room for one");
+        assert_eq!(receiver.try_recv(), Ok(2));
+    }
 }
 
 #[test]
