@@ -37,8 +37,8 @@
 //! - Who waits is served in the order in which it came. A newcomer does not overtake.
 //! - Dropping a future that waits gives its place, and what it may have been granted already, to
 //!   the next. Each method says under *Cancel safety* what is lost, which is mostly nothing.
-//! - A waker that throws keeps nobody else asleep: what it threw goes on to the caller when all are
-//!   awake.
+//! - A waker that throws keeps nobody else asleep, and loses no value: what it threw goes on to the
+//!   caller when all are awake. What may throw when it is dropped is dropped after that.
 //! - No internal borrow is held while a waker or a value of the user runs code, so destructors and
 //!   wakers may use the same primitive again.
 

@@ -21,6 +21,8 @@ struct Shared<T> {
 
 struct State<T> {
     queue: VecDeque<T>,
+    /// The room of the first value was given on already.
+    given: bool,
     senders: usize,
     receiver: bool,
     receiving: Option<Waker>,
@@ -48,7 +50,13 @@ pub fn unbounded<T>() -> (UnboundedSender<T>, Receiver<T>) {
 
 impl<T> Shared<T> {
     fn new(room: Option<Semaphore>) -> Rc<Self> {
-        let state = State { queue: VecDeque::new(), senders: 1, receiver: true, receiving: None };
+        let state = State {
+            queue: VecDeque::new(),
+            given: false,
+            senders: 1,
+            receiver: true,
+            receiving: None,
+        };
         Rc::new(Self { state: RefCell::new(state), room })
     }
 
@@ -67,17 +75,20 @@ impl<T> Shared<T> {
 
     fn pop(&self) -> Result<T, TryRecvError> {
         let mut state = self.state.borrow_mut();
-        let value = state.queue.pop_front();
-        let open = state.senders > 0 && state.receiver;
-        drop(state);
-        match value {
+        if let Some(room) = &self.room {
+            if !state.queue.is_empty() && !std::mem::replace(&mut state.given, true) {
+                drop(state);
+                // Who gets the room may have a waker that throws: the value is taken after that.
+                room.add_permits(1);
+                state = self.state.borrow_mut();
+            }
+        }
+        match state.queue.pop_front() {
             Some(value) => {
-                if let Some(room) = &self.room {
-                    room.add_permits(1);
-                }
+                state.given = false;
                 Ok(value)
             }
-            None if open => Err(TryRecvError::Empty),
+            None if state.senders > 0 && state.receiver => Err(TryRecvError::Empty),
             None => Err(TryRecvError::Closed),
         }
     }

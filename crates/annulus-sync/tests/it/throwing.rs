@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use annulus_sync::{
-    Barrier, Closed, Notify, OwnedPermit, Semaphore, TrySendError, cross, oneshot, watch,
+    Barrier, Closed, Notify, OwnedPermit, Semaphore, TrySendError, cross, mpsc, oneshot, watch,
 };
 
 use crate::support::{Task, now};
@@ -131,6 +131,26 @@ fn a_receiver_that_goes_while_its_thread_unwinds_wakes_every_sender_and_aborts_n
 fn a_value_does_not_go_with_what_a_sender_throws_that_gets_its_room() {
     for waits in [false, true] {
         let (sender, mut receiver) = cross::channel(1);
+        sender.try_send(0).unwrap();
+        let (first, behind) = (throwing(sender.send(1)), Task::waiting(sender.send(2)));
+        if waits {
+            hears_of_it(|| now(receiver.recv()));
+        } else {
+            hears_of_it(|| receiver.try_recv());
+        }
+        assert_eq!(receiver.try_recv(), Ok(0));
+        assert_eq!(behind.wakes(), 0, "the room is the first's still");
+        drop(first);
+        behind.woken().unwrap();
+        assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)), "there is room for one");
+        assert_eq!(receiver.try_recv(), Ok(2));
+    }
+}
+
+#[test]
+fn nor_does_a_value_between_tasks_of_one_core_go_with_it() {
+    for waits in [false, true] {
+        let (sender, mut receiver) = mpsc::channel(1);
         sender.try_send(0).unwrap();
         let (first, behind) = (throwing(sender.send(1)), Task::waiting(sender.send(2)));
         if waits {
