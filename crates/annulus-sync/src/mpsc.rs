@@ -280,11 +280,12 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.close();
         let mut state = self.shared.state.borrow_mut();
-        let (queue, waker) = (std::mem::take(&mut state.queue), state.receiving.take());
+        let left = (std::mem::take(&mut state.queue), state.receiving.take());
         drop(state);
-        drop((queue, waker));
+        // Senders are awake when what is left is dropped; that happens also if one's waker throws.
+        self.close();
+        drop(left);
     }
 }
 

@@ -168,6 +168,17 @@ fn nor_does_a_value_between_tasks_of_one_core_go_with_it() {
 }
 
 #[test]
+fn queued_values_are_dropped_although_a_sender_throws_when_the_receiver_goes() {
+    let (sender, receiver) = mpsc::channel(1);
+    let value = Rc::new(());
+    sender.try_send(value.clone()).unwrap();
+    let first = throwing(sender.send(value.clone()));
+    hears_of_it(|| drop(receiver));
+    assert_eq!(Rc::strong_count(&value), 2, "the queued one was dropped");
+    drop(first);
+}
+
+#[test]
 fn all_are_told_although_the_first_throws() {
     let notify = Notify::new();
     let (first, behind) = (throwing(notify.notified()), Task::waiting(notify.notified()));
