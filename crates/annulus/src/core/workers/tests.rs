@@ -88,9 +88,14 @@ fn leaving_waits_no_longer_than_it_may() {
     let workers = Workers::new(Shape::default());
     workers.join();
     let (release, gate) = mpsc::channel::<()>();
-    assert!(
-        workers.push(Box::new(move || gate.recv().unwrap_err().to_string().clear()), None).is_ok()
-    );
+    let (began, begun) = mpsc::channel();
+    let blocked: Job = Box::new(move || {
+        began.send(()).unwrap();
+        gate.recv().unwrap_err();
+    });
+    assert!(workers.push(blocked, None).is_ok());
+    // A job that no thread has begun is dropped, and nobody waits for it.
+    begun.recv().unwrap();
     assert!(!workers.leave(Duration::ZERO));
     drop(release);
 }

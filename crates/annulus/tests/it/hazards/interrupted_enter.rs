@@ -34,6 +34,7 @@ fn under_signals(body: impl FnOnce()) {
     let stop = Arc::new(AtomicBool::new(false));
     // SAFETY: always succeeds.
     let target = unsafe { libc::pthread_self() };
+    let (first, sent_one) = std::sync::mpsc::channel();
     let sender = std::thread::spawn({
         let stop = stop.clone();
         move || {
@@ -42,11 +43,14 @@ fn under_signals(body: impl FnOnce()) {
                 // SAFETY: the thread is alive until this one was joined.
                 assert_eq!(unsafe { libc::pthread_kill(target, libc::SIGUSR1) }, 0);
                 sent += 1;
+                let _ = first.send(());
                 std::thread::park_timeout(Duration::from_micros(200));
             }
             sent
         }
     });
+    // On a busy machine the body might be over before the other thread runs at all.
+    sent_one.recv().unwrap();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
     stop.store(true, Ordering::SeqCst);
     assert!(sender.join().unwrap() > 0);
