@@ -56,6 +56,8 @@ const LIBURING: Peer =
     Peer { language: Language::C("liburing"), ..peer("liburing", "its loops in C, if installed") };
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
+/// Where the size of a buffer does.
+const LARGE: &[&str] = &["echo-64k-1", "echo-64k", "echo-64k-1000", "echo-64k-8000"];
 
 /// A way in which a server of several cores accepts.
 const fn accepting(name: &'static str, way: &'static str, what: &'static str) -> Peer {
@@ -67,6 +69,10 @@ pub const PEERS: &[Peer] = &[
     OURS,
     Peer { only: LONELY, ..variant(&OURS, "annulus-spin", "spin", "spins for 50 µs") },
     Peer { only: LONELY, ..variant(&OURS, "annulus-tick", "tick", "keeps the CPU's tick running") },
+    Peer {
+        only: LARGE,
+        ..variant(&OURS, "annulus-buffers-16k", "buffers-16k", "provided buffers of 16 KiB")
+    },
     accepting("annulus-per-core", "per-core", "each core keeps what it accepts"),
     accepting("annulus-steered", "steered", "the same, by the CPU of the packet"),
     accepting("annulus-round-robin", "round-robin", "one core accepts for all, in turn"),
@@ -135,7 +141,6 @@ pub const TUNED: &[Peer] = &[
     tuned("annulus-buffers-few", "buffers-few", "one provided buffer"),
     tuned("annulus-buffers-1024", "buffers-1024", "1024 buffers provided from the start"),
     tuned("annulus-buffers-whole", "buffers-whole", "a buffer for each receive"),
-    tuned("annulus-buffers-16k", "buffers-16k", "provided buffers of 16 KiB"),
 ];
 
 /// All peers, for people.

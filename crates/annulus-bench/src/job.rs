@@ -124,9 +124,9 @@ impl Job {
     }
 
     /// Bytes of the buffer of a connection, where a runtime has one for each: a message, but at
-    /// least a page and at most 16 KiB, which is what the runtimes with a pool have by default.
+    /// least a page and at most 64 KiB, which is what the buffers of Annulus's pool hold.
     pub fn buffer_bytes(&self) -> usize {
-        self.bytes.clamp(4096, 16384)
+        self.bytes.clamp(4096, 65536)
     }
 
     /// Binds this thread, and those that it starts from now on, to the CPU of what is measured.
@@ -170,6 +170,12 @@ mod tests {
         assert_eq!(Job::from_arguments(job.to_arguments()).unwrap(), job);
         let job = Job::default();
         assert_eq!(Job::from_arguments(job.to_arguments()).unwrap(), job);
+    }
+
+    #[test]
+    fn a_buffer_holds_a_message_or_a_page() {
+        let buffer_bytes = |bytes| Job { bytes, ..Job::default() }.buffer_bytes();
+        assert_eq!([64, 4096, 65536, 1 << 20].map(buffer_bytes), [4096, 4096, 65536, 65536]);
     }
 
     #[test]

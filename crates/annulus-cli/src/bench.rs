@@ -53,6 +53,9 @@ type Entry = (&'static str, Child, &'static str, &'static [&'static str]);
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
 
+/// Where the size of a buffer does.
+const LARGE: &[&str] = &["echo-64k-1", "echo-64k", "echo-64k-1000", "echo-64k-8000"];
+
 /// Where ways of accepting do.
 const SHARED: &[&str] = &["accept-1", "accept-1000"];
 
@@ -60,6 +63,7 @@ const ENTRIES: &[Entry] = &[
     (OURS, Child::Annulus, "", &[]),
     ("annulus-spin", Child::Annulus, "spin", LONELY),
     ("annulus-tick", Child::Annulus, "tick", LONELY),
+    ("annulus-buffers-16k", Child::Annulus, "buffers-16k", LARGE),
     ("annulus-per-core", Child::Annulus, "per-core", SHARED),
     ("annulus-steered", Child::Annulus, "steered", SHARED),
     ("annulus-round-robin", Child::Annulus, "round-robin", SHARED),

@@ -7,6 +7,8 @@
 
 enum { ACCEPT, RECV, SEND, CLOSE };
 enum { NONE = UINT16_MAX, GROUP = 0, RING_ENTRIES = 256, CQ_ENTRIES = 8192 };
+/* Of a buffer, and of all of them; see limit/pool.rs. */
+enum { BUFFER_BYTES_MIN = 1024, BUFFER_BYTES_MAX = 65536, POOL_BYTES = 512 << 20 };
 
 /* A buffer that is to be sent, by its number. */
 struct piece {
@@ -180,7 +182,13 @@ static void begin(struct server *server, const struct job *job)
     for (server->buffers = 64; server->buffers < 2 * job->tasks && server->buffers < 16384;)
         server->buffers *= 2;
     bytes = job->bytes * job->depth;
-    server->buffer_bytes = bytes < 1024 ? 1024 : bytes > 16384 ? 16384 : bytes;
+    if (bytes < BUFFER_BYTES_MIN)
+        bytes = BUFFER_BYTES_MIN;
+    if (bytes > BUFFER_BYTES_MAX)
+        bytes = BUFFER_BYTES_MAX;
+    server->buffer_bytes = bytes;
+    while (server->buffers * bytes > POOL_BYTES)
+        server->buffers /= 2;
     server->connections = calloc(slots, sizeof *server->connections);
     server->starved = calloc(slots, sizeof *server->starved);
     server->pieces = calloc(server->buffers, sizeof *server->pieces);

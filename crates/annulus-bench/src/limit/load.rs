@@ -30,6 +30,8 @@ use crate::{Address, Job, Latency, Sample, sys, wrong};
 const PATIENCE_NS: u64 = 5_000_000_000;
 /// One that runs under Valgrind has longer.
 const PATIENCE_COUNTED_NS: u64 = 60_000_000_000;
+/// The most that is received at a time, the same of every server.
+const PIECE_BYTES: usize = 16384;
 const RECV: u64 = 0;
 const SEND: u64 = 1;
 
@@ -61,7 +63,8 @@ impl Taken {
 }
 
 /// Connects, warms the server up, says so, and asks as soon as it hears a line. What is received at
-/// a time is at most so many `bytes`. A connection that is there already is the `first`.
+/// a time is at most so many `bytes`, and 16 KiB. A connection that is there already is the
+/// `first`.
 fn run(job: &Job, bytes: usize, first: Option<OwnedFd>, talk: impl Talk) -> io::Result<Sample> {
     let mut load = Load::connect(job, bytes, first, talk)?;
     if job.ops.is_none() {
@@ -137,7 +140,7 @@ impl<T: Talk> Load<T> {
         let mut ring = Ring::builder().entries(256).cq_entries(8192).build()?;
         ring.register_files_sparse(job.tasks)?;
         let buffers = (2 * job.tasks).next_power_of_two().clamp(64, 16384);
-        let pool = Pool::register(&mut ring, buffers as u16, bytes)?;
+        let pool = Pool::register(&mut ring, buffers as u16, bytes.min(PIECE_BYTES))?;
         let latency =
             Histogram::new_with_bounds(1, PATIENCE_COUNTED_NS, 3).map_err(io::Error::other)?;
         let mut load = Self {

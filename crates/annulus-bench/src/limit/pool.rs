@@ -18,12 +18,19 @@ pub struct Pool {
 /// The group that receives name.
 pub const BGID: u16 = 0;
 /// The least and the most that a buffer holds.
-const BUFFER_BYTES: std::ops::RangeInclusive<usize> = 1024..=16384;
+const BUFFER_BYTES: std::ops::RangeInclusive<usize> = 1024..=65536;
+/// All buffers together hold no more: memory that is swept for the first time while it is measured
+/// would be paid for by page faults.
+const POOL_BYTES: usize = 512 << 20;
 
 impl Pool {
-    /// Registers so many buffers, a power of two, for messages of so many bytes.
-    pub fn register(ring: &mut Ring, buffers: u16, bytes: usize) -> io::Result<Self> {
+    /// Registers so many buffers, a power of two, or as many as there may be, for messages of so
+    /// many bytes.
+    pub fn register(ring: &mut Ring, mut buffers: u16, bytes: usize) -> io::Result<Self> {
         let bytes = bytes.clamp(*BUFFER_BYTES.start(), *BUFFER_BYTES.end());
+        while usize::from(buffers) * bytes > POOL_BYTES {
+            buffers /= 2;
+        }
         // SAFETY: the pool lives until the process ends or, after an error, until the ring is
         // closed just before.
         let offered = unsafe { ring.register_buf_ring(buffers, BGID, BufRegFlags::EMPTY) }?;
