@@ -39,7 +39,7 @@ mod storm;
 use std::io;
 
 use annulus_ring::abi::{Errno, SqeFlags};
-use annulus_ring::{Op, Ring};
+use annulus_ring::{Builder, Op, Ring};
 
 use crate::Run;
 
@@ -71,6 +71,12 @@ pub const LOADS: &[(&str, Run)] = &[
 /// The other side of servers of TLS.
 #[cfg(feature = "tls")]
 pub const TLS_LOADS: &[(&str, Run)] = &[("tls", load::tls::run)];
+
+/// What a ring that is measured is built with: its waits are kept out of the I/O-wait statistics,
+/// as those of the runtime are by default.
+fn builder() -> Builder {
+    Ring::builder().no_iowait(true)
+}
 
 /// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
 #[inline]

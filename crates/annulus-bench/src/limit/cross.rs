@@ -33,7 +33,7 @@ struct Player {
 
 impl Player {
     fn new(side: usize, court: &Arc<Court>) -> io::Result<Self> {
-        let mut ring = Ring::builder().entries(8).build()?;
+        let mut ring = super::builder().entries(8).build()?;
         let bell = ring.kernel().eventfd()?;
         let count = Box::leak(Box::new(0));
         let mut player = Self { ring, side, count, court: court.clone() };

@@ -103,7 +103,7 @@ impl Server {
     fn new(listener: RawFd, job: &Job) -> io::Result<Self> {
         let connections = job.tasks;
         let waiting = Waiting::of(&job.variant);
-        let mut ring = Ring::builder().entries(256).cq_entries(8192).build()?;
+        let mut ring = super::builder().entries(256).cq_entries(8192).build()?;
         // Those that come may be there before those that go are gone.
         let slots = 2 * connections + 64;
         ring.register_files_sparse(slots)?;

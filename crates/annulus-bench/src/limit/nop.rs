@@ -2,7 +2,6 @@
 
 use std::io;
 
-use annulus_ring::Ring;
 use annulus_ring::abi::SqeFlags;
 use annulus_ring::op::{Nop, Op};
 
@@ -14,7 +13,7 @@ use crate::{Job, Sample};
 /// A ring is refused, or fails.
 pub fn run(job: &Job) -> io::Result<Sample> {
     let (meter, parallel) = (job.meter(), job.tasks);
-    let mut ring = Ring::builder().entries(parallel.max(8)).build()?;
+    let mut ring = super::builder().entries(parallel.max(8)).build()?;
     let mut batch = Vec::with_capacity(parallel as usize);
     let mut free = parallel;
     loop {

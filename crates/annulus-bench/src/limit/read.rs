@@ -51,7 +51,7 @@ struct Reads {
 
 impl Reads {
     fn new(parallel: u32, file: &File, registered: bool) -> io::Result<Self> {
-        let mut ring = Ring::builder().entries(parallel.max(8)).build()?;
+        let mut ring = super::builder().entries(parallel.max(8)).build()?;
         let mut target = Target::Fd(file.as_raw_fd());
         let bytes = parallel as usize * PAGE_BYTES;
         let memory: *mut u8 = vec![Page::ZERO; parallel as usize].leak().as_mut_ptr().cast();
