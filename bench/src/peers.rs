@@ -88,6 +88,7 @@ pub const PEERS: &[Peer] = &[
     Peer { shows: "tokio", ..peer("tokio-mt", "its default, several threads") },
     peer("tokio-rustls", "TLS above tokio, on one thread"),
     peer("monoio", "on io_uring"),
+    Peer { shows: "monoio", ..peer("monoio-sync", "the same, for two threads") },
     peer("compio", "on io_uring"),
     peer("glommio", "one executor"),
     peer("tokio-uring", "io_uring beside tokio"),

@@ -1,9 +1,8 @@
-//! monoio on io_uring.
+//! monoio on io_uring, with its default features. Two threads are `peers/monoio-sync`.
 
 mod cat;
 mod channel;
 mod copy;
-mod cross;
 mod direct;
 mod echo;
 mod read;
@@ -28,7 +27,6 @@ fn main() -> ExitCode {
         ("yield", yields::run),
         ("wake", wake::run),
         ("channel", channel::run),
-        ("cross", cross::run),
         ("timer-insert", timer::run),
         ("timer-cancel", timer::run),
         ("timer-fire", timer::run),

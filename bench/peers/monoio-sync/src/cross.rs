@@ -1,5 +1,4 @@
-//! A number that goes to another thread and comes back: two runtimes (monoio's
-//! feature `sync` lets other threads wake tasks), and `flume` between them.
+//! A number that goes to another thread and comes back: two runtimes, and `flume` between them.
 
 use std::io;
 use std::thread;
