@@ -2,7 +2,6 @@
 //! takes is a reference to an array that is never freed.
 
 use std::io;
-use std::rc::Rc;
 
 use annulus_bench::pages::{self, PAGE_BYTES, Page, Pages, Random};
 use annulus_bench::{Job, Sample};
@@ -11,12 +10,11 @@ use compio::fs::OpenOptions;
 use compio::io::AsyncReadAt;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::crowd(job, |task, meter| {
-        let pages = Rc::new(Pages::at(&job.file));
+    let mut options = OpenOptions::new();
+    let open = options.read(true).custom_flags(libc::O_DIRECT).open(&job.file);
+    super::crowd_of(job, open, |task, meter, file| {
+        let pages = Pages::at(&job.file);
         async move {
-            let mut options = OpenOptions::new();
-            let options = options.read(true).custom_flags(libc::O_DIRECT);
-            let file = options.open(pages.path()).await?;
             let mut random = Random::new(task);
             let mut buf = &mut Box::leak(Box::new(Page::ZERO)).0;
             loop {

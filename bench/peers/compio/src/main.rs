@@ -56,10 +56,24 @@ where
     F: Fn(u32, Rc<Meter>) -> T,
     T: Future<Output = io::Result<()>> + 'static,
 {
+    crowd_of(job, async { Ok(()) }, |number, meter, _| task(number, meter))
+}
+
+/// As [`crowd`], of tasks that share what is opened before.
+fn crowd_of<S, F, T>(
+    job: &Job,
+    open: impl Future<Output = io::Result<S>>,
+    task: F,
+) -> io::Result<Sample>
+where
+    F: Fn(u32, Rc<Meter>, Rc<S>) -> T,
+    T: Future<Output = io::Result<()>> + 'static,
+{
     runtime()?.block_on(async {
+        let shared = Rc::new(open.await?);
         let meter = Rc::new(job.meter());
         let running: Vec<_> = (0..job.tasks)
-            .map(|number| compio::runtime::spawn(task(number, meter.clone())))
+            .map(|number| compio::runtime::spawn(task(number, meter.clone(), shared.clone())))
             .collect();
         for task in running {
             task.await.map_err(|error| io::Error::other(error.to_string()))??;

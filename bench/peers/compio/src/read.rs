@@ -1,7 +1,6 @@
 //! Tasks that read one page after the other, each into its own buffer.
 
 use std::io;
-use std::rc::Rc;
 
 use annulus_bench::pages::{self, PAGE_BYTES, Pages, Random};
 use annulus_bench::{Job, Sample};
@@ -10,10 +9,10 @@ use compio::fs::File;
 use compio::io::AsyncReadAt;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::crowd(job, |task, meter| {
-        let pages = Rc::new(Pages::at(&job.file));
+    let open = File::open(&job.file);
+    super::crowd_of(job, open, |task, meter, file| {
+        let pages = Pages::at(&job.file);
         async move {
-            let file = File::open(pages.path()).await?;
             let mut random = Random::new(task);
             let mut buf = Vec::with_capacity(PAGE_BYTES);
             loop {

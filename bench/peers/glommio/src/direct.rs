@@ -2,17 +2,16 @@
 //! that its documentation prefers for what is aligned. Glommio gives a buffer of its own for each.
 
 use std::io;
-use std::rc::Rc;
 
 use annulus_bench::pages::{self, PAGE_BYTES, Pages, Random};
 use annulus_bench::{Job, Sample};
 use glommio::io::DmaFile;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::crowd(job, |task, meter| {
-        let pages = Rc::new(Pages::at(&job.file));
+    let open = async { DmaFile::open(&job.file).await.map_err(super::error) };
+    super::crowd_of(job, open, |task, meter, file| {
+        let pages = Pages::at(&job.file);
         async move {
-            let file = DmaFile::open(pages.path()).await.map_err(super::error)?;
             let mut random = Random::new(task);
             loop {
                 let page = pages.pick(&mut random);
@@ -23,7 +22,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                     break;
                 }
             }
-            file.close().await.map_err(super::error)
+            file.close_rc().await.map(drop).map_err(super::error)
         }
     })
 }

@@ -1,18 +1,17 @@
-//! Tasks that read one page after the other, each from its own `BufferedFile`; glommio gives a
-//! buffer of its own for each read.
+//! Tasks that read one page after the other, from one `BufferedFile`; glommio gives a buffer of its
+//! own for each read.
 
 use std::io;
-use std::rc::Rc;
 
 use annulus_bench::pages::{self, PAGE_BYTES, Pages, Random};
 use annulus_bench::{Job, Sample};
 use glommio::io::BufferedFile;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::crowd(job, |task, meter| {
-        let pages = Rc::new(Pages::at(&job.file));
+    let open = async { BufferedFile::open(&job.file).await.map_err(super::error) };
+    super::crowd_of(job, open, |task, meter, file| {
+        let pages = Pages::at(&job.file);
         async move {
-            let file = BufferedFile::open(pages.path()).await.map_err(super::error)?;
             let mut random = Random::new(task);
             loop {
                 let page = pages.pick(&mut random);

@@ -2,17 +2,16 @@
 //! takes is a reference to an array that is never freed.
 
 use std::io;
-use std::rc::Rc;
 
 use annulus_bench::pages::{self, PAGE_BYTES, Page, Pages, Random};
 use annulus_bench::{Job, Sample};
 use monoio::fs::File;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::crowd(job, |task, meter| {
-        let pages = Rc::new(Pages::at(&job.file));
+    let open = async { File::from_std(Pages::at(&job.file).open_direct()?) };
+    super::crowd_of(job, open, |task, meter, file| {
+        let pages = Pages::at(&job.file);
         async move {
-            let file = File::from_std(pages.open_direct()?)?;
             let mut random = Random::new(task);
             let mut buf = &mut Box::leak(Box::new(Page::ZERO)).0;
             loop {

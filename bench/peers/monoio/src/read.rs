@@ -1,17 +1,16 @@
 //! Tasks that read one page after the other, each into its own buffer.
 
 use std::io;
-use std::rc::Rc;
 
 use annulus_bench::pages::{self, PAGE_BYTES, Pages, Random};
 use annulus_bench::{Job, Sample};
 use monoio::fs::File;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::crowd(job, |task, meter| {
-        let pages = Rc::new(Pages::at(&job.file));
+    let open = async { File::from_std(Pages::at(&job.file).open()?) };
+    super::crowd_of(job, open, |task, meter, file| {
+        let pages = Pages::at(&job.file);
         async move {
-            let file = File::from_std(pages.open()?)?;
             let mut random = Random::new(task);
             let mut buf = Vec::with_capacity(PAGE_BYTES);
             loop {
