@@ -58,6 +58,15 @@ const LIBURING: Peer =
 const LONELY: &[&str] = &["echo-1"];
 /// Where the size of a buffer does.
 const LARGE: &[&str] = &["echo-64k-1", "echo-64k", "echo-64k-1000", "echo-64k-8000"];
+/// Where a loop can register files and buffers; elsewhere it would be the same again.
+const REGISTERING: &[&str] =
+    &["read-1", "read-32", "direct-1", "direct-32", "direct-128", "cat", "copy"];
+
+/// A loop that registers what it can.
+const fn registering(of: &Peer, name: &'static str) -> Peer {
+    let what = "the same, files and buffers registered";
+    Peer { only: REGISTERING, ..variant(of, name, "registered", what) }
+}
 
 /// A way in which a server of several cores accepts.
 const fn accepting(name: &'static str, way: &'static str, what: &'static str) -> Peer {
@@ -78,11 +87,11 @@ pub const PEERS: &[Peer] = &[
     accepting("annulus-round-robin", "round-robin", "one core accepts for all, in turn"),
     accepting("annulus-least", "least-connections", "the same, to who has fewest"),
     LIMIT,
-    variant(&LIMIT, "limit-fixed", "registered", "the same, files and buffers registered"),
+    registering(&LIMIT, "limit-fixed"),
     Peer { only: LONELY, ..variant(&LIMIT, "limit-spin", "spin", "the same, spins for 50 µs") },
     Peer { only: LONELY, ..variant(&LIMIT, "limit-tick", "tick", "the same, with a 1 ms timer") },
     LIBURING,
-    variant(&LIBURING, "liburing-fixed", "registered", "the same, file and buffers registered"),
+    registering(&LIBURING, "liburing-fixed"),
     peer("std", "threads and system calls of the standard library"),
     peer("tokio", "on one thread (LocalRuntime)"),
     Peer { shows: "tokio", ..peer("tokio-mt", "its default, several threads") },

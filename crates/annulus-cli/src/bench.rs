@@ -56,6 +56,10 @@ const LONELY: &[&str] = &["echo-1"];
 /// Where the size of a buffer does.
 const LARGE: &[&str] = &["echo-64k-1", "echo-64k", "echo-64k-1000", "echo-64k-8000"];
 
+/// Where a loop can register files and buffers; elsewhere it would be the same again.
+const REGISTERING: &[&str] =
+    &["read-1", "read-32", "direct-1", "direct-32", "direct-128", "cat", "copy"];
+
 /// Where ways of accepting do.
 const SHARED: &[&str] = &["accept-1", "accept-1000"];
 
@@ -69,7 +73,7 @@ const ENTRIES: &[Entry] = &[
     ("annulus-round-robin", Child::Annulus, "round-robin", SHARED),
     ("annulus-least", Child::Annulus, "least-connections", SHARED),
     ("limit", Child::Limit, "", &[]),
-    ("limit-fixed", Child::Limit, "registered", &[]),
+    ("limit-fixed", Child::Limit, "registered", REGISTERING),
     ("limit-spin", Child::Limit, "spin", LONELY),
     ("limit-tick", Child::Limit, "tick", LONELY),
 ];
