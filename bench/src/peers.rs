@@ -149,7 +149,7 @@ pub const TUNED: &[Peer] = &[
     tuned("annulus-entries-4096", "entries-4096", "4096 submission entries"),
     tuned("annulus-budget-8", "budget-8", "8 polls a turn"),
     tuned("annulus-buffers-few", "buffers-few", "one provided buffer"),
-    tuned("annulus-buffers-1024", "buffers-1024", "1024 buffers provided from the start"),
+    tuned("annulus-buffers-1024", "buffers-1024", "1024 buffers of 16 KiB provided from the start"),
     tuned("annulus-buffers-whole", "buffers-whole", "a buffer for each receive"),
 ];
 

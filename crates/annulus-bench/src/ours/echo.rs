@@ -34,7 +34,7 @@ fn tuned(variant: &str) -> io::Result<Builder> {
         "entries-32" => builder.entries(32),
         "entries-4096" => builder.entries(4096),
         "budget-8" => builder.budget(8),
-        "buffers-1024" => builder.buffers_published(1024),
+        "buffers-1024" => builder.buffer_count(1024).buffers_published(1024).buffer_bytes(16384),
         "buffers-few" => builder.buffers_published(1).buffer_count(1),
         "buffers-whole" => builder.buffers_incremental(false),
         "buffers-16k" => builder.buffer_bytes(16384),
