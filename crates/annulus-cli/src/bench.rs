@@ -8,7 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use annulus_bench::driver::{self, OURS, Options, Program};
-use annulus_bench::{limit, main_of, ours};
+use annulus_bench::{Workload, limit, main_of, ours};
 
 /// The hidden subcommand of measured processes.
 pub const CHILD: &str = "bench-child";
@@ -84,7 +84,7 @@ const ENTRIES: &[Entry] = &[
 /// An unknown workload, a file that cannot be read or written.
 pub fn run(args: &Args) -> io::Result<ExitCode> {
     if args.list {
-        print!("{}", driver::list_workloads());
+        print!("{}", driver::list_workloads(is_run));
         return Ok(ExitCode::SUCCESS);
     }
     if cfg!(debug_assertions) {
@@ -94,6 +94,12 @@ pub fn run(args: &Args) -> io::Result<ExitCode> {
     let programs = || ENTRIES.iter().map(|entry| program(entry)?.asked()).collect();
     driver::run(&args.options, programs, &load)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether one of these programs takes part: `bench/` has workloads that none does.
+fn is_run(workload: &Workload) -> bool {
+    let mut programs = ours::PROGRAMS.iter().chain(limit::PROGRAMS);
+    programs.any(|(family, _)| *family == workload.family)
 }
 
 fn program(&(name, child, variant, only): &Entry) -> io::Result<Program> {

@@ -14,7 +14,7 @@ pub(super) fn workloads(names: &[String]) -> io::Result<Vec<Workload>> {
         [workload.name, workload.family, workload.group].contains(&name)
     };
     if let Some(unknown) = names.iter().find(|name| !WORKLOADS.iter().any(|w| is(w, name))) {
-        return Err(unknown_name("workload", unknown, &list_workloads()));
+        return Err(unknown_name("workload", unknown, &list_workloads(|_| true)));
     }
     let chosen = WORKLOADS
         .iter()
@@ -44,12 +44,16 @@ fn unknown_name(what: &str, name: &str, list: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// All workloads, for people.
-pub fn list_workloads() -> String {
+/// The workloads that somebody runs, for people.
+pub fn list_workloads(is_run: impl Fn(&Workload) -> bool) -> String {
     let mut text = String::new();
     for group in GROUPS {
-        let _ = writeln!(text, "  {group}");
-        for workload in WORKLOADS.iter().filter(|workload| workload.group == *group) {
+        let is_listed = |workload: &&Workload| workload.group == *group && is_run(workload);
+        let mut listed = WORKLOADS.iter().filter(is_listed).peekable();
+        if listed.peek().is_some() {
+            let _ = writeln!(text, "  {group}");
+        }
+        for workload in listed {
             let _ = writeln!(text, "    {:<14} {}", workload.name, workload.title);
         }
     }
@@ -71,6 +75,13 @@ mod tests {
         assert_eq!(found("spawn"), 2);
         assert!(found("tasks") > 5);
         assert_eq!(workloads(&[]).unwrap().len(), WORKLOADS.len());
+    }
+
+    #[test]
+    fn what_nobody_runs_is_not_listed_and_neither_is_a_group_of_nothing_else() {
+        let text = list_workloads(|workload| workload.family == "spawn");
+        assert!(text.starts_with("  tasks\n    spawn-1 "), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
     }
 
     #[test]

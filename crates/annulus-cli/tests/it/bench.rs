@@ -173,6 +173,15 @@ fn the_load_that_pipelines_sees_answers_that_were_exchanged_and_too_many_of_them
 }
 
 #[test]
+fn what_none_of_its_programs_takes_part_in_is_not_listed() {
+    let text = String::from_utf8(bench(&["--list"]).stdout).unwrap();
+    assert!(text.contains("spawn-1000 ") && text.contains("echo-64 "), "{text}");
+    for name in ["http-hello", "tls-echo-64", "tls-idle-5000", "static-1k", "kv-16", "servers"] {
+        assert!(!text.contains(name), "{name}: {text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_before_anything_runs() {
     let output = bench(&["nop", "cold-fusion"]);
     assert_eq!(output.status.code(), Some(1));
