@@ -12,7 +12,8 @@
 //! | `cat`, `copy` | a file from its beginning to its end |
 //! | `cross` | a ball between two threads with a ring each |
 //! | `echo` | multishot accept, multishot receive, one send in flight per connection |
-//! | `load`, `connect`, `storm`, `idle` | the other sides of `echo` |
+//! | `udp` | multishot receive, one sendmmsg(2) for what came together |
+//! | `load`, `connect`, `storm`, `idle` | the other sides of `echo`, `load` of `udp` as well |
 //! | `http`, `tls` | the other side of servers that greet over HTTP, that echo over TLS |
 //! | `files`, `kv` | the other sides of servers of files, and of caches |
 //! | `pool` | provided buffers |
@@ -35,6 +36,7 @@ mod nop;
 mod pool;
 mod read;
 mod storm;
+mod udp;
 
 use std::io;
 
@@ -53,6 +55,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("copy", copy::run),
     ("echo", echo::run),
     ("unix", echo::run_unix),
+    ("udp-echo", udp::run),
 ];
 
 /// The other side of servers.
@@ -81,7 +84,13 @@ fn builder() -> Builder {
 /// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
 #[inline]
 fn wait(ring: &mut Ring, timeout_ns: Option<u64>) -> io::Result<()> {
-    match ring.submit_and_wait(1, timeout_ns) {
+    wait_for(ring, 1, timeout_ns)
+}
+
+/// The same for so many completions.
+#[inline]
+fn wait_for(ring: &mut Ring, want: u32, timeout_ns: Option<u64>) -> io::Result<()> {
+    match ring.submit_and_wait(want, timeout_ns) {
         Ok(_) | Err(Errno(libc::EINTR | libc::EBUSY)) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

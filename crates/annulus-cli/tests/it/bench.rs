@@ -73,6 +73,17 @@ fn servers_are_measured_with_every_load() {
 }
 
 #[test]
+fn echoes_of_datagrams_are_measured_beside_the_limit() {
+    if !ready() {
+        return;
+    }
+    let text = tables(&["udp-echo"]);
+    for label in ["limit", "annulus"] {
+        assert_eq!(figures(&text, label).len(), 2, "{label}: {text}");
+    }
+}
+
+#[test]
 fn each_way_of_accepting_is_measured_with_its_balance() {
     if !ready() {
         return;
