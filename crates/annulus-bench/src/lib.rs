@@ -54,7 +54,9 @@ pub use program::{Run, main, main_of};
 pub use scratch::Scratch;
 #[cfg(feature = "driver")]
 pub(crate) use server::Cost;
-pub use server::{beside, serve, serve_cores, serve_program, serve_udp, serve_unix, serve_unix_at};
+pub use server::{
+    beside, serve, serve_cores, serve_program, serve_udp, serve_udp_at, serve_unix, serve_unix_at,
+};
 pub use shares::{Share, Shares};
 #[cfg(feature = "tls")]
 pub use tls::{Identity, identity};

@@ -42,6 +42,24 @@ pub fn serve_udp(run: impl FnOnce(UdpSocket) -> io::Result<()>) -> io::Result<Sa
     Err(io::Error::other("the server ended by itself"))
 }
 
+/// As [`serve_udp`], for runtimes that make their socket themselves: `open` starts one that has a
+/// socket at this address, and `wait` waits for its end.
+///
+/// # Errors
+/// As there.
+pub fn serve_udp_at<S>(
+    open: impl FnOnce(SocketAddr) -> io::Result<S>,
+    wait: impl FnOnce(S) -> io::Result<()>,
+) -> io::Result<Sample> {
+    // Free for a moment; the runtime takes it next.
+    let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    let server = open(address)?;
+    // Only now: a datagram that comes before the socket is refused, and not sent again.
+    announce(&Address::Udp(address))?;
+    wait(server)?;
+    Err(io::Error::other("the server ended by itself"))
+}
+
 /// As [`serve`], with a Unix stream socket at a path in the job's directory, which whoever asked
 /// for the server removes.
 ///

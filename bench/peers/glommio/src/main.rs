@@ -11,6 +11,7 @@ mod echo;
 mod read;
 mod spawn;
 mod timer;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("copy-default", copy_default::run),
         ("echo", echo::run),
         ("unix", unix::run),
+        ("udp-echo", udp::run),
     ])
 }
 

@@ -8,6 +8,7 @@
 mod channel;
 mod echo;
 mod spawn;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ("channel", channel::run),
         ("echo", echo::run),
         ("unix", unix::run),
+        ("udp-echo", udp::run),
     ])
 }
 

@@ -10,6 +10,7 @@ mod nop;
 mod read;
 mod spawn;
 mod timer;
+mod udp;
 mod unix;
 mod wake;
 mod yields;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("copy", copy::run),
         ("echo", echo::run),
         ("unix", unix::run),
+        ("udp-echo", udp::run),
     ])
 }
 
