@@ -111,8 +111,10 @@ where
     }
     let left = rest(&mut reader).await?;
     assert!(sent().ends_with(&left), "{cut:?}: {left:?}");
-    assert!(left.len() + own >= sent().len(), "{cut:?}: {left:?}");
-    assert!(taken.is_none_or(|taken| [taken, left].concat() == sent()), "{cut:?}");
+    match taken {
+        Some(taken) => assert_eq!([taken, left].concat(), sent(), "{cut:?}"),
+        None => assert!(left.len() + own >= sent().len(), "{cut:?}: {left:?}"),
+    }
     Ok(())
 }
 
