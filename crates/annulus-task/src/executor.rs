@@ -133,8 +133,9 @@ impl Executor {
     }
 
     /// Polls ready tasks, also those that are woken or spawned meanwhile, until none is left or
-    /// `budget` polls were made. This core is [entered](Self::enter) meanwhile. A task that yields or wakes itself is polled again in the next run
-    /// only, so that the caller can look after other things. Returns how many polls were made.
+    /// `budget` polls were made. This core is [entered](Self::enter) meanwhile. A task that yields
+    /// or wakes itself is polled again in the next run only, so that the caller can look after
+    /// other things. Returns how many polls were made.
     ///
     /// Panics of tasks do not get here; see [`OnPanic`].
     ///

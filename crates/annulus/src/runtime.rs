@@ -216,9 +216,9 @@ impl Runtime {
     /// As [`shutdown`](Self::shutdown), with this deadline in the place of
     /// [`Builder::shutdown_timeout`].
     ///
-    /// It is the kernel that has so long, not the tasks: they are dropped at once, and what they had
-    /// in flight is cancelled. When `bound` is over, bytes that were still to be sent are given up
-    /// and everything is cancelled once more; a quarter of `bound` later the memory of what the
+    /// It is the kernel that has so long, not the tasks: they are dropped at once, and what they
+    /// had in flight is cancelled. When `bound` is over, bytes that were still to be sent are given
+    /// up and everything is cancelled once more; a quarter of `bound` later the memory of what the
     /// kernel still has is leaked, and [`ops_in_flight`](Metrics::ops_in_flight) says of how many
     /// requests. With [`Duration::ZERO`] that is all that has not ended already. Work of
     /// [`spawn_blocking`](crate::task::spawn_blocking) that has begun is then awaited for `bound`,

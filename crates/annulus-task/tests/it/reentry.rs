@@ -197,7 +197,7 @@ fn an_executor_with_live_tasks_is_dropped_inside_the_destructor_of_another_ones_
 #[test]
 fn an_executor_is_dropped_by_the_destructor_of_a_child_that_its_scope_ends() {
     let owner: Rc<RefCell<Option<Executor>>> = Rc::default();
-    let successor: Rc<RefCell<Option<(Executor, JoinHandle<u32>)>>> = Rc::default();
+    let successor = Rc::new(RefCell::new(None::<(Executor, JoinHandle<u32>)>));
     let (owned, made) = (Rc::clone(&owner), Rc::clone(&successor));
     let on_drop = OnDrop(move || {
         drop(owned.take());

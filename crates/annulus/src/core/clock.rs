@@ -238,7 +238,9 @@ impl Core {
             let looks_on = answers || requests || self.blocking.is_busy();
             // Without a timer this is a sleep like any other.
             state.forget_held_timers();
-            let timers = bound_ns.is_some() || state.wheel.len() > 0 || state.clock.held() > 0;
+            let timers = bound_ns.is_some()
+                || state.wheel.next_deadline_ns().is_some()
+                || state.clock.held() > 0;
             let mut timeout_ns = (looks_on || timers).then_some(LOOK_NS);
             if !state.again.is_empty() {
                 state.cancel_again();

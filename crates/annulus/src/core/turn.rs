@@ -22,7 +22,6 @@ use std::task::Poll;
 use annulus_ring::abi::Errno;
 use annulus_ring::{Kernel as _, Run};
 
-use super::clock::NEVER_NS;
 use super::metrics::Board;
 use super::pool::Pool;
 use super::{Core, State};
@@ -379,7 +378,7 @@ impl State {
     /// How long until the next timer is due, or the bound if that is less.
     pub(super) fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
         let left_ns = match self.wheel.next_deadline_ns() {
-            None | Some(NEVER_NS) => return bound_ns,
+            None => return bound_ns,
             Some(deadline_ns) => deadline_ns.saturating_sub(self.now_ns()),
         };
         Some(bound_ns.map_or(left_ns, |bound_ns| bound_ns.min(left_ns)))

@@ -221,7 +221,7 @@ impl Core {
     fn look(&self, state: &mut State) -> Result<bool, Errno> {
         let begun_ns = state.ring.kernel().now();
         let timer_ns = match state.wheel.next_deadline_ns() {
-            None | Some(NEVER_NS) => NEVER_NS,
+            None => NEVER_NS,
             // The timers' clock may be ahead of the kernel's.
             Some(timer_ns) => begun_ns.saturating_add(timer_ns.saturating_sub(state.now_ns())),
         };

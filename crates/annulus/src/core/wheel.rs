@@ -38,8 +38,10 @@ pub(crate) const TICK_NS: u64 = 1 << TICK_BITS;
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 /// Eight levels cover the 2^48 ticks of the clock. Rounding up can give 2^48 itself, which the
-/// clock never reaches; the ninth level holds these.
+/// clock never reaches; the ninth level holds these, and nobody looks for them.
 const LEVELS: usize = 9;
+/// The bits of the levels that the clock reaches.
+const REACHED: u16 = (1 << (LEVELS - 1)) - 1;
 /// The list of expired timers, behind the lists of all slots.
 const DUE: u16 = (LEVELS * SLOTS) as u16;
 /// No timer: an empty list, or the end of the free ones.
@@ -139,7 +141,8 @@ impl Wheel {
         Some(self.release(key.index))
     }
 
-    /// An instant by which to call [`advance`](Self::advance) again, or `None` without timers.
+    /// An instant by which to call [`advance`](Self::advance) again, or `None` without timers that
+    /// ever fire.
     ///
     /// Never later than the earliest deadline rounded up to a tick, and exactly that if the
     /// earliest timer is in the lowest level or alone in its slot. Otherwise it is the instant at
@@ -194,12 +197,13 @@ impl Wheel {
         }
     }
 
-    /// The first list that is not empty, and the tick at which its slot starts.
+    /// The first list that is not empty, and the tick at which its slot starts, if that ever comes.
     fn first_slot(&self) -> Option<(usize, u64)> {
-        if self.levels == 0 {
+        let levels = self.levels & REACHED;
+        if levels == 0 {
             return None;
         }
-        let level = self.levels.trailing_zeros();
+        let level = levels.trailing_zeros();
         let slot = self.slots[level as usize].trailing_zeros();
         let shift = level * SLOT_BITS;
         // The bits above this level are those of the present; the bits below it are zero.

@@ -5,8 +5,8 @@
 //! *Answer*: a second completion, the notification, follows if and only if the first carries
 //! `F_MORE`, whatever its result; the memory is the kernel's until then.
 //!
-//! *Also proven*: `ops::messages`, for what both completions say; sends of the runtime, in `annulus`
-//! (`hazards::zero_copy_notification`).
+//! *Also proven*: `ops::messages`, for what both completions say; sends of the runtime, in
+//! `annulus` (`hazards::zero_copy_notification`).
 
 use std::{
     collections::HashMap,

@@ -128,7 +128,7 @@ fn a_file_is_changed_locked_and_given_away_on_its_core() {
         note(&said, "set_xattr", file.set_xattr("user.a", "b", SetXattr::Always).await);
         note(&said, "list_xattrs", file.list_xattrs().await);
         note(&said, "remove_xattr", file.remove_xattr("user.a").await);
-        note(&said, "set_permissions", file.set_permissions(Permissions::from_mode(0)).await);
+        note(&said, "set_permissions", file.set_permissions(Permissions::from_mode(0o0)).await);
         note(&said, "set_modified", file.set_modified(SystemTime::UNIX_EPOCH).await);
         note(&said, "try_clone", file.try_clone());
         note(&said, "close", closing.close().await);
