@@ -52,7 +52,7 @@ const LOOK_NS: u64 = 1_000_000;
 /// How many looks requests in flight hold the clock, if nothing completes meanwhile.
 const LOOKS_MAX: u32 = 1000;
 /// Not a moment but "never".
-pub(super) const NEVER_NS: u64 = u64::MAX;
+const NEVER_NS: u64 = u64::MAX;
 /// The end of time: what is later never comes.
 const END_NS: u64 = NEVER_NS - 1;
 

@@ -33,7 +33,6 @@ use annulus_ring::Kernel as _;
 use annulus_ring::abi::{Cqe, Errno, Sqe, TimeoutFlags, Timespec};
 use annulus_ring::op::{Op as _, Timeout};
 
-use super::clock::NEVER_NS;
 use super::key::{Key, Kind, user_data};
 use super::{Core, State};
 
@@ -221,7 +220,7 @@ impl Core {
     fn look(&self, state: &mut State) -> Result<bool, Errno> {
         let begun_ns = state.ring.kernel().now();
         let timer_ns = match state.wheel.next_deadline_ns() {
-            None => NEVER_NS,
+            None => u64::MAX,
             // The timers' clock may be ahead of the kernel's.
             Some(timer_ns) => begun_ns.saturating_add(timer_ns.saturating_sub(state.now_ns())),
         };
