@@ -82,9 +82,13 @@ fn builder() -> Builder {
 }
 
 /// Submits what is pushed and waits for a completion, at most so long. An interruption is no error.
+///
+/// A wait that slept has run the task work of that completion alone (since 6.13); what else is
+/// there comes by one call more, so that it is answered together.
 #[inline]
 fn wait(ring: &mut Ring, timeout_ns: Option<u64>) -> io::Result<()> {
-    wait_for(ring, 1, timeout_ns)
+    wait_for(ring, 1, timeout_ns)?;
+    if ring.task_work_pending() { submit(ring) } else { Ok(()) }
 }
 
 /// The same for so many completions.
@@ -107,9 +111,13 @@ unsafe fn push<O: Op>(ring: &mut Ring, op: &O, user_data: u64, flags: SqeFlags) 
         if unsafe { ring.push_with_flags(op, user_data, flags) }.is_ok() {
             return Ok(());
         }
-        match ring.submit() {
-            Ok(_) | Err(Errno(libc::EINTR)) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        submit(ring)?;
+    }
+}
+
+fn submit(ring: &mut Ring) -> io::Result<()> {
+    match ring.submit() {
+        Ok(_) | Err(Errno(libc::EINTR)) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }

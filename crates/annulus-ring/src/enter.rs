@@ -53,6 +53,11 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
     /// Gives all pushed entries to the kernel and waits until `want` completions are ready or the
     /// time is over, in one call. Runs task work even if `want` is 0.
     ///
+    /// A wait that slept may leave more than it waited for to the next call: with
+    /// [`TaskWork::Defer`](crate::TaskWork::Defer) the kernel then runs, since 6.13, the task work
+    /// of `want` completions, and in a call that does not sleep that of 20 if `want` is less.
+    /// [`task_work_pending`](Self::task_work_pending) tells; a [`submit`](Self::submit) gets them.
+    ///
     /// Returns the number of entries consumed; that the time is over is no error. Without
     /// [`Capabilities::ext_arg`](crate::Capabilities::ext_arg) (before 5.11) a wait with a limit
     /// ends with the first completion, and takes several calls.

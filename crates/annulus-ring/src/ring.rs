@@ -424,7 +424,9 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         out.len() - before
     }
 
-    /// Task work waits for the next enter (with `TASKRUN_FLAG`).
+    /// Task work waits for the next enter (with `TASKRUN_FLAG`): completions that the kernel has
+    /// not posted yet. So it may be right behind a wait
+    /// ([`submit_and_wait`](Self::submit_and_wait)).
     #[must_use]
     #[inline]
     pub fn task_work_pending(&self) -> bool {

@@ -112,7 +112,8 @@ impl Machine {
         (consumed, consumed == offered)
     }
 
-    /// Runs task work, flushes what overflowed, and waits until enough is there.
+    /// Runs task work, flushes what overflowed, and waits until enough is there. More than enough
+    /// is left for the next call ([`work_of_pass`](crate::ring::Ring::work_of_pass)).
     fn wait(&mut self, ring: usize, call: Call) -> Result<(), Errno> {
         let want = call.min_complete.min(self.ring(ring).queues.params().cq_entries);
         let deadline_ns = call.timeout_ns.map(|timeout| self.now_ns.saturating_add(timeout));
@@ -120,10 +121,14 @@ impl Machine {
         loop {
             self.run_due();
             self.ring(ring).flush();
-            self.run_work(ring);
+            let most = self.ring(ring).work_of_pass(want, !first);
+            self.run_some_work(ring, most);
             self.ring(ring).flush();
             if self.ring(ring).queues.cq_ready() >= want {
                 return Ok(());
+            }
+            if !self.ring(ring).work.is_empty() {
+                continue;
             }
             if deadline_ns.is_some_and(|deadline_ns| self.now_ns >= deadline_ns) {
                 return Err(Errno(libc::ETIME));

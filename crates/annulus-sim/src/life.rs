@@ -139,7 +139,12 @@ impl Machine {
 
     /// Runs all task work of a ring, in order or not.
     pub(crate) fn run_work(&mut self, ring: usize) {
-        loop {
+        self.run_some_work(ring, u32::MAX);
+    }
+
+    /// Runs so much task work of a ring at most, in order or not.
+    pub(crate) fn run_some_work(&mut self, ring: usize, most: u32) {
+        for _ in 0..most {
             let waiting = self.ring(ring).work.len();
             if waiting == 0 {
                 break;
@@ -158,7 +163,7 @@ impl Machine {
                 _ => self.try_request(ring, request),
             }
         }
-        self.ring(ring).queues.set_flags(annulus_abi::SqFlags::TASKRUN, false);
+        self.ring(ring).flag_work();
     }
 
     /// Ends a request with what it has: an error, or the bytes that it moved already.

@@ -5,7 +5,8 @@
 //!
 //! Invariants: while the overflow list is not empty everything goes there, so completions come in
 //! order; the OVERFLOW flag is set exactly as long as it is not; with DEFER_TASKRUN task work runs
-//! in enters with GETEVENTS alone, and the TASKRUN flag (if asked for) says that there is some.
+//! in enters with GETEVENTS alone, a limited part of it in each pass ([`Ring::work_of_pass`]), and
+//! the TASKRUN flag (if asked for) says that there is some.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::RawFd;
@@ -17,6 +18,9 @@ use crate::files::Id;
 use crate::group::Group;
 use crate::memory::Queues;
 use crate::request::Request;
+
+/// Task work of a pass that is not behind a sleep, at most: `IO_LOCAL_TW_DEFAULT_MAX`.
+const PASS: u32 = 20;
 
 /// One ring.
 #[derive(Debug)]
@@ -94,9 +98,23 @@ impl Ring {
     /// Adds task work.
     pub(crate) fn add_work(&mut self, request: Id) {
         self.work.push_back(request);
+        self.flag_work();
+    }
+
+    /// Tells the program whether there is task work, if it has asked for that.
+    pub(crate) fn flag_work(&mut self) {
         if self.has(SetupFlags::TASKRUN_FLAG) {
-            self.queues.set_flags(SqFlags::TASKRUN, true);
+            self.queues.set_flags(SqFlags::TASKRUN, !self.work.is_empty());
         }
+    }
+
+    /// How much task work one pass runs at most, for so many completions that are wanted: since
+    /// 6.13 a wait that slept ends with no more than these, and what is left takes another call.
+    pub(crate) fn work_of_pass(&self, want: u32, slept: bool) -> u32 {
+        if !self.has(SetupFlags::DEFER_TASKRUN) || !self.profile.is_since(6, 13) {
+            return u32::MAX;
+        }
+        if slept { want.max(1) } else { want.max(PASS) }
     }
 
     /// Whether task work runs as soon as there is some, interrupting the program.

@@ -2,7 +2,7 @@
 
 use annulus_ring::abi::{Errno, Features, Opcode, SetupFlags};
 use annulus_ring::{AnyKernel, Kernel, Mask, Ring, TaskWork};
-use annulus_sim::{Faults, Profile, World};
+use annulus_sim::{Fault, Faults, Profile, World};
 
 use crate::bench::Bench;
 
@@ -73,6 +73,35 @@ fn deferred_task_work_waits_for_an_enter_that_asks_for_events() {
     bench.ring().submit().unwrap();
     assert!(!bench.ring().task_work_pending());
     assert_eq!(bench.end_of(1).res, 0);
+}
+
+/// How many completions are ready after a wait for one of thirty that come together, and after each
+/// call behind it.
+fn ready_after_each_call(profile: Profile, seed: u64) -> Vec<u32> {
+    // All waits are woken late, by so much that more has happened.
+    let world = World::new(seed).with_faults(Faults::none().with(Fault::Reorder, 1000));
+    let mut bench = Bench::new(Some(world), profile, 64);
+    for user_data in 1..=30 {
+        bench.timeout(1_000_000, 0, user_data);
+        bench.submit();
+    }
+    bench.ring().submit_and_wait(1, None).unwrap();
+    let mut ready = vec![bench.ring().cq_ready()];
+    while bench.ring().task_work_pending() {
+        bench.ring().submit().unwrap();
+        ready.push(bench.ring().cq_ready());
+    }
+    let ended = bench.results(&(1..=30).collect::<Vec<_>>());
+    assert_eq!(ended, [-libc::ETIME; 30]);
+    ready
+}
+
+#[test]
+fn a_wait_that_slept_runs_the_task_work_of_what_it_waited_for_since_6_13() {
+    let seen = |profile| (0..20).map(move |seed| ready_after_each_call(profile, seed));
+    assert!(seen(Profile::LINUX_6_18).all(|ready| ready[0] == 1));
+    assert!(seen(Profile::LINUX_6_18).any(|ready| ready == [1, 21, 30]));
+    assert!(seen(Profile::LINUX_6_12).any(|ready| ready == [30]));
 }
 
 #[test]

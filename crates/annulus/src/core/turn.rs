@@ -9,7 +9,8 @@
 //! which a turn asks once.
 //!
 //! Invariants: whoever gives a core a chore says so (`State::has_chores`) in the same borrow; one
-//! `io_uring_enter` a turn, which submits, runs task work and waits; the clock is read only if a
+//! `io_uring_enter` a turn, which submits, runs task work and waits, and a second one behind a wait
+//! that has left task work (`State::fetch_rest`); the clock is read only if a
 //! timer is armed or a stall threshold is set, while the core spins, and for what is tried again in
 //! a while (`again`, `rests`); an idle core makes no system call.
 
@@ -348,7 +349,17 @@ impl State {
         if consumed == 0 {
             self.lighten();
         }
-        Ok(())
+        if self.ring.task_work_pending() { self.fetch_rest() } else { Ok(()) }
+    }
+
+    /// Gets what has come together with what ended a wait. A wait that slept has run the task work
+    /// of one completion (since 6.13), however much there is: its task would run alone, and what it
+    /// asks for would be submitted alone. This runs that of 20 more, at most.
+    #[cold]
+    fn fetch_rest(&mut self) -> Result<(), Errno> {
+        // First, or what the wait has left of a chain would begin with this call.
+        self.submitted();
+        self.enter_now()
     }
 
     /// Sleeps on the bell itself if nothing is in the ring, or on its way there, and no descriptor

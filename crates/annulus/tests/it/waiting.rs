@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use annulus::net::UnixStream;
 use annulus::runtime::{Builder, Metrics, Runtime, metrics};
-use annulus_ring::abi::{Features, Opcode};
+use annulus::task::JoinSet;
+use annulus_ring::abi::{Features, Opcode, TimeoutFlags, Timespec};
+use annulus_ring::op::Timeout;
 use annulus_ring::{AnyKernel, Mask};
-use annulus_sim::{Faults, Profile, World};
+use annulus_sim::{Fault, Faults, Profile, World};
 
 use crate::counting::{Calls, counting};
 use crate::efficiency::thread_status;
@@ -203,12 +205,21 @@ async fn short_waits(count: u32) -> io::Result<u64> {
     Ok(metrics()?.ticks - before)
 }
 
+static MILLISECOND: Timespec = Timespec { sec: 0, nsec: 1_000_000 };
+
 thread_local! {
     static WORLD: Cell<Option<(World, Profile)>> = const { Cell::new(None) };
 }
 
-/// Runs a body on the simulated kernel.
+/// Runs a body on the simulated kernel, with small queues.
 fn simulate<F>(world: &World, profile: Profile, body: F) -> Metrics
+where
+    F: Future<Output = io::Result<()>>,
+{
+    simulate_with(ticking().entries(8).cq_entries(8).buffer_count(16), world, profile, body)
+}
+
+fn simulate_with<F>(builder: Builder, world: &World, profile: Profile, body: F) -> Metrics
 where
     F: Future<Output = io::Result<()>>,
 {
@@ -217,9 +228,8 @@ where
         let (world, profile) = WORLD.take().expect("a world was chosen on this thread");
         world.any_kernel(profile)
     };
-    let builder = ticking().kernel(make).entries(8).cq_entries(8).buffer_count(16);
     let _shared = share_process();
-    let last = check(builder, body);
+    let last = check(builder.kernel(make), body);
     assert_eq!((world.in_flight(), world.open_descriptors()), (0, 0));
     last
 }
@@ -353,4 +363,35 @@ fn waits_are_io_wait_if_that_is_asked_or_the_kernel_is_older() {
     let (all, quiet) = waits(|builder| builder.mask(masked));
     assert!(all > 0, "it never waits");
     assert_eq!(quiet, 0);
+}
+
+/// How many of thirty that wait for the same moment run after the call that saw it.
+fn together(seed: u64) -> usize {
+    // All waits are woken late, by so much that more has happened.
+    let world = World::new(seed).with_faults(Faults::none().with(Fault::Reorder, 1000));
+    let mut enters = Vec::new();
+    simulate_with(Runtime::builder(), &world, Profile::LINUX_6_18, async {
+        let mut waiters = JoinSet::new();
+        for _ in 0..30 {
+            waiters.spawn(async {
+                let spec = &raw const MILLISECOND;
+                let timeout = Timeout { spec, count: 0, flags: TimeoutFlags::EMPTY };
+                // SAFETY: the specification is a static.
+                unsafe { annulus::submit(timeout) }.await?;
+                metrics().map(|now| now.enters)
+            });
+        }
+        while let Some(ended) = waiters.join_next().await {
+            enters.push(ended.expect("no panic")?);
+        }
+        Ok(())
+    });
+    let first = enters.iter().min();
+    enters.iter().filter(|at| Some(*at) == first).count()
+}
+
+#[test]
+fn what_has_come_with_the_end_of_a_wait_is_worked_off_with_it() {
+    let most = (0..20).map(together).max();
+    assert_eq!(most, Some(21), "the one that was waited for, and those that one call brings");
 }

@@ -14,7 +14,7 @@ use annulus_ring::{
 
 use super::{PATIENCE_NS, nop, pipe, small, works};
 
-/// A ring, and a pipe on which it waits for something to read.
+/// A ring, and a pipe on which it waits for something to read, several times if asked to.
 struct Waiting {
     ring: Ring,
     _reader: OwnedFd,
@@ -23,14 +23,20 @@ struct Waiting {
 
 impl Waiting {
     fn new(task_work: TaskWork) -> Self {
-        let mut ring = small().task_work(task_work).build().unwrap();
+        Self::times(1, task_work)
+    }
+
+    fn times(times: u64, task_work: TaskWork) -> Self {
+        let mut ring = small().cq_entries(64).task_work(task_work).build().unwrap();
         let [reader, writer] = pipe();
         let target = annulus_ring::Target::Fd(reader.as_raw_fd());
         let events = libc::POLLIN as u32;
         let poll = PollAdd { target, events, flags: PollFlags::EMPTY };
-        // SAFETY: a poll borrows no memory.
-        unsafe { ring.push(&poll, 1) }.unwrap();
-        assert_eq!(ring.submit(), Ok(1));
+        for user_data in 1..=times {
+            // SAFETY: a poll borrows no memory.
+            unsafe { ring.push(&poll, user_data) }.unwrap();
+            assert_eq!(ring.submit(), Ok(1));
+        }
         assert_eq!(ring.cq_ready(), 0);
         Self { ring, _reader: reader, writer: writer.into() }
     }
@@ -117,4 +123,35 @@ fn task_work_runs_although_there_is_something_to_submit() {
     seen.sort_unstable();
     assert_eq!(seen, [1, 2]);
     works(&mut waiting.ring);
+}
+
+#[test]
+fn a_pass_over_task_work_has_a_bound_and_the_flag_tells_of_what_is_left() {
+    let mut waiting = Waiting::times(50, TaskWork::Defer);
+    waiting.write();
+    let mut ready = Vec::new();
+    while waiting.ring.task_work_pending() {
+        assert_eq!(waiting.ring.submit(), Ok(0));
+        ready.push(waiting.ring.cq_ready());
+    }
+    assert!(ready == [50] || ready == [20, 40, 50], "before and since 6.13: {ready:?}");
+}
+
+#[test]
+fn a_wait_that_slept_may_leave_task_work_to_the_next_call() {
+    for _ in 0..20 {
+        let mut waiting = Waiting::times(50, TaskWork::Defer);
+        let mut writer = waiting.writer.try_clone().unwrap();
+        let thread = std::thread::spawn(move || writer.write_all(b"x").unwrap());
+        assert_eq!(waiting.ring.submit_and_wait(1, Some(PATIENCE_NS)), Ok(0));
+        assert!(waiting.ring.cq_ready() >= 1);
+        thread.join().unwrap();
+        // The write is over, so all polls have ended: whatever is not here is there, and is told
+        // of.
+        while waiting.ring.cq_ready() < 50 {
+            assert!(waiting.ring.task_work_pending());
+            assert_eq!(waiting.ring.submit(), Ok(0));
+        }
+        assert!(!waiting.ring.task_work_pending());
+    }
 }
