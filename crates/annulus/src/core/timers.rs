@@ -137,15 +137,22 @@ impl State {
         key
     }
 
-    /// Whether a sleep is over; if not, notes who sleeps now. What is left in `who` is to be
-    /// dropped when nothing of the core is borrowed.
-    pub(crate) fn poll_sleep(&mut self, key: Key, who: &mut Waiter) -> bool {
-        match self.sleeps.get(key) {
-            Some(sleep) if sleep.timer.is_some() => {
-                std::mem::swap(&mut sleep.who, who);
-                false
-            }
-            _ => true,
+    /// Ends a sleep if it has fired; whether it has.
+    pub(crate) fn end_sleep_if_over(&mut self, key: Key) -> bool {
+        if self.sleeps.waits(key) {
+            return false;
+        }
+        // Who slept was taken by what woke it, so nothing of the user's is dropped here.
+        let (timer, who) = self.sleeps.release(key);
+        debug_assert!(timer.is_none() && who.is_none(), "who slept was not woken");
+        true
+    }
+
+    /// Notes who sleeps now. What is left in `who` is to be dropped when nothing of the core is
+    /// borrowed.
+    pub(crate) fn note_sleeper(&mut self, key: Key, who: &mut Waiter) {
+        if let Some(sleep) = self.sleeps.get(key) {
+            std::mem::swap(&mut sleep.who, who);
         }
     }
 
@@ -161,12 +168,10 @@ impl State {
 
     /// Does what is due now.
     pub(crate) fn expire_timers(&mut self, now_ns: u64) {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(now_ns, |token| due.push(token));
-        for token in due.drain(..) {
+        self.wheel.advance(now_ns);
+        while let Some(token) = self.wheel.pop_expired() {
             self.happen(Due::from_token(token));
         }
-        self.due = due;
         self.note_timers();
     }
 

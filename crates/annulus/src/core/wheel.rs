@@ -5,14 +5,14 @@
 //!
 //! Time is counted in ticks of 2^16 ns (65.5 µs). A deadline is rounded *up* to a tick and the
 //! clock *down*, so no timer fires early, and none later than one tick after its deadline if
-//! somebody looks. There are nine levels of 64 slots; one slot of a level is as wide as all of the
-//! level below. A timer is in the level of the highest bit in which its tick differs from
-//! `elapsed_tick`:
+//! somebody looks. There are seven levels of 256 slots; one slot of a level is as wide as all of
+//! the level below (65.5 µs, 17 ms, 4 s, 18 min, …). A timer is in the level of the highest bit in
+//! which its tick differs from `elapsed_tick`:
 //!
 //! ```text
-//! elapsed   000012 : 07 : 33              levels 2 : 1 : 0, six bits each
-//! a timer   000012 : 07 : 41              level 0, slot 41: fires at this tick
-//! a timer   000012 : 09 : 05              level 1, slot 9: moves down when 12:09:00 is reached
+//! elapsed   00000c : 07 : 33              levels 2 : 1 : 0, eight bits each
+//! a timer   00000c : 07 : 41              level 0, slot 41: fires at this tick
+//! a timer   00000c : 09 : 05              level 1, slot 9: moves down when c:09:00 is reached
 //!
 //!   level n   [ . . . . . x . . x . ]     one bit per slot in `slots[n]`
 //!                   ^ elapsed  ^ a circular doubly linked list through `timers`
@@ -24,6 +24,8 @@
 //!   all timers of the levels above, and the first timer is in the lowest bit of the lowest level.
 //! * A bit is set exactly if the list is not empty: time jumps from set bit to set bit, and an
 //!   interval without timers costs nothing, be it years.
+//! * So the tick of a timer tells its list as long as it is there: what is not after `elapsed_tick`
+//!   is in that of expired ones, which take a slot of the lowest level over whole.
 //! * Timers of one tick fire in the order of their insertion.
 //!
 //! Insert and cancel are O(1). A timer moves down at most once per level. Nothing is allocated
@@ -35,15 +37,15 @@ const TICK_BITS: u32 = 16;
 /// Width of a tick.
 pub(crate) const TICK_NS: u64 = 1 << TICK_BITS;
 /// Bits of the tick that choose the slot within a level.
-const SLOT_BITS: u32 = 6;
+const SLOT_BITS: u32 = 8;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// Eight levels cover the 2^48 ticks of the clock. Rounding up can give 2^48 itself, which the
-/// clock never reaches; the ninth level holds these, and nobody looks for them.
-const LEVELS: usize = 9;
+/// Six levels cover the 2^48 ticks of the clock. Rounding up can give 2^48 itself, which the clock
+/// never reaches; the seventh level holds these, and nobody looks for them.
+const LEVELS: usize = 7;
 /// The bits of the levels that the clock reaches.
-const REACHED: u16 = (1 << (LEVELS - 1)) - 1;
+const REACHED: u8 = (1 << (LEVELS - 1)) - 1;
 /// The list of expired timers, behind the lists of all slots.
-const DUE: u16 = (LEVELS * SLOTS) as u16;
+const DUE: usize = LEVELS * SLOTS;
 /// No timer: an empty list, or the end of the free ones.
 const NIL: u32 = u32::MAX;
 
@@ -61,10 +63,10 @@ pub(crate) struct Wheel {
     now_ns: u64,
     /// Everything up to and including this tick has expired.
     elapsed_tick: u64,
-    /// Bit `n`: `slots[n]` is not zero.
-    levels: u16,
+    /// Bit `n`: there are timers in level `n`.
+    levels: u8,
     /// Bit `s` of element `n`: the list of slot `s` of level `n` is not empty.
-    slots: [u64; LEVELS],
+    slots: [Bits; LEVELS],
     /// First timer of each list; its `prev` is the last one.
     heads: [u32; LEVELS * SLOTS + 1],
     timers: Vec<Timer>,
@@ -80,8 +82,30 @@ struct Timer {
     next: u32,
     /// Odd while in a list, even while free.
     generation: u32,
-    /// The list that it is in: `level * SLOTS + slot`, or [`DUE`].
-    list: u16,
+}
+
+/// One bit for each slot of a level.
+#[derive(Clone, Copy, Default)]
+struct Bits([u64; SLOTS / 64]);
+
+impl Bits {
+    fn set(&mut self, slot: usize) {
+        self.0[slot / 64] |= 1 << (slot % 64);
+    }
+
+    fn clear(&mut self, slot: usize) {
+        self.0[slot / 64] &= !(1 << (slot % 64));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0 == [0; SLOTS / 64]
+    }
+
+    /// The lowest bit that is set, or `SLOTS`.
+    fn first(&self) -> usize {
+        let word = self.0.iter().position(|word| *word != 0).unwrap_or(self.0.len() - 1);
+        word * 64 + self.0[word].trailing_zeros() as usize
+    }
 }
 
 impl Wheel {
@@ -91,7 +115,7 @@ impl Wheel {
             now_ns,
             elapsed_tick: now_ns >> TICK_BITS,
             levels: 0,
-            slots: [0; LEVELS],
+            slots: [Bits::default(); LEVELS],
             heads: [NIL; LEVELS * SLOTS + 1],
             timers: Vec::new(),
             free: NIL,
@@ -137,7 +161,8 @@ impl Wheel {
         if timer.generation != key.generation {
             return None;
         }
-        self.unlink(key.index);
+        let list = self.list_of(timer.tick);
+        self.unlink(key.index, list);
         Some(self.release(key.index))
     }
 
@@ -149,7 +174,7 @@ impl Wheel {
     /// which that slot moves down: looking then fires nothing, and at most once per level of each
     /// timer. If timers have expired already, it is an instant of the past.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
-        let tick = if self.heads[usize::from(DUE)] != NIL {
+        let tick = if self.heads[DUE] != NIL {
             self.elapsed_tick
         } else {
             let (list, start_tick) = self.first_slot()?;
@@ -172,7 +197,7 @@ impl Wheel {
                 break;
             }
             self.elapsed_tick = start_tick;
-            self.move_down(list);
+            if list < SLOTS { self.move_to_due(list) } else { self.move_down(list) }
         }
         self.elapsed_tick = now_tick;
     }
@@ -181,11 +206,11 @@ impl Wheel {
     ///
     /// One at a time, so that the wheel need not be borrowed while the owner of a token is woken.
     pub(crate) fn pop_expired(&mut self) -> Option<u64> {
-        let index = self.heads[usize::from(DUE)];
+        let index = self.heads[DUE];
         if index == NIL {
             return None;
         }
-        self.unlink(index);
+        self.unlink(index, DUE);
         Some(self.release(index))
     }
 
@@ -204,20 +229,43 @@ impl Wheel {
             return None;
         }
         let level = levels.trailing_zeros();
-        let slot = self.slots[level as usize].trailing_zeros();
+        let slot = self.slots[level as usize].first();
         let shift = level * SLOT_BITS;
         // The bits above this level are those of the present; the bits below it are zero.
         let above = self.elapsed_tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
-        let start_tick = above | u64::from(slot) << shift;
+        let start_tick = above | (slot as u64) << shift;
         debug_assert!(start_tick > self.elapsed_tick, "a slot of the past is occupied");
-        Some((level as usize * SLOTS + slot as usize, start_tick))
+        Some((level as usize * SLOTS + slot, start_tick))
     }
 
-    /// Empties a slot that starts now: each timer goes to a lower level, or is due.
-    fn move_down(&mut self, list: usize) {
-        let head = self.heads[list];
-        self.heads[list] = NIL;
+    /// Takes all of a list.
+    fn empty(&mut self, list: usize) -> u32 {
+        let head = std::mem::replace(&mut self.heads[list], NIL);
         self.clear_bit(list);
+        head
+    }
+
+    /// Empties a slot of the lowest level that starts now: its timers are behind those that are due
+    /// already.
+    fn move_to_due(&mut self, list: usize) {
+        let head = self.empty(list);
+        let due = self.heads[DUE];
+        if due == NIL {
+            self.heads[DUE] = head;
+            return;
+        }
+        let last = self.timers[head as usize].prev;
+        let last_due = self.timers[due as usize].prev;
+        self.timers[last_due as usize].next = head;
+        self.timers[head as usize].prev = last_due;
+        self.timers[last as usize].next = due;
+        self.timers[due as usize].prev = last;
+    }
+
+    /// Empties a slot of another level that starts now: each timer goes to a lower level, or is
+    /// due.
+    fn move_down(&mut self, list: usize) {
+        let head = self.empty(list);
         let mut index = head;
         loop {
             let next = self.timers[index as usize].next;
@@ -233,9 +281,9 @@ impl Wheel {
     fn link(&mut self, index: u32) {
         let tick = self.timers[index as usize].tick;
         let list = self.list_of(tick);
-        let head = self.heads[usize::from(list)];
+        let head = self.heads[list];
         let (prev, next) = if head == NIL {
-            self.heads[usize::from(list)] = index;
+            self.heads[list] = index;
             self.set_bit(list);
             (index, index)
         } else {
@@ -247,12 +295,11 @@ impl Wheel {
         let timer = &mut self.timers[index as usize];
         timer.prev = prev;
         timer.next = next;
-        timer.list = list;
     }
 
-    fn unlink(&mut self, index: u32) {
-        let &Timer { prev, next, list, .. } = &self.timers[index as usize];
-        let list = usize::from(list);
+    /// Takes a timer out of the list that it is in.
+    fn unlink(&mut self, index: u32, list: usize) {
+        let &Timer { prev, next, .. } = &self.timers[index as usize];
         if next == index {
             self.heads[list] = NIL;
             self.clear_bit(list);
@@ -265,28 +312,29 @@ impl Wheel {
         }
     }
 
-    fn list_of(&self, tick: u64) -> u16 {
+    /// The list of timers of a tick.
+    fn list_of(&self, tick: u64) -> usize {
         if tick <= self.elapsed_tick {
             return DUE;
         }
         let level = (tick ^ self.elapsed_tick).ilog2() / SLOT_BITS;
         let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
-        (level as usize * SLOTS + slot) as u16
+        level as usize * SLOTS + slot
     }
 
-    fn set_bit(&mut self, list: u16) {
+    fn set_bit(&mut self, list: usize) {
         if list != DUE {
-            let (level, slot) = (usize::from(list) / SLOTS, usize::from(list) % SLOTS);
-            self.slots[level] |= 1 << slot;
+            let (level, slot) = (list / SLOTS, list % SLOTS);
+            self.slots[level].set(slot);
             self.levels |= 1 << level;
         }
     }
 
     fn clear_bit(&mut self, list: usize) {
-        if list != usize::from(DUE) {
+        if list != DUE {
             let (level, slot) = (list / SLOTS, list % SLOTS);
-            self.slots[level] &= !(1 << slot);
-            if self.slots[level] == 0 {
+            self.slots[level].clear(slot);
+            if self.slots[level].is_empty() {
                 self.levels &= !(1 << level);
             }
         }
@@ -301,14 +349,7 @@ impl Wheel {
         }
         let index = self.timers.len();
         assert!(index < NIL as usize, "more than 2^32 - 1 timers on one core");
-        self.timers.push(Timer {
-            tick: 0,
-            token: 0,
-            prev: NIL,
-            next: NIL,
-            generation: 0,
-            list: DUE,
-        });
+        self.timers.push(Timer { tick: 0, token: 0, prev: NIL, next: NIL, generation: 0 });
         index as u32
     }
 

@@ -90,28 +90,32 @@ impl Future for Sleep {
         }
         let (deadline, entry) = (self.deadline, self.entry);
         let polled = with_any(|core| {
+            if let Some((_, key)) = entry {
+                if core.state.borrow_mut().end_sleep_if_over(key) {
+                    return None;
+                }
+            }
+            // Not while the state is borrowed: a waker may be user code, also one that is displaced.
             let mut who = core.executor.waiter(cx.waker());
             let mut state = core.state.borrow_mut();
-            let polled = match entry {
-                Some((_, key)) => (state.poll_sleep(key, &mut who), Some(key)),
-                None if deadline.as_ns() <= state.now_ns() => (true, None),
-                None => {
-                    let who = std::mem::take(&mut who);
-                    (false, Some(state.start_sleep(deadline.as_ns(), who)))
+            let armed = match entry {
+                Some((_, key)) => {
+                    state.note_sleeper(key, &mut who);
+                    Some(key)
                 }
+                None if deadline.as_ns() <= state.now_ns() => None,
+                None => Some(state.start_sleep(deadline.as_ns(), std::mem::take(&mut who))),
             };
             drop(state);
-            // Only now: a displaced waker may be user code.
             drop(who);
-            polled
+            armed
         });
-        let Ok((over, key)) = polled else {
+        let Ok(key) = polled else {
             return Poll::Pending;
         };
         self.entry = key.map(|key| (here, key));
-        if over {
+        if self.entry.is_none() {
             coop::made_progress();
-            self.disarm();
             return Poll::Ready(());
         }
         Poll::Pending
