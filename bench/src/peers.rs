@@ -77,7 +77,7 @@ const fn accepting(name: &'static str, way: &'static str, what: &'static str) ->
 pub const PEERS: &[Peer] = &[
     OURS,
     Peer { only: LONELY, ..variant(&OURS, "annulus-spin", "spin", "spins for 50 µs") },
-    Peer { only: LONELY, ..variant(&OURS, "annulus-tick", "tick", "keeps the CPU's tick running") },
+    Peer { only: LONELY, ..variant(&OURS, "annulus-no-tick", "no-tick", "leaves the tick alone") },
     Peer {
         only: LARGE,
         ..variant(&OURS, "annulus-buffers-16k", "buffers-16k", "provided buffers of 16 KiB")

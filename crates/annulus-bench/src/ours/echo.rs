@@ -27,7 +27,7 @@ fn tuned(variant: &str) -> io::Result<Builder> {
     Ok(match variant {
         "" => builder,
         "spin" => builder.spin(Duration::from_micros(50)),
-        "tick" => builder.keep_tick(true),
+        "no-tick" => builder.keep_tick(false),
         "sqpoll" => builder.sqpoll(Duration::from_millis(10)),
         "iowait" => builder.iowait(true),
         "plain" => builder.fixed_files(0),

@@ -101,7 +101,7 @@ impl Default for Config {
             budget: 256,
             reads_cached: true,
             spin_ns: 0,
-            keep_tick: false,
+            keep_tick: true,
             iowait: false,
             start_paused: false,
             stall: stall::Config::default(),

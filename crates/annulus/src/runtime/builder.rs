@@ -102,13 +102,13 @@ impl Builder {
         self
     }
 
-    /// Whether a core that was busy just now waits *lightly*, default false: with one timer that is
+    /// Whether a core that was busy just now waits *lightly*, default true: with one timer that is
     /// due each millisecond, which keeps the tick of its CPU running.
     ///
     /// Stopping the tick when the CPU falls idle, and starting it again at the next completion, can
-    /// be dear where it means to leave a virtual machine: then this saves up to a third of the CPU
-    /// time of one busy connection. Where it is not dear the timer costs some per cent. Try it with
-    /// `annulus bench echo`. The timer is armed when a core waits twice a millisecond or more with
+    /// be dear where it means to leave a virtual machine: then this saves a third of the CPU time of
+    /// one busy connection, or more. Where it is not dear the timer costs up to 4 %. Try it with
+    /// `bench echo-1`. The timer is armed when a core waits twice a millisecond or more with
     /// nothing to submit, for at most eight milliseconds at a time, and not renewed when that is
     /// over; so an idle core makes no calls and is not woken.
     /// [`Metrics::ticks`](super::Metrics::ticks) counts its expirations.

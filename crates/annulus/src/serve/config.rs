@@ -51,7 +51,8 @@ use crate::runtime::{Builder, Cores, Machine};
 /// | `send_high_bytes` | 256 KiB | what one connection may have queued |
 /// | `zero_copy_from` | never | sends that are not copied |
 /// | `close_flush` | 5 s | what a dropped connection still sends |
-/// | `spin`, `keep_tick`, `busy_poll` | off | latency for CPU time |
+/// | `spin`, `busy_poll` | off | latency for CPU time |
+/// | `keep_tick` | on | a timer of 1 ms while busy |
 /// | `budget` | 256 | tasks a turn |
 /// | `blocking_threads` | 256 | `spawn_blocking` |
 ///

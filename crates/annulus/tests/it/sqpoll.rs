@@ -141,7 +141,7 @@ fn everything_works_with_a_submission_thread() {
         sqpoll().entries(4).cq_entries(4),
         sqpoll().fixed_files(0),
         sqpoll().spin(Duration::from_micros(50)),
-        sqpoll().keep_tick(true),
+        sqpoll().keep_tick(false),
         sqpoll().iowait(true),
         sqpoll().mask(Mask::none().setup(modern)),
         sqpoll().mask(Mask::none().features(Features::NO_IOWAIT).registered_ring()),

@@ -65,14 +65,9 @@ where
     last
 }
 
-/// A builder of runtimes that keep the tick running while they are busy.
-fn ticking() -> Builder {
-    Runtime::builder().keep_tick(true)
-}
-
 #[test]
 fn a_core_that_waits_often_keeps_the_tick_running() {
-    let last = talk(ticking(), |stream| async move {
+    let last = talk(Runtime::builder(), |stream| async move {
         let before = metrics()?;
         ask_until(&stream, |now| now.ticks > 20).await?;
         assert_eq!(before.ticks, 0, "a core that has done nothing yet has no timer");
@@ -83,7 +78,8 @@ fn a_core_that_waits_often_keeps_the_tick_running() {
 
 #[test]
 fn the_tick_is_left_alone_where_that_is_asked_or_the_operation_is_missing() {
-    for builder in [Runtime::builder(), ticking().mask(Mask::none().op(Opcode::TIMEOUT))] {
+    let missing = Mask::none().op(Opcode::TIMEOUT);
+    for builder in [Runtime::builder().keep_tick(false), Runtime::builder().mask(missing)] {
         let last = talk(builder, |stream| async move {
             for _ in 0..5000 {
                 ask(&stream).await?;
@@ -97,7 +93,7 @@ fn the_tick_is_left_alone_where_that_is_asked_or_the_operation_is_missing() {
 #[test]
 fn work_that_completes_at_once_wants_no_tick() {
     let _shared = share_process();
-    let last = check(ticking(), async {
+    let last = check(Runtime::builder(), async {
         for _ in 0..20_000 {
             // SAFETY: a no-op points to nothing.
             unsafe { annulus::submit(annulus_ring::op::Nop) }.await?;
@@ -117,7 +113,7 @@ fn the_tick_is_gone_soon_after_the_last_work_and_an_idle_core_makes_no_calls() {
     let (told, hears) = mpsc::channel();
     let (release, released) = annulus::sync::cross::oneshot::<()>();
     let core = std::thread::spawn(move || {
-        talk(ticking().kernel(make), |stream| async move {
+        talk(Runtime::builder().kernel(make), |stream| async move {
             ask_until(&stream, |now| now.ticks > 20).await?;
             // SAFETY: gettid(2) has no preconditions.
             told.send(unsafe { libc::gettid() }).expect("heard");
@@ -143,7 +139,7 @@ fn the_tick_is_gone_soon_after_the_last_work_and_an_idle_core_makes_no_calls() {
 
 #[test]
 fn the_tick_wakes_no_task() {
-    talk(ticking(), |stream| async move {
+    talk(Runtime::builder(), |stream| async move {
         let polls = Rc::new(Cell::new(0));
         let counter = polls.clone();
         let bystander = annulus::spawn(poll_fn(move |_| {
@@ -160,7 +156,7 @@ fn the_tick_wakes_no_task() {
 #[test]
 fn the_tick_survives_a_completion_queue_that_overflows() {
     for entries in [1, 2, 8] {
-        let builder = ticking().entries(entries).cq_entries(entries);
+        let builder = Runtime::builder().entries(entries).cq_entries(entries);
         let last = talk(builder, |stream| async move {
             let pairs: Vec<_> = (0..16).map(|_| UnixStream::pair().unwrap()).collect();
             for round in 0.. {
@@ -187,7 +183,7 @@ fn the_tick_survives_a_completion_queue_that_overflows() {
 fn a_core_ends_cleanly_while_the_timer_is_armed() {
     for ticks in 0..40 {
         // Any number of expirations leads to any phase of its life.
-        talk(ticking(), |stream| ask_until_owned(stream, ticks));
+        talk(Runtime::builder(), |stream| ask_until_owned(stream, ticks));
     }
 }
 
@@ -216,7 +212,12 @@ fn simulate<F>(world: &World, profile: Profile, body: F) -> Metrics
 where
     F: Future<Output = io::Result<()>>,
 {
-    simulate_with(ticking().entries(8).cq_entries(8).buffer_count(16), world, profile, body)
+    simulate_with(
+        Runtime::builder().entries(8).cq_entries(8).buffer_count(16),
+        world,
+        profile,
+        body,
+    )
 }
 
 fn simulate_with<F>(builder: Builder, world: &World, profile: Profile, body: F) -> Metrics
