@@ -106,8 +106,8 @@ impl Builder {
     /// due each millisecond, which keeps the tick of its CPU running.
     ///
     /// Stopping the tick when the CPU falls idle, and starting it again at the next completion, can
-    /// be dear where it means to leave a virtual machine: then this saves a third of the CPU time of
-    /// one busy connection, or more. Where it is not dear the timer costs up to 4 %. Try it with
+    /// be dear where it means to leave a virtual machine: then this saves a third of the CPU time
+    /// of one busy connection, or more. Where it is not dear the timer costs up to 4 %. Try it with
     /// `bench echo-1`. The timer is armed when a core waits twice a millisecond or more with
     /// nothing to submit, for at most eight milliseconds at a time, and not renewed when that is
     /// over; so an idle core makes no calls and is not woken.

@@ -95,7 +95,8 @@ impl Future for Sleep {
                     return None;
                 }
             }
-            // Not while the state is borrowed: a waker may be user code, also one that is displaced.
+            // Not while the state is borrowed: a waker may be user code, also one that is
+            // displaced.
             let mut who = core.executor.waiter(cx.waker());
             let mut state = core.state.borrow_mut();
             let armed = match entry {
