@@ -96,10 +96,11 @@ impl Future for Sleep {
                 }
             }
             // Not while the state is borrowed: a waker may be user code, also one that is
-            // displaced.
+            // displaced. It may even have moved the clock, so the sleep is looked at once more.
             let mut who = core.executor.waiter(cx.waker());
             let mut state = core.state.borrow_mut();
             let armed = match entry {
+                Some((_, key)) if state.end_sleep_if_over(key) => None,
                 Some((_, key)) => {
                     state.note_sleeper(key, &mut who);
                     Some(key)

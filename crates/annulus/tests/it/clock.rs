@@ -1,5 +1,6 @@
 //! The clock in the hands of a test: nothing here takes real time, and every moment is exact.
 
+mod meddling;
 mod resumed;
 
 use std::cell::RefCell;
