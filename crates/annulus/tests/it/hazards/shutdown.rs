@@ -1,8 +1,8 @@
 //! A runtime ends while the kernel still writes to its memory.
 //!
 //! *Evidence*: closing a ring is no barrier: O_DIRECT reads in flight at close(2) wrote their
-//! buffers after it had returned in more than nine of ten runs on Linux 6.18;
-//! cloud-hypervisor#8408, commonware#3287.
+//! buffers after it had returned in 386 of 400 runs on Linux 6.18; cloud-hypervisor#8408,
+//! commonware#3287.
 //!
 //! *Answer*: stop, cancel everything, reap to zero, then close. Past the deadline, memory that the
 //! kernel may still write to is leaked, never freed.
