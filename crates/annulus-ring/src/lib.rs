@@ -96,7 +96,7 @@
 //! |---|---|---|---|
 //! | [`with_capacity`], [`Builder::build_split`] | one thread | another | nothing but `DEFER_TASKRUN` |
 //! | [`SharedRing`] | any | any | a few locked instructions for each batch |
-//! | [`proactor`] | its thread, for all | its threads | an allocation and two messages for each request; safe |
+//! | [`proactor`] | its thread, for all | its threads | two messages for each request, and no allocation up to 192 bytes; safe |
 //!
 //! # The seam
 //!

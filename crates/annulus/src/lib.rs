@@ -1,10 +1,13 @@
 //! A thread-per-core async runtime on io_uring.
 //!
-//! Read [`net`] for sockets, [`fs`] for files, [`pipe`] for pipes, [`process`] for children,
-//! [`signal`] for signals, [`time`] for timers, [`buf`] for the buffers that operations take,
-//! [`op`] for ending them early, bounding and linking them, [`runtime`] for how it all is started
-//! and tuned, on one core or on many, [`sync`] for channels and locks. What happens below, down to
-//! the bits that the kernel reads, is in the crates `annulus-ring` and `annulus-abi`.
+//! Read [`net`] for sockets, [`io`] for what streams of all kinds have in common, [`fs`] for files,
+//! [`pipe`] for pipes, [`process`] for children, [`signal`] for signals, [`futex`] for waits on
+//! words of memory, [`mem`] for such words between processes and for advice about buffers, [`time`]
+//! for timers, [`buf`] for the buffers that operations take, [`op`] for ending them early, bounding
+//! and linking them, [`task`] for tasks and for work that blocks, [`sync`] for channels and locks,
+//! [`runtime`] for how it all is started and tuned, on one core or on many, [`serve`] for servers.
+//! What happens below, down to the bits that the kernel reads, is in the crates `annulus-ring` and
+//! `annulus-abi`.
 //!
 //! ```
 //! use annulus::net::{TcpListener, TcpStream};

@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     Recv = 2,
     /// The armed multishot accept of a listener record.
     Accept = 3,
-    /// The read of the core's bell.
+    /// What ends when the core's bell is rung: mostly a FUTEX_WAIT, else a read of an eventfd.
     Bell = 4,
     /// A close that nobody waits for.
     Close = 5,

@@ -299,7 +299,7 @@ fn begin<D: Operation>(
     }
     *stage = Stage::Flight { core: id, ticket };
     if D::LANE == Lane::Free {
-        // SAFETY: `take` has just placed the owner there, and nobody else refers to it.
+        // SAFETY: `fill` has just placed the owner there, and nobody else refers to it.
         let owner = unsafe { owner.as_mut() };
         state.push(ticket.user_data(), |sqe| owner.encode(target, sqe));
     } else {

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!   ENOBUFS --> starved --the next turn--> armed again, as many as the group has buffers
-//!                                    +---> one receive into the heap each, when it has none left
+//!                                    +---> one receive into the heap each, when it has none left,
+//!                                          or after 17 ENOBUFS in a row, whatever it has
 //! ```
 //!
 //! Invariants: a group starves alone: streams of others go on; a starved stream is served in the

@@ -46,7 +46,7 @@ use crate::runtime::{Builder, Cores, Machine};
 /// | `entries`, `cq_entries` | 256, 8 × | the queues |
 /// | `sqpoll`, `sqpoll_cpu` | off | a kernel thread that submits |
 /// | `fixed_files` | 16,384 | connections beyond cost a few per cent more |
-/// | `buffer_bytes`, `buffer_count` | 16 KiB, 1024 | what is received into, shared by all connections |
+/// | `buffer_bytes`, `buffer_count` | 64 KiB, 256; before Linux 6.12 16 KiB, 1024 | what is received into, shared by all connections |
 /// | `receive_pool` | none | pools of other sizes |
 /// | `send_high_bytes` | 256 KiB | what one connection may have queued |
 /// | `zero_copy_from` | never | sends that are not copied |
