@@ -13,6 +13,7 @@ const CRATES: &[&str] = &[
     "crates/annulus-sync/src/",
     "crates/annulus/src/",
     "crates/annulus-compat/src/",
+    "crates/annulus-tls/src/",
     "crates/annulus-http/src/",
 ];
 

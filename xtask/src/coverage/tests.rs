@@ -133,3 +133,14 @@ fn the_guide_tells_every_name_and_none_of_ours_that_is_not_there() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[1], "docs/coming-from.md:3: nothing here is called `submit`");
 }
+
+#[test]
+fn the_guide_may_name_what_any_library_has() {
+    let text =
+        "| theirs | here | |\n|---|---|---|\n| `Acceptor` | `annulus_tls::TlsAcceptor` | |\n";
+    let guide = ("docs/coming-from.md", text);
+    let tls = ("crates/annulus-tls/src/acceptor.rs", "pub struct TlsAcceptor;\n");
+    assert_eq!(guide::missing(&Tree::of(&[tls, guide]), &[]), [""; 0]);
+    let found = guide::missing(&Tree::of(&[guide]), &[]);
+    assert_eq!(found, ["docs/coming-from.md:3: nothing here is called `TlsAcceptor`"]);
+}
