@@ -10,7 +10,9 @@ use annulus::net::{UdpSocket, UnixDatagram};
 use annulus::runtime::Runtime;
 use annulus_ring::Mask;
 
-use crate::harness::{NOTHING, check, descriptors, opened_since, own_process, run, skip};
+use crate::harness::{
+    NOTHING, check, descriptors, opened_since, own_process, run, share_process, skip,
+};
 use crate::unix_messages::{mark_of, marked};
 
 /// Passes a descriptor, and gives the control messages with which it came.
@@ -76,6 +78,7 @@ fn what_is_added_to_a_received_sequence_is_sent_with_it() {
 
 #[test]
 fn descriptors_that_nobody_has_lent_are_not_passed() {
+    let _shared = share_process();
     let file = File::open("/dev/null").unwrap();
     let bytes = file.as_raw_fd().to_ne_bytes();
     let mut control = Control::new();
