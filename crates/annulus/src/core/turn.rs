@@ -354,12 +354,13 @@ impl State {
 
     /// Gets what has come together with what ended a wait. A wait that slept has run the task work
     /// of one completion (since 6.13), however much there is: its task would run alone, and what it
-    /// asks for would be submitted alone. This runs that of 20 more, at most.
+    /// asks for would be submitted alone. This runs that of 20 more, at most. It submits nothing,
+    /// or what the wait has left of a chain would begin.
     #[cold]
     fn fetch_rest(&mut self) -> Result<(), Errno> {
-        // First, or what the wait has left of a chain would begin with this call.
-        self.submitted();
-        self.enter_now()
+        self.counters.note_overflow(self.ring.overflowed());
+        self.note_submit();
+        self.ring.flush()
     }
 
     /// Sleeps on the bell itself if nothing is in the ring, or on its way there, and no descriptor
