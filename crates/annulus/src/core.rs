@@ -126,7 +126,7 @@ use rests::Rests;
 use samples::Samples;
 use stop::Stop;
 use table::Table;
-use timers::Sleeps;
+use timers::Due;
 use unasked::Unasked;
 use waiters::Waiters;
 use waiting::{Spin, Tick};
@@ -185,8 +185,7 @@ pub(crate) struct State {
     pub(crate) records: Records,
     pub(crate) waiters: Waiters,
     pub(crate) clock: Clock,
-    pub(crate) wheel: Wheel,
-    pub(crate) sleeps: Sleeps,
+    pub(crate) wheel: Wheel<Due>,
     pub(crate) pools: Pools,
     pub(crate) fixed_free: Vec<u32>,
     /// Which places of the ring's table of registered buffers are taken.
@@ -217,7 +216,6 @@ pub(crate) struct State {
     pub(crate) unsent: VecDeque<Sqe>,
     /// The kernel may not have consumed all of a chain.
     pub(crate) has_unsent_chain: bool,
-    pub(crate) due: Vec<u64>,
     pub(crate) bell: Bell,
     pub(crate) bell_armed: bool,
     /// What the kernel refused lately.

@@ -7,13 +7,12 @@
 //!   clock + offset <------------------ resume: runs on from where it stood
 //! ```
 //!
-//! Owns: the reading of the clock that timers go by, and the timers of a paused clock that are due
-//! within the tick of the wheel but not yet to the nanosecond. Does not own: the timers (`wheel`,
-//! `timers`), nor when a core sleeps (the turn).
+//! Owns: the reading of the clock that timers go by. Does not own: the timers (`wheel`, `timers`),
+//! nor when a core sleeps (the turn).
 //!
 //! Invariants: the clock never goes back, and stands still at the end of time; while it is paused,
-//! a sleep ends at exactly its deadline, in the order of deadlines; the wheel is at most one of its
-//! ticks ahead of a paused clock; none is held for a running one.
+//! what is due happens at exactly its deadline, in the order of deadlines; the wheel is less than
+//! one of its ticks ahead of a paused clock whenever anybody can look at the two.
 //!
 //! **Two clocks.** Deadlines, and how far they are, are moments of this one. What is about the real
 //! world (spinning, the end of the core, stalls, and `samples`, which say how long a task has
@@ -29,8 +28,6 @@ use annulus_ring::{AnyKernel, Kernel as _};
 
 use super::key::Key;
 use super::table::{Lane, Phase};
-use super::timers::Due;
-use super::wheel::TICK_NS;
 use super::{Core, State};
 
 /// The clock of a core.
@@ -41,8 +38,6 @@ pub(crate) struct Clock {
     behind_ns: u64,
     /// Where it stands, if it is paused.
     paused_ns: Option<u64>,
-    /// Sleeps that the wheel has given up, each with its deadline; none is due yet.
-    held: Vec<(u64, Key)>,
     /// Completions that had been reaped when the clock was moved last.
     cqes: u64,
 }
@@ -54,18 +49,12 @@ const LOOKS_MAX: u32 = 1000;
 /// Not a moment but "never".
 const NEVER_NS: u64 = u64::MAX;
 /// The end of time: what is later never comes.
-const END_NS: u64 = NEVER_NS - 1;
+pub(super) const END_NS: u64 = NEVER_NS - 1;
 
 impl Clock {
     #[inline]
     pub(crate) fn is_paused(&self) -> bool {
         self.paused_ns.is_some()
-    }
-
-    /// Timers that the wheel does not have, though some of them may have been cancelled.
-    #[inline]
-    pub(crate) fn held(&self) -> usize {
-        self.held.len()
     }
 
     /// The time on it.
@@ -108,13 +97,11 @@ impl State {
         let Some(paused_ns) = self.clock.paused_ns else {
             return false;
         };
-        // The wheel may be a part of a tick ahead, and does not go back: what it has given up is
-        // due. It gives up nothing else, because nobody looks at what a running clock holds.
+        // The wheel may be a part of a tick ahead, and does not go back.
         let now_ns = paused_ns.max(self.wheel.now_ns());
         if now_ns > paused_ns {
             self.move_clock(now_ns);
         }
-        debug_assert!(self.clock.held.is_empty(), "a running clock holds a sleep that is not due");
         self.clock.paused_ns = None;
         let kernel_ns = self.ring.kernel().now();
         self.clock.ahead_ns = now_ns.saturating_sub(kernel_ns);
@@ -141,47 +128,10 @@ impl State {
         }
     }
 
-    /// Lets go of timers that were cancelled while they were held.
-    pub(crate) fn forget_held_timers(&mut self) {
-        let mut held = std::mem::take(&mut self.clock.held);
-        held.retain(|(_, key)| self.sleeps.waits(*key));
-        self.clock.held = held;
-    }
-
     fn move_clock(&mut self, now_ns: u64) {
         self.clock.paused_ns = Some(now_ns);
         self.clock.cqes = self.counters.cqes.read();
-        self.collect(now_ns.checked_next_multiple_of(TICK_NS).unwrap_or(END_NS));
-        self.clock.held.sort_by_key(|(deadline_ns, _)| *deadline_ns);
-        let later = self.clock.held.partition_point(|(deadline_ns, _)| *deadline_ns <= now_ns);
-        let mut held = std::mem::take(&mut self.clock.held);
-        for (_, key) in held.drain(..later) {
-            self.fire_sleep(key);
-        }
-        self.clock.held = held;
-    }
-
-    /// Takes out of the wheel what is due by its tick: sleeps are held until their moment, whatever
-    /// else there is happens now. Whether there was anything else.
-    fn collect(&mut self, tick_ns: u64) -> bool {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(tick_ns, |token| due.push(token));
-        let mut others = false;
-        for token in due.drain(..) {
-            match Due::from_token(token) {
-                Due::Sleep(key) => {
-                    if let Some(deadline_ns) = self.sleeps.deadline_ns(key) {
-                        self.clock.held.push((deadline_ns, key));
-                    }
-                }
-                other => {
-                    others = true;
-                    self.happen(other);
-                }
-            }
-        }
-        self.due = due;
-        others
+        self.expire_timers_exactly(now_ns);
     }
 
     /// Moves the paused clock to the next timer, or to `bound_ns` from now if that is sooner. False
@@ -192,9 +142,8 @@ impl State {
         };
         let bound_ns = bound_ns.map_or(NEVER_NS, |bound_ns| paused_ns.saturating_add(bound_ns));
         loop {
-            self.forget_held_timers();
-            let first_ns = self.clock.held.iter().map(|(deadline_ns, _)| *deadline_ns).min();
-            // The wheel has only later ones than those that it has given up.
+            // What the wheel has given up is earlier than all that it has.
+            let first_ns = self.wheel.expired().map(|(deadline_ns, _)| deadline_ns).min();
             let next_ns = first_ns.or_else(|| self.wheel.next_deadline_ns()).unwrap_or(NEVER_NS);
             if next_ns.min(bound_ns) == NEVER_NS {
                 return false;
@@ -205,10 +154,7 @@ impl State {
                 return true;
             }
             // A slot of the wheel may only move down a level: then there is more to look for.
-            if self.collect(next_ns) {
-                self.move_clock(next_ns.max(paused_ns));
-                return true;
-            }
+            self.wheel.advance(next_ns);
         }
     }
 
@@ -237,10 +183,7 @@ impl Core {
             let requests = looks < LOOKS_MAX && state.awaits_kernel();
             let looks_on = answers || requests || self.blocking.is_busy();
             // Without a timer this is a sleep like any other.
-            state.forget_held_timers();
-            let timers = bound_ns.is_some()
-                || state.wheel.next_deadline_ns().is_some()
-                || state.clock.held() > 0;
+            let timers = bound_ns.is_some() || state.wheel.next_deadline_ns().is_some();
             let mut timeout_ns = (looks_on || timers).then_some(LOOK_NS);
             if !state.again.is_empty() {
                 state.cancel_again();

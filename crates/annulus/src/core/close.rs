@@ -59,8 +59,7 @@ impl State {
                 stream.recv.queue = Unread::default();
                 if stream.send.head != NONE {
                     let deadline = self.clock.now_ns(self.ring.kernel()).saturating_add(flush_ns);
-                    let timer = self.wheel.insert(deadline, Due::Flush(key).token());
-                    stream.send.flush = Some(timer);
+                    stream.send.flush = Some(self.wheel.insert(deadline, Due::Flush(key)));
                     self.has_chores = true;
                     self.note_timers();
                 }
@@ -104,8 +103,7 @@ impl State {
         self.release_fixed(target);
         if let Kind::Stream(stream) = &kind {
             if let Some(timer) = stream.send.flush {
-                self.wheel.cancel(timer);
-                self.note_timers();
+                self.end_timer(timer);
             }
         }
         if is_kept {

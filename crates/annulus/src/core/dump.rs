@@ -238,7 +238,7 @@ impl State {
 
     fn look_at_sleeps(&mut self, found: &mut Found) {
         let now_ns = self.now_ns();
-        for (deadline_ns, task) in self.sleeps.tasks(&self.run_queue) {
+        for (deadline_ns, task) in self.sleepers(&self.run_queue) {
             let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
             found.add(task, WaitsFor::Timer { left });
         }

@@ -259,9 +259,7 @@ impl State {
         let wanted = !listener.waiters.is_empty() && listener.failed.is_none();
         if rest {
             let deadline = self.now_ns().saturating_add(PAUSE_NS);
-            self.wheel.insert(deadline, Due::AcceptRest(key).token());
-            self.has_chores = true;
-            self.note_timers();
+            self.start_timer(deadline, Due::AcceptRest(key));
         }
         if crowded {
             self.push_cancel(user_data(UserKind::Accept, key));

@@ -284,12 +284,11 @@ impl State {
     /// Timers were armed, fired or cancelled.
     #[inline]
     pub(crate) fn note_timers(&self) {
-        self.counters.timers.set((self.wheel.len() + self.clock.held()) as u64);
+        self.counters.timers.set(self.wheel.len() as u64);
     }
 
     /// The rest of the levels, exactly.
     fn note_all_levels(&mut self) {
-        self.forget_held_timers();
         let board = &*self.counters;
         self.note_levels(board);
         self.note_timers();

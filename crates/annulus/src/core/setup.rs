@@ -32,7 +32,6 @@ use super::samples::Samples;
 use super::stall;
 use super::stop::Stop;
 use super::table::Table;
-use super::timers::Sleeps;
 use super::unasked::Unasked;
 use super::waiters::Waiters;
 use super::waiting::{Spin, Tick};
@@ -144,7 +143,6 @@ impl Core {
             waiters: Waiters::new(),
             clock: Clock::default(),
             wheel: Wheel::new(now_ns),
-            sleeps: Sleeps::new(),
             pools,
             fixed_free,
             arenas: Arenas::default(),
@@ -161,7 +159,6 @@ impl Core {
             has_chores: false,
             unsent: VecDeque::new(),
             has_unsent_chain: false,
-            due: Vec::new(),
             bell,
             bell_armed: false,
             rests: Rests::default(),

@@ -1,196 +1,111 @@
 //! What a core does when a moment comes: sleeping futures, and bounds on closing and resting.
 //!
-//! Owns: who sleeps and the meaning of the wheel's tokens. Does not own: the
-//! order of moments (the wheel has it), nor the clock.
+//! Owns: what can be due, and who sleeps. Does not own: the order of moments (the wheel has it),
+//! nor the clock.
 //!
-//! Invariant: an entry is in the wheel or has fired; a dropped sleep takes both away.
+//! Invariant: a sleep is over exactly when its timer is no longer in the wheel; what wakes a
+//! sleeper takes the timer out, and so does a sleep that is dropped.
 
 use annulus_task::{RunQueue, TaskId, Waiter};
 
 use super::State;
-use super::key::{GENERATION_MASK, Key, NONE, next_generation};
-use super::wheel::TimerKey;
+use super::clock::END_NS;
+use super::key::Key;
+use super::wheel::{TICK_NS, TimerKey};
 
 /// What is due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) enum Due {
     /// A sleeping future.
-    Sleep(Key),
+    Sleep(Waiter),
     /// The time that a closed socket has to send its queued bytes.
     Flush(Key),
     /// The pause of a listener that ran out of descriptors.
     AcceptRest(Key),
 }
 
-impl Due {
-    /// As the wheel carries it.
-    pub(crate) fn token(self) -> u64 {
-        let (kind, key) = match self {
-            Self::Sleep(key) => (0, key),
-            Self::Flush(key) => (1, key),
-            Self::AcceptRest(key) => (2, key),
-        };
-        kind << 60 | u64::from(key.generation) << 32 | u64::from(key.index)
-    }
-
-    pub(crate) fn from_token(token: u64) -> Self {
-        let generation = (token >> 32) as u32 & GENERATION_MASK;
-        let key = Key { index: token as u32, generation };
-        match token >> 60 {
-            0 => Self::Sleep(key),
-            1 => Self::Flush(key),
-            _ => Self::AcceptRest(key),
-        }
-    }
-}
-
-struct Sleep {
-    deadline_ns: u64,
-    generation: u32,
-    next_free: u32,
-    /// In the wheel, or given up by it for a paused clock; `None` once fired.
-    timer: Option<TimerKey>,
-    who: Waiter,
-}
-
-/// The sleeping futures of a core.
-pub(crate) struct Sleeps {
-    sleeps: Vec<Sleep>,
-    free: u32,
-}
-
-impl Sleeps {
-    pub(crate) fn new() -> Self {
-        Self { sleeps: Vec::new(), free: NONE }
-    }
-
-    fn get(&mut self, key: Key) -> Option<&mut Sleep> {
-        self.sleeps.get_mut(key.index as usize).filter(|sleep| sleep.generation == key.generation)
-    }
-
-    fn take(&mut self) -> Key {
-        if self.free == NONE {
-            let index = self.sleeps.len() as u32;
-            self.sleeps.push(Sleep {
-                deadline_ns: 0,
-                generation: 0,
-                next_free: NONE,
-                timer: None,
-                who: Waiter::default(),
-            });
-            return Key { index, generation: 0 };
-        }
-        let index = self.free;
-        let sleep = &mut self.sleeps[index as usize];
-        self.free = sleep.next_free;
-        Key { index, generation: sleep.generation }
-    }
-
-    /// When the sleeps that are not over will be, with the tasks that they wake, for people.
-    pub(crate) fn tasks<'a>(
-        &'a self,
-        of: &'a RunQueue,
-    ) -> impl Iterator<Item = (u64, TaskId)> + 'a {
-        self.sleeps.iter().filter(|sleep| sleep.timer.is_some()).filter_map(|sleep| {
-            // SAFETY: who waits was noted by this core's executor, whose queue this is; a core is
-            // looked at while that lives.
-            let task = unsafe { of.task_of(&sleep.who) }?;
-            Some((sleep.deadline_ns, task))
-        })
-    }
-
-    /// Whether a sleep is not over.
-    pub(crate) fn waits(&mut self, key: Key) -> bool {
-        self.deadline_ns(key).is_some()
-    }
-
-    /// When a sleep that is not over will be.
-    pub(crate) fn deadline_ns(&mut self, key: Key) -> Option<u64> {
-        self.get(key).filter(|sleep| sleep.timer.is_some()).map(|sleep| sleep.deadline_ns)
-    }
-
-    fn release(&mut self, key: Key) -> (Option<TimerKey>, Waiter) {
-        let free = self.free;
-        let Some(sleep) = self.get(key) else {
-            return (None, Waiter::default());
-        };
-        sleep.generation = next_generation(sleep.generation);
-        sleep.next_free = free;
-        let left = (sleep.timer.take(), std::mem::take(&mut sleep.who));
-        self.free = key.index;
-        left
+impl Default for Due {
+    fn default() -> Self {
+        Self::Sleep(Waiter::default())
     }
 }
 
 impl State {
-    /// Starts a sleep until `deadline_ns`.
-    pub(crate) fn start_sleep(&mut self, deadline_ns: u64, who: Waiter) -> Key {
-        let key = self.sleeps.take();
-        let timer = self.wheel.insert(deadline_ns, Due::Sleep(key).token());
+    /// Arms a timer.
+    pub(crate) fn start_timer(&mut self, deadline_ns: u64, due: Due) -> TimerKey {
+        let timer = self.wheel.insert(deadline_ns, due);
         self.has_chores = true;
-        if let Some(sleep) = self.sleeps.get(key) {
-            sleep.deadline_ns = deadline_ns;
-            sleep.timer = Some(timer);
-            sleep.who = who;
-        }
         self.note_timers();
-        key
+        timer
     }
 
-    /// Ends a sleep if it has fired; whether it has.
-    pub(crate) fn end_sleep_if_over(&mut self, key: Key) -> bool {
-        if self.sleeps.waits(key) {
+    /// Takes a timer away, due or not.
+    pub(crate) fn end_timer(&mut self, timer: TimerKey) -> Option<Due> {
+        let due = self.wheel.cancel(timer)?;
+        self.note_timers();
+        Some(due)
+    }
+
+    /// Whether a sleep is over.
+    pub(crate) fn is_sleep_over(&mut self, timer: TimerKey) -> bool {
+        self.wheel.get_mut(timer).is_none()
+    }
+
+    /// Notes who sleeps now; false if the sleep is over. What is left in `who` is to be dropped
+    /// when nothing of the core is borrowed.
+    pub(crate) fn note_sleeper(&mut self, timer: TimerKey, who: &mut Waiter) -> bool {
+        let Some(Due::Sleep(sleeper)) = self.wheel.get_mut(timer) else {
             return false;
-        }
-        // Who slept was taken by what woke it, so nothing of the user's is dropped here.
-        let (timer, who) = self.sleeps.release(key);
-        debug_assert!(timer.is_none() && who.is_none(), "who slept was not woken");
+        };
+        std::mem::swap(sleeper, who);
         true
     }
 
-    /// Notes who sleeps now. What is left in `who` is to be dropped when nothing of the core is
-    /// borrowed.
-    pub(crate) fn note_sleeper(&mut self, key: Key, who: &mut Waiter) {
-        if let Some(sleep) = self.sleeps.get(key) {
-            std::mem::swap(&mut sleep.who, who);
-        }
+    /// When the sleeps will be over, with the tasks that they wake, for people.
+    pub(crate) fn sleepers<'a>(
+        &'a self,
+        of: &'a RunQueue,
+    ) -> impl Iterator<Item = (u64, TaskId)> + 'a {
+        self.wheel.iter().filter_map(|(deadline_ns, due)| {
+            let Due::Sleep(who) = due else { return None };
+            // SAFETY: who waits was noted by this core's executor, whose queue this is; a core is
+            // looked at while that lives.
+            let task = unsafe { of.task_of(who) }?;
+            Some((deadline_ns, task))
+        })
     }
 
-    /// Ends a sleep, fired or not.
-    pub(crate) fn end_sleep(&mut self, key: Key) -> Waiter {
-        let (timer, who) = self.sleeps.release(key);
-        if let Some(timer) = timer {
-            self.wheel.cancel(timer);
-            self.note_timers();
-        }
-        who
-    }
-
-    /// Does what is due now.
+    /// Does what is due by the running clock.
     pub(crate) fn expire_timers(&mut self, now_ns: u64) {
         self.wheel.advance(now_ns);
-        while let Some(token) = self.wheel.pop_expired() {
-            self.happen(Due::from_token(token));
+        while let Some(due) = self.wheel.pop_expired() {
+            self.happen(due);
         }
         self.note_timers();
     }
 
-    /// Does what is due.
-    pub(crate) fn happen(&mut self, due: Due) {
+    /// Does what is due by a clock that a test holds: by the deadline, not by the wheel's tick.
+    pub(crate) fn expire_timers_exactly(&mut self, now_ns: u64) {
+        self.wheel.advance(now_ns.checked_next_multiple_of(TICK_NS).unwrap_or(END_NS));
+        let due = |(deadline_ns, _): &(u64, TimerKey)| *deadline_ns <= now_ns;
+        let mut timers: Vec<_> = self.wheel.expired().filter(due).collect();
+        timers.sort_by_key(|(deadline_ns, _)| *deadline_ns);
+        for (_, timer) in timers {
+            if let Some(due) = self.wheel.cancel(timer) {
+                self.happen(due);
+            }
+        }
+        self.note_timers();
+    }
+
+    fn happen(&mut self, due: Due) {
         match due {
-            Due::Sleep(key) => self.fire_sleep(key),
+            Due::Sleep(who) => {
+                self.counters.timers_fired.add(1);
+                self.wake_waiter(who);
+            }
             Due::Flush(key) => self.end_flush(key),
             Due::AcceptRest(key) => self.end_accept_rest(key),
         }
-    }
-
-    pub(crate) fn fire_sleep(&mut self, key: Key) {
-        let Some(sleep) = self.sleeps.get(key) else {
-            return;
-        };
-        sleep.timer = None;
-        self.counters.timers_fired.add(1);
-        let who = std::mem::take(&mut sleep.who);
-        self.wake_waiter(who);
     }
 }

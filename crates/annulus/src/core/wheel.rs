@@ -1,7 +1,8 @@
 //! The timers of one core: a hierarchical timing wheel.
 //!
-//! Owns which timer is due when. Does not own the clock (time comes in as an argument), wakers (it
-//! keeps opaque tokens), or the wait (the driver asks for [`Wheel::next_deadline_ns`]).
+//! Owns which timer is due when, and what is to happen then, a `T` that it only keeps. Does not own
+//! the clock (time comes in as an argument), or the wait (the driver asks for
+//! [`Wheel::next_deadline_ns`]).
 //!
 //! Time is counted in ticks of 2^16 ns (65.5 µs). A deadline is rounded *up* to a tick and the
 //! clock *down*, so no timer fires early, and none later than one tick after its deadline if
@@ -58,7 +59,7 @@ pub(crate) struct TimerKey {
 }
 
 /// See the [module](self).
-pub(crate) struct Wheel {
+pub(crate) struct Wheel<T> {
     /// The latest instant that `advance` was told.
     now_ns: u64,
     /// Everything up to and including this tick has expired.
@@ -69,15 +70,16 @@ pub(crate) struct Wheel {
     slots: [Bits; LEVELS],
     /// First timer of each list; its `prev` is the last one.
     heads: [u32; LEVELS * SLOTS + 1],
-    timers: Vec<Timer>,
+    timers: Vec<Timer<T>>,
     /// First free element of `timers`, linked through `next`.
     free: u32,
     len: usize,
 }
 
-struct Timer {
-    tick: u64,
-    token: u64,
+struct Timer<T> {
+    /// One that had passed when the timer was inserted may be an earlier one.
+    deadline_ns: u64,
+    what: T,
     prev: u32,
     next: u32,
     /// Odd while in a list, even while free.
@@ -108,7 +110,14 @@ impl Bits {
     }
 }
 
-impl Wheel {
+impl<T> Timer<T> {
+    /// When it fires. The end of time is beyond the last tick of the clock.
+    fn tick(&self) -> u64 {
+        self.deadline_ns.div_ceil(TICK_NS)
+    }
+}
+
+impl<T: Default> Wheel<T> {
     /// An empty wheel; it allocates with the first timer.
     pub(crate) fn new(now_ns: u64) -> Self {
         Self {
@@ -137,16 +146,16 @@ impl Wheel {
     /// expired already and is popped first.
     ///
     /// A deadline within the last tick of the clock, such as `u64::MAX`, never fires.
-    pub(crate) fn insert(&mut self, deadline_ns: u64, token: u64) -> TimerKey {
-        let tick = if deadline_ns <= self.now_ns {
-            self.elapsed_tick
-        } else {
-            deadline_ns.div_ceil(TICK_NS)
-        };
+    pub(crate) fn insert(&mut self, deadline_ns: u64, what: T) -> TimerKey {
         let index = self.allocate();
         let timer = &mut self.timers[index as usize];
-        timer.tick = tick;
-        timer.token = token;
+        timer.deadline_ns = if deadline_ns <= self.now_ns {
+            // Rounded up, it may be a tick that is yet to come.
+            deadline_ns.min(self.elapsed_tick << TICK_BITS)
+        } else {
+            deadline_ns
+        };
+        timer.what = what;
         timer.generation = timer.generation.wrapping_add(1);
         let generation = timer.generation;
         self.link(index);
@@ -154,14 +163,17 @@ impl Wheel {
         TimerKey { index, generation }
     }
 
-    /// Takes a timer out and returns its token, or `None` if it was popped or cancelled before.
-    pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<u64> {
-        let timer = self.timers.get(key.index as usize)?;
+    /// What is to happen when a timer fires; `None` if it was popped or cancelled.
+    pub(crate) fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
+        let timer = self.timers.get_mut(key.index as usize)?;
         // Generations of keys are odd, those of free elements even.
-        if timer.generation != key.generation {
-            return None;
-        }
-        let list = self.list_of(timer.tick);
+        (timer.generation == key.generation).then_some(&mut timer.what)
+    }
+
+    /// Takes a timer out, with what was to happen; `None` if it was popped or cancelled before.
+    pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<T> {
+        self.get_mut(key)?;
+        let list = self.list_of(self.timers[key.index as usize].tick());
         self.unlink(key.index, list);
         Some(self.release(key.index))
     }
@@ -181,7 +193,7 @@ impl Wheel {
             let head = &self.timers[self.heads[list] as usize];
             // In the lowest level, `tick` is the start of the slot.
             let alone = head.prev == head.next && head.prev == self.heads[list];
-            if alone { head.tick } else { start_tick }
+            if alone { head.tick() } else { start_tick }
         };
         Some(tick.saturating_mul(TICK_NS))
     }
@@ -204,8 +216,8 @@ impl Wheel {
 
     /// Takes out the next timer that expired, in the order of ticks and of insertion.
     ///
-    /// One at a time, so that the wheel need not be borrowed while the owner of a token is woken.
-    pub(crate) fn pop_expired(&mut self) -> Option<u64> {
+    /// One at a time, so that the wheel need not be borrowed while it happens.
+    pub(crate) fn pop_expired(&mut self) -> Option<T> {
         let index = self.heads[DUE];
         if index == NIL {
             return None;
@@ -214,12 +226,22 @@ impl Wheel {
         Some(self.release(index))
     }
 
-    /// [`advance`](Self::advance), then every expired timer's token, each one already taken out.
-    pub(crate) fn expire(&mut self, now_ns: u64, mut fire: impl FnMut(u64)) {
-        self.advance(now_ns);
-        while let Some(token) = self.pop_expired() {
-            fire(token);
-        }
+    /// Those that have expired, in the order in which they would be popped.
+    pub(crate) fn expired(&self) -> impl Iterator<Item = (u64, TimerKey)> + '_ {
+        let first = self.heads[DUE];
+        let mut next = first;
+        std::iter::from_fn(move || {
+            let index = next;
+            let timer = self.timers.get(index as usize)?;
+            next = if timer.next == first { NIL } else { timer.next };
+            Some((timer.deadline_ns, TimerKey { index, generation: timer.generation }))
+        })
+    }
+
+    /// Every timer there is, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> + '_ {
+        let linked = self.timers.iter().filter(|timer| timer.generation % 2 == 1);
+        linked.map(|timer| (timer.deadline_ns, &timer.what))
     }
 
     /// The first list that is not empty, and the tick at which its slot starts, if that ever comes.
@@ -279,8 +301,7 @@ impl Wheel {
 
     /// Appends a timer to the list that its tick belongs to now.
     fn link(&mut self, index: u32) {
-        let tick = self.timers[index as usize].tick;
-        let list = self.list_of(tick);
+        let list = self.list_of(self.timers[index as usize].tick());
         let head = self.heads[list];
         let (prev, next) = if head == NIL {
             self.heads[list] = index;
@@ -349,18 +370,19 @@ impl Wheel {
         }
         let index = self.timers.len();
         assert!(index < NIL as usize, "more than 2^32 - 1 timers on one core");
-        self.timers.push(Timer { tick: 0, token: 0, prev: NIL, next: NIL, generation: 0 });
+        let what = T::default();
+        self.timers.push(Timer { deadline_ns: 0, what, prev: NIL, next: NIL, generation: 0 });
         index as u32
     }
 
-    /// Frees an element that is in no list any more and returns its token.
-    fn release(&mut self, index: u32) -> u64 {
+    /// Frees an element that is in no list any more, and returns what it had.
+    fn release(&mut self, index: u32) -> T {
         let timer = &mut self.timers[index as usize];
         timer.generation = timer.generation.wrapping_add(1);
         timer.next = self.free;
         self.free = index;
         self.len -= 1;
-        timer.token
+        std::mem::take(&mut timer.what)
     }
 }
 

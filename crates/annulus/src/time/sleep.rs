@@ -8,7 +8,8 @@ use std::time::Duration;
 use annulus_task::{CoreId, coop};
 
 use super::Instant;
-use crate::core::key::Key;
+use crate::core::timers::Due;
+use crate::core::wheel::TimerKey;
 use crate::core::{current_id, errors, with_any, with_core};
 
 /// Waits for `duration`, which starts now.
@@ -35,7 +36,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Kernel
 /// As [`sleep()`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, entry: None }
+    Sleep { deadline, timer: None }
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -46,7 +47,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     deadline: Instant,
     /// Where the timer is armed.
-    entry: Option<(CoreId, Key)>,
+    timer: Option<(CoreId, TimerKey)>,
 }
 
 impl Sleep {
@@ -62,17 +63,15 @@ impl Sleep {
     }
 
     fn disarm(&mut self) {
-        let Some((core, key)) = self.entry.take() else {
+        let Some((core, timer)) = self.timer.take() else {
             return;
         };
+        // Who slept may be user code: it is dropped when the state is not borrowed any more.
+        let end = move || drop(with_core(core, |core| core.state.borrow_mut().end_timer(timer)));
         if current_id() == Some(core) {
-            let who = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
-            drop(who);
+            end();
         } else {
-            let _ = annulus_task::post(core, move || {
-                let who = with_core(core, |core| core.state.borrow_mut().end_sleep(key));
-                drop(who);
-            });
+            let _ = annulus_task::post(core, end);
         }
     }
 }
@@ -85,38 +84,36 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(here) = current_id() else { panic!("{}", errors::no_runtime()) };
         ready!(coop::poll_proceed(cx));
-        if self.entry.is_some_and(|(core, _)| core != here) {
+        if self.timer.is_some_and(|(core, _)| core != here) {
             self.disarm();
         }
-        let (deadline, entry) = (self.deadline, self.entry);
+        let deadline = self.deadline;
+        let armed = self.timer.map(|(_, timer)| timer);
         let polled = with_any(|core| {
-            if let Some((_, key)) = entry {
-                if core.state.borrow_mut().end_sleep_if_over(key) {
-                    return None;
-                }
+            if armed.is_some_and(|timer| core.state.borrow_mut().is_sleep_over(timer)) {
+                return None;
             }
             // Not while the state is borrowed: a waker may be user code, also one that is
             // displaced. It may even have moved the clock, so the sleep is looked at once more.
             let mut who = core.executor.waiter(cx.waker());
             let mut state = core.state.borrow_mut();
-            let armed = match entry {
-                Some((_, key)) if state.end_sleep_if_over(key) => None,
-                Some((_, key)) => {
-                    state.note_sleeper(key, &mut who);
-                    Some(key)
-                }
+            let timer = match armed {
+                Some(timer) => state.note_sleeper(timer, &mut who).then_some(timer),
                 None if deadline.as_ns() <= state.now_ns() => None,
-                None => Some(state.start_sleep(deadline.as_ns(), std::mem::take(&mut who))),
+                None => {
+                    let due = Due::Sleep(std::mem::take(&mut who));
+                    Some(state.start_timer(deadline.as_ns(), due))
+                }
             };
             drop(state);
             drop(who);
-            armed
+            timer
         });
-        let Ok(key) = polled else {
+        let Ok(timer) = polled else {
             return Poll::Pending;
         };
-        self.entry = key.map(|key| (here, key));
-        if self.entry.is_none() {
+        self.timer = timer.map(|timer| (here, timer));
+        if self.timer.is_none() {
             coop::made_progress();
             return Poll::Ready(());
         }
