@@ -72,20 +72,91 @@ impl<S: Halved> OwnedReadHalf<S> {
         Ok(stream)
     }
 
-    /// As [`TcpStream::recv`].
+    /// The next bytes, leased where the kernel put them; `None` when the peer has ended its
+    /// direction.
+    ///
+    /// # Errors
+    /// `ConnectionReset`, … once; later calls give `None`. Use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: bytes stay in the queue.
+    ///
+    /// # Kernel
+    /// `RECV` with `IORING_RECV_MULTISHOT` and buffer selection, 6.0; polled. One request serves
+    /// any number of messages.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// right.write_all("ping").await?;
+    /// let lease = reader.recv().await?.expect("bytes");
+    /// assert_eq!(&*lease, b"ping");
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv(&self) -> Recv<'_> {
         self.stream.socket().recv()
     }
 
-    /// As [`TcpStream::leases`].
+    /// The received bytes as a stream of leases, which ends when the peer has ended its direction.
+    ///
+    /// # Errors
+    /// Items are what [`recv`](Self::recv) gives.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream loses nothing: bytes stay in the queue.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// use futures_util::TryStreamExt as _;
+    ///
+    /// right.write_all("ping").await?;
+    /// let lease = reader.leases().try_next().await?.expect("bytes");
+    /// assert_eq!(&*lease, b"ping");
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leases(&self) -> Leases<'_> {
         self.stream.socket().leases()
     }
 
-    /// As [`TcpStream::read`].
+    /// Reads into `buf`, from its start up to its capacity. Gives the number of bytes, 0 at the
+    /// end.
     ///
     /// # Errors
-    /// As there.
+    /// `ConnectionReset`, … once, with the buffer; `InvalidInput` for a buffer without capacity;
+    /// use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffer, but not the bytes: what arrives late is given to the
+    /// next reader.
+    ///
+    /// # Kernel
+    /// `RECV`, 5.6, straight into the buffer; polled. If a leased receive is armed already, its
+    /// bytes are copied.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// right.write_all("ping").await?;
+    /// let (n, buf) = reader.read(vec![0; 64]).await?;
+    /// assert_eq!(&buf[..n], b"ping");
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read<B: IoBufMut>(
         &self,
         buf: B,
@@ -93,10 +164,29 @@ impl<S: Halved> OwnedReadHalf<S> {
         self.stream.socket().read(buf)
     }
 
-    /// As [`TcpStream::read_exact`].
+    /// Reads until `buf` is full.
     ///
     /// # Errors
-    /// As there.
+    /// As [`read`](Self::read); `UnexpectedEof` if the stream ends before, with what was read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: bytes that it had taken go back to the front.
+    ///
+    /// # Kernel
+    /// As [`read`](Self::read), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// right.write_all("ping pong").await?;
+    /// let ((), word) = reader.read_exact(vec![0; 4]).await?;
+    /// assert_eq!(word, b"ping");
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_exact<B: IoBufMut>(
         &self,
         buf: B,
@@ -104,10 +194,31 @@ impl<S: Halved> OwnedReadHalf<S> {
         self.stream.socket().read_exact(buf)
     }
 
-    /// As [`TcpStream::read_vectored`].
+    /// Reads into several buffers, one after the other, each up to its capacity: what is there, at
+    /// most as much as they have room for. Gives the number of bytes, 0 at the end.
     ///
     /// # Errors
-    /// As there.
+    /// As [`read`](Self::read), with the buffers.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffers, and loses no byte.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv), and a copy: the kernel lends one buffer, and its bytes are dealt
+    /// out.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// right.write_all("headbody").await?;
+    /// let (n, (head, body)) = reader.read_vectored((vec![0; 4], vec![0; 64])).await?;
+    /// assert_eq!((n, &head[..], &body[..4]), (8, &b"head"[..], &b"body"[..]));
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_vectored<V: IoVecBufMut>(
         &self,
         bufs: V,
@@ -115,10 +226,31 @@ impl<S: Halved> OwnedReadHalf<S> {
         self.stream.socket().read_vectored(bufs)
     }
 
-    /// As [`TcpStream::peek`].
+    /// Copies what is there into `buf` and leaves it there: the next read gives it again. Waits if
+    /// there is nothing yet; gives 0 at the end.
     ///
     /// # Errors
-    /// As there.
+    /// As [`read`](Self::read). The error stays, too: the next read gives it again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffer, and loses no byte.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv), and a copy.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// right.write_all("ping").await?;
+    /// let (n, _) = reader.peek(vec![0; 64]).await?;
+    /// let (m, _) = reader.read(vec![0; 64]).await?;
+    /// assert_eq!((n, m), (4, 4));
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peek<B: IoBufMut>(
         &self,
         buf: B,
@@ -126,10 +258,35 @@ impl<S: Halved> OwnedReadHalf<S> {
         self.stream.socket().peek(buf)
     }
 
-    /// As [`TcpStream::with_data`].
+    /// Hands received bytes to `parse` until it consumes some. Gives how many it consumed; 0 means
+    /// that the peer has ended its direction and nothing is left. While too many bytes of
+    /// `send_nowait` wait to be sent, `parse` is not called: see [`TcpStream::with_data`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`recv`](Self::recv); `UnexpectedEof` if the stream ends in bytes that `parse` did not
+    /// consume; the error of an earlier send that failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what `parse` did not consume goes back to the front of
+    /// the queue.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// use annulus::net::Parsed;
+    ///
+    /// right.write_all("ping").await?;
+    /// let n = reader.with_data(|bytes| Parsed::Consumed(bytes.len())).await?;
+    /// assert_eq!(n, 4);
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn with_data<F>(&self, parse: F) -> io::Result<usize>
     where
         F: FnMut(&[u8]) -> Parsed,
@@ -162,10 +319,30 @@ impl<S: Halved> OwnedWriteHalf<S> {
         self.stream.as_deref().expect("a half has its stream until it is consumed")
     }
 
-    /// As [`TcpStream::write`].
+    /// Sends bytes of `buf`, and gives how many were sent: all of them, unless the connection fails
+    /// on the way.
     ///
     /// # Errors
-    /// As there.
+    /// `BrokenPipe`, `ConnectionReset`, …, with the buffer; use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the bytes back: they stay in the send queue.
+    ///
+    /// # Kernel
+    /// `SEND` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.6; inline if the socket has room, else
+    /// polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// let (n, _) = writer.write("ping").await?;
+    /// assert_eq!(n, 4);
+    /// # drop((reader, right));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write<B: IoBuf>(
         &self,
         buf: B,
@@ -173,10 +350,29 @@ impl<S: Halved> OwnedWriteHalf<S> {
         self.stream().socket().send(buf)
     }
 
-    /// As [`TcpStream::write_all`].
+    /// Sends all bytes of `buf`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write): the bytes stay in the send queue.
+    ///
+    /// # Kernel
+    /// As [`write`](Self::write), and again for the rest if it came short.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// writer.write_all("ping").await?;
+    /// let ((), got) = right.read_exact(vec![0; 4]).await?;
+    /// assert_eq!(got, b"ping");
+    /// # drop(reader);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all<B: IoBuf>(
         &self,
         buf: B,
@@ -184,10 +380,29 @@ impl<S: Halved> OwnedWriteHalf<S> {
         self.stream().socket().write_all(buf)
     }
 
-    /// As [`TcpStream::write_vectored`].
+    /// Sends bytes of several buffers, one after the other, and gives how many were sent: all of
+    /// them, unless the connection fails on the way.
     ///
     /// # Errors
-    /// As there.
+    /// As [`write_all_vectored`](Self::write_all_vectored).
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write): the bytes stay in the send queue.
+    ///
+    /// # Kernel
+    /// As [`write_all_vectored`](Self::write_all_vectored).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// let (n, _bufs) = writer.write_vectored(("head", vec![0; 60])).await?;
+    /// assert_eq!(n, 64);
+    /// # drop((reader, right));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_vectored<V: IoVecBuf>(
         &self,
         bufs: V,
@@ -195,10 +410,31 @@ impl<S: Halved> OwnedWriteHalf<S> {
         self.stream().socket().write_vectored(bufs)
     }
 
-    /// As [`TcpStream::write_all_vectored`].
+    /// Sends all bytes of several buffers, one after the other, in one request: a head and a body
+    /// of different types, for instance, without copying either.
     ///
     /// # Errors
-    /// As there.
+    /// As [`write`](Self::write), with the buffers; `InvalidInput` for more than 1024 of them.
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write): the bytes stay in the send queue.
+    ///
+    /// # Kernel
+    /// `SENDMSG` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.3; inline if the socket has room, else
+    /// polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// writer.write_all_vectored(("head", b"body".to_vec())).await?;
+    /// let ((), got) = right.read_exact(vec![0; 8]).await?;
+    /// assert_eq!(got, b"headbody");
+    /// # drop(reader);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_vectored<V: IoVecBuf>(
         &self,
         bufs: V,
@@ -214,10 +450,28 @@ impl<S: Halved> OwnedWriteHalf<S> {
         self.stream().socket().send_nowait(bytes)
     }
 
-    /// As [`TcpStream::flush`].
+    /// Waits until everything that `send_nowait` queued has been given to the kernel's socket.
     ///
     /// # Errors
-    /// As there.
+    /// The error of a send that failed; use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what was queued is sent.
+    ///
+    /// # Kernel
+    /// No request of its own: it waits for the sends that are queued.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let (reader, writer) = left.into_split();
+    /// writer.send_nowait(b"ping")?;
+    /// writer.flush().await?;
+    /// # drop((reader, right));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_, S> {
         self.stream().socket().room(Some(0))
     }

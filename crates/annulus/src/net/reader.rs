@@ -42,7 +42,21 @@ impl<'a> Reader<'a> {
     /// As [`TcpStream::recv`](super::TcpStream::recv).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: bytes stay in the queue.
+    ///
+    /// # Kernel
+    /// As [`TcpStream::recv`](super::TcpStream::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// left.write_all("ping").await?;
+    /// let mut reader = right.reader();
+    /// assert_eq!(reader.fill_buf().await?, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.held.bytes().is_empty() {
             self.held.fill().await?;
@@ -55,6 +69,26 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`fill_buf`](Self::fill_buf).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what was lent before is lent still, and the rest stays in
+    /// the queue.
+    ///
+    /// # Kernel
+    /// As [`TcpStream::recv`](super::TcpStream::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// left.write_all("key=").await?;
+    /// let mut reader = right.reader();
+    /// assert_eq!(reader.fill_buf().await?, b"key=");
+    /// left.write_all("value").await?;
+    /// assert_eq!(reader.fill_more().await?, b"key=value");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn fill_more(&mut self) -> io::Result<&[u8]> {
         self.held.fill().await?;
         Ok(self.held.bytes())

@@ -138,6 +138,18 @@ impl TcpListener {
     ///
     /// # Kernel
     /// `ASYNC_CANCEL` of the accept, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// let std: std::net::TcpListener = listener.into_std().await?;
+    /// assert_eq!(std.local_addr()?, address);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_std(self) -> Result<std::net::TcpListener, BufError<Self>> {
         let listener = std::net::TcpListener::from(self.into_fd().await?);
         listener.set_nonblocking(false).map_err(BufError::without_buf)?;
@@ -165,6 +177,20 @@ impl TcpListener {
     /// # Kernel
     /// `ACCEPT` with `IORING_ACCEPT_MULTISHOT`, 5.19; polled. getpeername(2) for the address,
     /// because a multishot accept would overwrite it.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// let client = TcpStream::connect(address).await?;
+    /// let (stream, peer) = listener.accept().await?;
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn accept(&self) -> Accept<'_> {
         Accept::new(&self.owned)
     }

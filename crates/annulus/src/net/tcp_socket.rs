@@ -109,6 +109,22 @@ impl TcpSocket {
     ///
     /// # Kernel
     /// `CONNECT`, 5.5; polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// use annulus::net::TcpSocket;
+    ///
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_nodelay(true)?;
+    /// let stream = socket.connect(address).await?;
+    /// # drop((listener, stream));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect<A: ToAddress>(
         self,
         address: A,

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use super::connect::Connecting;
 use super::halves::Connected;
-use super::recv::{Parsed, Recv};
 use super::stream::{Socket, ip_address};
-use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, ToAddress};
-use crate::buf::{BufError, BufResult, IoBufMut, IoVecBufMut};
+use super::{OwnedReadHalf, OwnedWriteHalf, Portable, ToAddress};
+use crate::buf::BufError;
 use crate::core::Owned;
 use crate::core::key::Handle;
 use crate::core::stream::Stream;
 use crate::op::OpExt;
 
+mod receiving;
 mod sending;
 
 /// A TCP connection.
@@ -78,6 +78,18 @@ impl TcpStream {
     ///
     /// # Kernel
     /// socket(2), then `CONNECT`, 5.5; polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = TcpStream::connect(address).await?;
+    /// assert_eq!(stream.peer_addr()?, address);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect<A: ToAddress>(address: A) -> impl OpExt<Output = io::Result<Self>> + use<A> {
         Connecting::Idle(address.to_destination())
     }
@@ -113,205 +125,6 @@ impl TcpStream {
         duration: Duration,
     ) -> impl OpExt<Output = io::Result<Self>> + use<A> {
         Self::connect(address).timeout(duration)
-    }
-
-    /// The next bytes, leased where the kernel put them; `None` when the peer has ended its
-    /// direction.
-    ///
-    /// # Errors
-    /// `ConnectionReset`, … once; later calls give `None`.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing: bytes stay in the queue.
-    ///
-    /// # Kernel
-    /// `RECV` with `IORING_RECV_MULTISHOT` and buffer selection, 6.0; polled. One request serves
-    /// any number of messages.
-    pub fn recv(&self) -> Recv<'_> {
-        self.socket.recv()
-    }
-
-    /// The received bytes as a stream of leases, which ends when the peer has ended its direction.
-    ///
-    /// # Errors
-    /// Items are what [`recv`](Self::recv) gives.
-    ///
-    /// # Cancel safety
-    /// Dropping the stream loses nothing: bytes stay in the queue.
-    ///
-    /// # Kernel
-    /// As [`recv`](Self::recv).
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::net::{TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
-    /// # let (stream, _) = listener.accept().await?;
-    /// use futures_util::TryStreamExt as _;
-    ///
-    /// client.write_all("hello").await?;
-    /// client.shutdown(std::net::Shutdown::Write)?;
-    /// let mut leases = stream.leases();
-    /// let mut bytes = 0;
-    /// while let Some(lease) = leases.try_next().await? {
-    ///     bytes += lease.len();
-    /// }
-    /// assert_eq!(bytes, 5);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn leases(&self) -> Leases<'_> {
-        self.socket.leases()
-    }
-
-    /// A reader and a writer of this stream for code that polls.
-    pub fn polled(&self) -> Polled {
-        self.socket.polled()
-    }
-
-    /// Reads into `buf`, from its start up to its capacity. Gives the number of bytes, 0 at the
-    /// end.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv), with the buffer; `InvalidInput` for a buffer without capacity.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the buffer, but not the bytes: what arrives late is given to the
-    /// next reader.
-    ///
-    /// # Kernel
-    /// `RECV`, 5.6, straight into the buffer; polled. If a leased receive is armed already, its
-    /// bytes are copied.
-    pub fn read<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf)
-    }
-
-    /// Reads until `buf` is full.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read); `UnexpectedEof` if the stream ends before, with what was read.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing: bytes that it had taken go back to the front.
-    pub fn read_exact<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        self.socket.read_exact(buf)
-    }
-
-    /// Reads into several buffers, one after the other, each up to its capacity: what is there, at
-    /// most as much as they have room for. Gives the number of bytes, 0 at the end.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read), with the buffers.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the buffers, and loses no byte.
-    ///
-    /// # Kernel
-    /// As [`recv`](Self::recv), and a copy: the kernel lends one buffer, and its bytes are dealt
-    /// out.
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::net::{TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
-    /// # let (stream, _) = listener.accept().await?;
-    /// client.write_all("headbody").await?;
-    /// let (n, (head, body)) = stream.read_vectored((vec![0; 4], vec![0; 100])).await?;
-    /// assert_eq!((n, &head[..], &body[..]), (8, &b"head"[..], &b"body"[..]));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "readv")]
-    pub fn read_vectored<V: IoVecBufMut>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
-        self.socket.read_vectored(bufs)
-    }
-
-    /// Copies what is there into `buf` and leaves it there: the next read gives it again. Waits if
-    /// there is nothing yet; gives 0 at the end.
-    ///
-    /// Bytes that were peeked at are this crate's, not the kernel's: recv(2) with `MSG_PEEK` on the
-    /// descriptor does not show them.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read). The error stays, too: the next read gives it again.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the buffer, and loses no byte.
-    ///
-    /// # Kernel
-    /// As [`recv`](Self::recv), and a copy.
-    #[doc(alias = "MSG_PEEK")]
-    pub fn peek<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.peek(buf)
-    }
-
-    /// Hands received bytes to `parse` until it consumes some. Gives how many it consumed; 0 means
-    /// that the peer has ended its direction and nothing is left.
-    ///
-    /// What is not consumed comes again at the next call. While more than
-    /// [`send_high_bytes`](crate::runtime::Builder::send_high_bytes) of
-    /// [`send_nowait`](Self::send_nowait) wait to be sent, `parse` is not called: a peer that does
-    /// not read what it is sent is not read from either.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv); `UnexpectedEof` if the stream ends in bytes that `parse` did not
-    /// consume.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing.
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::net::{Parsed, TcpListener, TcpStream};
-    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
-    /// # let (stream, _) = listener.accept().await?;
-    /// # client.write_all("ping").await?;
-    /// # client.shutdown(std::net::Shutdown::Write)?;
-    /// loop {
-    ///     let n = stream
-    ///         .with_data(|bytes| {
-    ///             stream.send_nowait(bytes).ok();
-    ///             Parsed::Consumed(bytes.len())
-    ///         })
-    ///         .await?;
-    ///     if n == 0 {
-    ///         break;
-    ///     }
-    /// }
-    /// # drop(stream);
-    /// # let ((), answer) = client.read_exact(vec![0; 4]).await?;
-    /// # assert_eq!(answer, b"ping");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn with_data<F>(&self, parse: F) -> io::Result<usize>
-    where
-        F: FnMut(&[u8]) -> Parsed,
-    {
-        self.socket.with_data(parse).await
-    }
-
-    /// A reader that lends its bytes, for parsers that borrow.
-    pub fn reader(&self) -> super::Reader<'_> {
-        super::Reader::new(&self.socket)
     }
 
     /// Ends one direction or both.
@@ -389,10 +202,28 @@ impl TcpStream {
     /// The stream as `std` has it, in blocking mode, once what was queued is sent.
     ///
     /// # Errors
-    /// With the stream given back: if bytes were received and not read yet, or a send is in flight.
+    /// With the stream given back: if bytes were received and not read yet, or a send is in flight;
+    /// the error of a send that failed; use on a foreign core.
     ///
     /// # Cancel safety
-    /// As [`into_portable`](Self::into_portable).
+    /// As [`into_portable`](Self::into_portable): dropping the future drops the stream.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// client.write_all("ping").await?;
+    /// let std: std::net::TcpStream = client.into_std().await?;
+    /// # drop((std, stream));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_std(self) -> Result<std::net::TcpStream, BufError<Self>> {
         let detached = self.socket.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
@@ -426,6 +257,23 @@ impl TcpStream {
     /// # Cancel safety
     /// Dropping the future drops the stream. It waits as long as [`flush`](Self::flush) does: await
     /// that with a [`timeout`](OpExt::timeout) before, where a peer may not read.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let portable = client.into_portable().await?; // `Send`, for any core
+    /// let client = portable.attach()?;
+    /// # drop((client, stream));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_portable(self) -> Result<Portable<Self>, BufError<Self>> {
         let parts = self.socket.into_parts().await;
         parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))

@@ -8,18 +8,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use annulus_ring::SocketAddress;
 
 use super::ToAddress;
-use super::control::Control;
-use super::datagram::{Datagram, Received};
 use super::foreign;
 use super::messenger::Messenger;
 use super::options::rows::ip_numbers;
 use super::options::{self, value};
 use super::stream::ip_address;
 use super::udp_connect::Connecting;
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use crate::buf::BufError;
 use crate::core::datagrams::Datagrams;
-use crate::core::message_send::To;
 use crate::op::OpExt;
+
+mod receiving;
+mod sending;
 
 /// A UDP socket.
 ///
@@ -200,39 +200,6 @@ impl UdpSocket {
     ///
     /// # Kernel
     /// `CONNECT`, 5.5; inline.
-    pub fn connect<A: ToAddress>(
-        &self,
-        address: A,
-    ) -> impl OpExt<Output = io::Result<()>> + use<'_, A> {
-        Connecting::new(&self.socket, address.to_destination())
-    }
-
-    /// The next datagram, leased where the kernel put it.
-    ///
-    /// # Errors
-    /// On a connected socket `ConnectionRefused`, …, if a datagram that was sent has not arrived.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing: datagrams stay in the queue.
-    ///
-    /// # Kernel
-    /// `RECVMSG` with `IORING_RECV_MULTISHOT` and buffer selection, 6.0; polled. Without those, one
-    /// by one into the heap.
-    #[doc(alias = "recvmsg")]
-    pub fn recv(&self) -> impl OpExt<Output = io::Result<Datagram>> + use<'_> {
-        self.socket.recv()
-    }
-
-    /// The datagrams that are there, leased: waits for the first one, and gives at most `most`.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv).
-    ///
-    /// # Cancel safety
-    /// As [`recv`](Self::recv).
-    ///
-    /// # Kernel
-    /// As [`recv`](Self::recv).
     ///
     /// ```
     /// # #[annulus::main]
@@ -241,249 +208,18 @@ impl UdpSocket {
     /// # let server = UdpSocket::bind("127.0.0.1:0")?;
     /// # let client = UdpSocket::bind("127.0.0.1:0")?;
     /// # client.connect(server.local_addr()?).await?;
-    /// # client.send("one").await?;
-    /// let datagrams = server.recv_batch(64).await?;
-    /// let answers = datagrams.into_iter().map(|datagram| {
-    ///     let sender = *datagram.sender();
-    ///     (datagram.into_lease(), sender)
-    /// });
-    /// for sent in server.send_batch(answers).await {
-    ///     sent?;
-    /// }
-    /// # assert_eq!(&*client.recv().await?, b"one");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "recvmmsg")]
-    pub fn recv_batch(
-        &self,
-        most: usize,
-    ) -> impl OpExt<Output = io::Result<Vec<Datagram>>> + use<'_> {
-        self.socket.recv_batch(most)
-    }
-
-    /// A datagram that has been received and not taken, if there is one and nobody waits for it.
-    /// Else the socket begins to receive.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv); use on a foreign core.
-    pub fn try_recv(&self) -> io::Result<Option<Datagram>> {
-        self.socket.try_recv()
-    }
-
-    /// Receives a datagram into `buf`, from its start up to its capacity. Gives the number of bytes
-    /// and the sender. What does not fit is lost; [`recv_msg`](Self::recv_msg) tells.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv), with the buffer; `InvalidInput` for a buffer without capacity.
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the buffer, but not the datagram: what arrives late is given to
-    /// the next reader, as far as it fitted.
-    ///
-    /// # Kernel
-    /// `RECVMSG`, 5.3, straight into the buffer; polled. If a leased receive is armed already, the
-    /// bytes are copied.
-    #[doc(alias = "recvfrom")]
-    pub fn recv_from<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(usize, SocketAddr), B>> + use<'_, B> {
-        self.socket.recv_from(buf)
-    }
-
-    /// As [`recv_from`](Self::recv_from), without the sender: for a connected socket.
-    pub fn read<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf)
-    }
-
-    /// As [`recv_from`](Self::recv_from), with control messages and the length as it was sent.
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// use annulus::net::UdpSocket;
-    /// use annulus::net::control::{Control, ControlMessage};
-    ///
     /// let socket = UdpSocket::bind("127.0.0.1:0")?;
-    /// socket.set_receive_ttl(true)?;
-    /// socket.send_to("eight by", socket.local_addr()?).await?;
-    /// let (received, (buf, control)) =
-    ///     socket.recv_msg(Vec::with_capacity(5), Control::with_room(64)).await?;
-    /// assert!(received.is_truncated());
-    /// assert_eq!((&buf[..], received.sent_bytes), (&b"eight"[..], 8));
-    /// assert!(matches!(control.messages().next(), Some(ControlMessage::Ttl(64))));
+    /// socket.connect(server.local_addr()?).await?;
+    /// socket.send("ping").await?;
+    /// # drop(client);
     /// # Ok(())
     /// # }
     /// ```
-    #[doc(alias = "recvmsg")]
-    pub fn recv_msg<B: IoBufMut>(
+    pub fn connect<A: ToAddress>(
         &self,
-        buf: B,
-        control: Control,
-    ) -> impl OpExt<Output = BufResult<Received, (B, Control)>> + use<'_, B> {
-        self.socket.recv_msg(buf, control)
-    }
-
-    /// As [`recv_from`](Self::recv_from), and the datagram stays for the next reader.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing but the buffer.
-    #[doc(alias = "MSG_PEEK")]
-    pub fn peek_from<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(usize, SocketAddr), B>> + use<'_, B> {
-        self.socket.recv_from(buf).peek()
-    }
-
-    /// As [`peek_from`](Self::peek_from), without the sender: for a connected socket.
-    pub fn peek<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf).peek()
-    }
-
-    /// Sends the bytes of `buf` as one datagram to whom the socket is [connected](Self::connect).
-    ///
-    /// # Errors
-    /// With the buffer: errno `EDESTADDRREQ` if it is not connected, `EMSGSIZE` for more than a
-    /// packet holds (65507 bytes with IPv4), `ConnectionRefused` for one that was sent before.
-    ///
-    /// # Cancel safety
-    /// Dropping the future takes the datagram back if it has not left yet.
-    ///
-    /// # Kernel
-    /// `SEND` with `MSG_NOSIGNAL`, 5.6; inline if the socket has room, else polled.
-    pub fn send<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send(self.socket.datagram(buf, To::Peer))
-    }
-
-    /// Sends the bytes of `buf` as one datagram to `address`.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send); `NetworkUnreachable`, `PermissionDenied` for a broadcast that was
-    /// not [allowed](Self::set_broadcast), `InvalidInput` for port 0 or another family.
-    ///
-    /// # Cancel safety
-    /// As [`send`](Self::send).
-    ///
-    /// # Kernel
-    /// `SEND` with an address and `MSG_NOSIGNAL`, 6.1; inline if the socket has room, else polled.
-    #[doc(alias = "sendto")]
-    pub fn send_to<B: IoBuf>(
-        &self,
-        buf: B,
-        address: SocketAddr,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send(self.socket.datagram(buf, address.into()))
-    }
-
-    /// Sends the bytes of `buf` as datagrams of `segment_bytes` each, the last of what is left, to
-    /// `address` or to whom the socket is connected. One pass through the stack serves all of them.
-    ///
-    /// Gives the number of bytes. 64 datagrams at most (128 since Linux 6.9), 65507 bytes with
-    /// IPv4.
-    ///
-    /// # Errors
-    /// As [`send_to`](Self::send_to); `InvalidInput` if a segment has no bytes, is more than a
-    /// packet holds, or there are too many of them.
-    ///
-    /// # Cancel safety
-    /// As [`send`](Self::send): all or none.
-    ///
-    /// # Kernel
-    /// `SENDMSG` with `UDP_SEGMENT`, 4.18 and 5.3; inline if the socket has room, else polled.
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// use annulus::net::UdpSocket;
-    ///
-    /// let receiver = UdpSocket::bind("127.0.0.1:0")?;
-    /// let sender = UdpSocket::bind("127.0.0.1:0")?;
-    /// sender.send_segments("onetwofour", 3, Some(receiver.local_addr()?)).await?;
-    /// for expected in ["one", "two", "fou", "r"] {
-    ///     assert_eq!(&*receiver.recv().await?, expected.as_bytes());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "UDP_SEGMENT")]
-    #[doc(alias = "GSO")]
-    pub fn send_segments<B: IoBuf>(
-        &self,
-        buf: B,
-        segment_bytes: u16,
-        address: Option<SocketAddr>,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send_segments(self.socket.datagram(buf, to(address)), segment_bytes)
-    }
-
-    /// Sends several datagrams, at once as far as the socket has room. Gives the result of each:
-    /// one that fails does not keep the others.
-    ///
-    /// # Errors
-    /// Of each, those of [`send_to`](Self::send_to).
-    ///
-    /// # Cancel safety
-    /// Dropping the future takes those back that have not left yet.
-    ///
-    /// # Kernel
-    /// sendmmsg(2), which does not wait: a system call for up to 64 datagrams, where a request for
-    /// each would cost an entry and a completion. Those for which there is no room go as
-    /// [`send_to`](Self::send_to).
-    #[doc(alias = "sendmmsg")]
-    pub fn send_batch<B: IoBuf, I: IntoIterator<Item = (B, SocketAddr)>>(
-        &self,
-        datagrams: I,
-    ) -> impl OpExt<Output = Vec<BufResult<usize, B>>> + use<'_, B, I> {
-        let send = |(buf, address): (B, SocketAddr)| self.socket.datagram(buf, address.into());
-        self.socket.send_batch(datagrams.into_iter().map(send))
-    }
-
-    /// Sends the bytes of several buffers, one after the other, as one datagram with control
-    /// messages, to `address` or to whom the socket is connected.
-    ///
-    /// # Errors
-    /// As [`send_to`](Self::send_to), with buffers and control messages; `InvalidInput` for control
-    /// messages that the kernel does not take, and for more than 1024 buffers.
-    ///
-    /// # Cancel safety
-    /// As [`send`](Self::send).
-    ///
-    /// # Kernel
-    /// As [`send_to`](Self::send_to).
-    ///
-    /// ```
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// use annulus::net::UdpSocket;
-    /// use annulus::net::control::{Control, ControlMessage, Ecn};
-    ///
-    /// let receiver = UdpSocket::bind("127.0.0.1:0")?;
-    /// receiver.set_receive_tos(true)?;
-    /// let sender = UdpSocket::bind("127.0.0.1:0")?;
-    /// let mut control = Control::new();
-    /// control.push(ControlMessage::Tos(Ecn::Capable0 as u8))?;
-    /// sender.send_msg(("head", vec![1, 2, 3]), Some(receiver.local_addr()?), control).await?;
-    /// let datagram = receiver.recv().await?;
-    /// assert_eq!((datagram.len(), datagram.ecn()), (7, Some(Ecn::Capable0)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "sendmsg")]
-    pub fn send_msg<V: IoVecBuf>(
-        &self,
-        bufs: V,
-        address: Option<SocketAddr>,
-        control: Control,
-    ) -> impl OpExt<Output = BufResult<usize, (V, Control)>> + use<'_, V> {
-        self.socket.send_msg(bufs, Ok(to(address)), control)
+        address: A,
+    ) -> impl OpExt<Output = io::Result<()>> + use<'_, A> {
+        Connecting::new(&self.socket, address.to_destination())
     }
 
     /// The address of this end.
@@ -506,10 +242,26 @@ impl UdpSocket {
     ///
     /// # Errors
     /// With the socket given back: if datagrams were received and not read yet, or a send is in
-    /// flight.
+    /// flight; use on a foreign core.
     ///
     /// # Cancel safety
     /// Dropping the future drops the socket.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UdpSocket;
+    /// # let server = UdpSocket::bind("127.0.0.1:0")?;
+    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// # client.connect(server.local_addr()?).await?;
+    /// let std: std::net::UdpSocket = client.into_std().await?;
+    /// std.send(b"ping")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_std(self) -> Result<std::net::UdpSocket, BufError<Self>> {
         let detached = self.socket.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
@@ -527,11 +279,6 @@ impl UdpSocket {
         let (fd, wanted) = (socket.into(), &foreign::UDP_SOCKET);
         Ok(Self { socket: Messenger::from_fd(fd, wanted, Datagrams::internet())? })
     }
-}
-
-/// To an address, or to whom the socket is connected.
-fn to(address: Option<SocketAddr>) -> To {
-    address.map_or(To::Peer, To::from)
 }
 
 /// Fails with `InvalidInput`, and closes the descriptor, if that is no such socket; ENOTSOCK if it

@@ -9,16 +9,17 @@ use std::path::Path;
 use annulus_ring::SocketAddress;
 
 use super::control::Control;
-use super::datagram::{Datagram, Received};
 use super::foreign;
 use super::messenger::Messenger;
 use super::options;
 use super::options::rows::of_any;
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf};
+use crate::buf::{BufError, BufResult, IoBuf, IoVecBuf};
 use crate::core::Owned;
 use crate::core::datagrams::Datagrams;
 use crate::core::message_send::To;
 use crate::op::OpExt;
+
+mod receiving;
 
 /// A Unix datagram socket. Its methods are those of [`UdpSocket`](super::UdpSocket), with the same
 /// rules, but that nothing is lost on the way: a send waits until the receiver has room.
@@ -104,6 +105,21 @@ impl UnixDatagram {
     ///
     /// # Kernel
     /// `CONNECT`, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// let server = UnixDatagram::bind(dir.path().join("server"))?;
+    /// let client = UnixDatagram::unbound()?;
+    /// client.connect(dir.path().join("server")).await?;
+    /// client.send("ping").await?;
+    /// # assert_eq!(&*server.recv().await?, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect<P: AsRef<Path>>(
         &self,
         path: P,
@@ -111,69 +127,35 @@ impl UnixDatagram {
         self.socket.connect_shaped(SocketAddress::unix(path))
     }
 
-    /// As [`connect`](Self::connect), to an address.
+    /// Connects to the socket at an address of `std`: to a name in the abstract namespace, for
+    /// instance.
     ///
     /// # Errors
-    /// As there.
+    /// As [`connect`](Self::connect); `InvalidInput` for an address without a name.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the socket connected or not.
+    ///
+    /// # Kernel
+    /// `CONNECT`, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// let server = UnixDatagram::bind(dir.path().join("server"))?;
+    /// let client = UnixDatagram::unbound()?;
+    /// client.connect_addr(&server.local_addr()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_addr(
         &self,
         address: &SocketAddr,
     ) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.socket.connect_shaped(SocketAddress::try_from(address))
-    }
-
-    /// As [`UdpSocket::recv`](super::UdpSocket::recv).
-    pub fn recv(&self) -> impl OpExt<Output = io::Result<Datagram<SocketAddr>>> + use<'_> {
-        self.socket.recv()
-    }
-
-    /// As [`UdpSocket::recv_batch`](super::UdpSocket::recv_batch).
-    pub fn recv_batch(
-        &self,
-        most: usize,
-    ) -> impl OpExt<Output = io::Result<Vec<Datagram<SocketAddr>>>> + use<'_> {
-        self.socket.recv_batch(most)
-    }
-
-    /// As [`UdpSocket::try_recv`](super::UdpSocket::try_recv).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn try_recv(&self) -> io::Result<Option<Datagram<SocketAddr>>> {
-        self.socket.try_recv()
-    }
-
-    /// As [`UdpSocket::recv_from`](super::UdpSocket::recv_from).
-    pub fn recv_from<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(usize, SocketAddr), B>> + use<'_, B> {
-        self.socket.recv_from(buf)
-    }
-
-    /// As [`UdpSocket::read`](super::UdpSocket::read).
-    pub fn read<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf)
-    }
-
-    /// As [`UdpSocket::recv_msg`](super::UdpSocket::recv_msg).
-    pub fn recv_msg<B: IoBufMut>(
-        &self,
-        buf: B,
-        control: Control,
-    ) -> impl OpExt<Output = BufResult<Received<SocketAddr>, (B, Control)>> + use<'_, B> {
-        self.socket.recv_msg(buf, control)
-    }
-
-    /// As [`UdpSocket::peek_from`](super::UdpSocket::peek_from).
-    pub fn peek_from<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(usize, SocketAddr), B>> + use<'_, B> {
-        self.socket.recv_from(buf).peek()
     }
 
     /// Sends the bytes of `buf` as one datagram to whom the socket is connected.
@@ -183,18 +165,50 @@ impl UnixDatagram {
     /// more than the socket's buffer holds.
     ///
     /// # Cancel safety
-    /// As [`UdpSocket::send`](super::UdpSocket::send).
+    /// Dropping the future takes the datagram back if it has not left yet.
     ///
     /// # Kernel
-    /// As [`UdpSocket::send`](super::UdpSocket::send).
+    /// `SEND` with `MSG_NOSIGNAL`, 5.6; inline if the receiver has room, else polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixDatagram::pair()?;
+    /// let (n, _) = left.send("ping").await?;
+    /// assert_eq!(n, 4);
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
         self.socket.send(self.socket.datagram(buf, To::Peer))
     }
 
-    /// As [`send`](Self::send), to the socket at a path.
+    /// Sends the bytes of `buf` as one datagram to the socket at a path.
     ///
     /// # Errors
     /// As [`send`](Self::send); `NotFound`; `InvalidInput` for a path that cannot be one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes the datagram back if it has not left yet.
+    ///
+    /// # Kernel
+    /// `SEND` with an address and `MSG_NOSIGNAL`, 6.1; inline if the receiver has room, else
+    /// polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// let path = dir.path().join("server");
+    /// let server = UnixDatagram::bind(&path)?;
+    /// UnixDatagram::unbound()?.send_to("ping", &path).await?;
+    /// # assert_eq!(&*server.recv().await?, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_to<B: IoBuf, P: AsRef<Path>>(
         &self,
         buf: B,
@@ -203,10 +217,30 @@ impl UnixDatagram {
         self.socket.send_to(buf, SocketAddress::unix(path))
     }
 
-    /// As [`send`](Self::send), to the socket at an address.
+    /// Sends the bytes of `buf` as one datagram to the socket at an address of `std`.
     ///
     /// # Errors
-    /// As [`send_to`](Self::send_to).
+    /// As [`send`](Self::send); `NotFound`; `InvalidInput` for an address without a name.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes the datagram back if it has not left yet.
+    ///
+    /// # Kernel
+    /// `SEND` with an address and `MSG_NOSIGNAL`, 6.1; inline if the receiver has room, else
+    /// polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// let server = UnixDatagram::bind(dir.path().join("server"))?;
+    /// let client = UnixDatagram::unbound()?;
+    /// client.send_to_addr("ping", &server.local_addr()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_to_addr<B: IoBuf>(
         &self,
         buf: B,
@@ -215,7 +249,31 @@ impl UnixDatagram {
         self.socket.send_to(buf, SocketAddress::try_from(address))
     }
 
-    /// As [`UdpSocket::send_msg`](super::UdpSocket::send_msg).
+    /// Sends the bytes of several buffers, one after the other, as one datagram with control
+    /// messages, descriptors among them, to `address` or to whom the socket is connected.
+    ///
+    /// # Errors
+    /// As [`send_to_addr`](Self::send_to_addr), with buffers and control messages; `InvalidInput`
+    /// for control messages that the kernel does not take, and for more than 1024 buffers.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes the datagram back if it has not left yet.
+    ///
+    /// # Kernel
+    /// `SENDMSG` with `MSG_NOSIGNAL`, 5.3; inline if the receiver has room, else polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixDatagram::pair()?;
+    /// use annulus::net::control::Control;
+    ///
+    /// let (n, _) = left.send_msg(("head", b"body".to_vec()), None, Control::new()).await?;
+    /// assert_eq!(n, 8);
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_msg<V: IoVecBuf>(
         &self,
         bufs: V,
@@ -265,10 +323,28 @@ impl UnixDatagram {
         SocketAddr::try_from(&self.socket.peer_address()?)
     }
 
-    /// As [`UdpSocket::into_std`](super::UdpSocket::into_std).
+    /// The socket as `std` has it, in blocking mode.
     ///
     /// # Errors
-    /// As there.
+    /// With the socket given back: if datagrams were received and not read yet, or a send is in
+    /// flight; use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the socket.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixDatagram::pair()?;
+    /// let std: std::os::unix::net::UnixDatagram = left.into_std().await?;
+    /// std.send(b"ping")?;
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_std(self) -> Result<std::os::unix::net::UnixDatagram, BufError<Self>> {
         let detached = self.socket.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;

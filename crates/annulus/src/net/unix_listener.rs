@@ -170,10 +170,26 @@ impl UnixListener {
     /// The listener as `std` has it, in blocking mode.
     ///
     /// # Errors
-    /// As [`TcpListener::into_std`](super::TcpListener::into_std).
+    /// With the listener given back: if connections were accepted and nobody has taken them yet;
+    /// use on a foreign core.
     ///
     /// # Cancel safety
-    /// As [`TcpListener::into_std`](super::TcpListener::into_std).
+    /// Dropping the future drops the listener.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the accept, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{UnixListener, UnixStream};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("socket");
+    /// # let listener = UnixListener::bind(&path)?;
+    /// let std: std::os::unix::net::UnixListener = listener.into_std().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_std(self) -> Result<std::os::unix::net::UnixListener, BufError<Self>> {
         let listener = std::os::unix::net::UnixListener::from(self.into_fd().await?);
         listener.set_nonblocking(false).map_err(BufError::without_buf)?;
@@ -196,7 +212,22 @@ impl UnixListener {
     /// Dropping the future loses no connection: it stays in the queue.
     ///
     /// # Kernel
-    /// As [`TcpListener::accept`](super::TcpListener::accept).
+    /// `ACCEPT` with `IORING_ACCEPT_MULTISHOT`, 5.19; polled. getpeername(2) for the address,
+    /// because a multishot accept would overwrite it.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{UnixListener, UnixStream};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("socket");
+    /// # let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path).await?;
+    /// let (stream, _peer) = listener.accept().await?;
+    /// # drop((client, stream));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn accept(&self) -> Accept<'_, UnixStream> {
         Accept::new(&self.bound.owned)
     }
@@ -207,7 +238,30 @@ impl UnixListener {
     /// Items are what [`accept`](Self::accept) gives; an error does not end the stream.
     ///
     /// # Cancel safety
-    /// Dropping the stream loses no connection.
+    /// Dropping the stream loses no connection: those not taken stay in the queue.
+    ///
+    /// # Kernel
+    /// As [`accept`](Self::accept): one request for any number of items, armed again when the
+    /// kernel ends it.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{UnixListener, UnixStream};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("socket");
+    /// # let listener = UnixListener::bind(&path)?;
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let _client = UnixStream::connect(&path).await?;
+    /// let mut incoming = listener.incoming().take(1);
+    /// while let Some(connection) = incoming.next().await {
+    ///     let (socket, _peer) = connection?;
+    ///     socket.write_all("welcome").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn incoming(&self) -> Incoming<'_, UnixStream> {
         Incoming::new(&self.bound.owned)
     }

@@ -73,14 +73,48 @@ impl UnixSeqpacket {
     ///
     /// # Kernel
     /// socket(2), then `CONNECT`, 5.5.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::{UnixSeqpacket, UnixSeqpacketListener};
+    ///
+    /// let path = dir.path().join("socket");
+    /// let listener = UnixSeqpacketListener::bind(&path)?;
+    /// let client = UnixSeqpacket::connect(&path).await?;
+    /// # drop((listener, client));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::connect_address(SocketAddress::unix(path)?).await
     }
 
-    /// As [`connect`](Self::connect), to an address.
+    /// Connects to the listener at an address of `std`: at a name in the abstract namespace, for
+    /// instance.
     ///
     /// # Errors
-    /// As there.
+    /// As [`connect`](Self::connect); `InvalidInput` for an address without a name.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    ///
+    /// # Kernel
+    /// socket(2), then `CONNECT`, 5.5.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::{UnixSeqpacket, UnixSeqpacketListener};
+    ///
+    /// let listener = UnixSeqpacketListener::bind(dir.path().join("socket"))?;
+    /// let client = UnixSeqpacket::connect_addr(&listener.local_addr()?).await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
         Self::connect_address(SocketAddress::try_from(address)?).await
     }
@@ -98,10 +132,22 @@ impl UnixSeqpacket {
     /// `ConnectionReset` if the peer closed with packets unread.
     ///
     /// # Cancel safety
-    /// As [`UdpSocket::recv`](super::UdpSocket::recv).
+    /// Dropping the future loses nothing: packets stay in the queue.
     ///
     /// # Kernel
-    /// As [`UdpSocket::recv`](super::UdpSocket::recv).
+    /// `RECVMSG` with `IORING_RECV_MULTISHOT` and buffer selection, 6.0; polled. Without those, one
+    /// by one into the heap.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// left.send("ping").await?;
+    /// let packet = right.recv().await?.expect("a packet");
+    /// assert_eq!(&*packet, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv(&self) -> impl OpExt<Output = io::Result<Option<Datagram<SocketAddr>>>> + use<'_> {
         self.socket.recv_until_end()
     }
@@ -113,10 +159,23 @@ impl UnixSeqpacket {
     /// As [`recv`](Self::recv), with the buffer; `InvalidInput` for a buffer without capacity.
     ///
     /// # Cancel safety
-    /// As [`UdpSocket::recv_from`](super::UdpSocket::recv_from).
+    /// Dropping the future drops the buffer, but not the packet: what arrives late is given to the
+    /// next reader, as far as it fitted.
     ///
     /// # Kernel
-    /// As [`UdpSocket::recv_from`](super::UdpSocket::recv_from).
+    /// `RECVMSG`, 5.3, straight into the buffer; polled. If a leased receive is armed already, the
+    /// bytes are copied.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// left.send("ping").await?;
+    /// let (n, buf) = right.read(vec![0; 64]).await?;
+    /// assert_eq!(&buf[..n], b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read<B: IoBufMut>(
         &self,
         buf: B,
@@ -124,7 +183,35 @@ impl UnixSeqpacket {
         self.socket.read(buf)
     }
 
-    /// As [`UdpSocket::recv_msg`](super::UdpSocket::recv_msg).
+    /// Receives a packet into `buf`, with control messages, descriptors among them, and the length
+    /// as it was sent.
+    ///
+    /// # Errors
+    /// With the buffer and the room for control messages: as [`recv`](Self::recv); `InvalidInput`
+    /// for a buffer without capacity.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffers, but not the packet, nor descriptors that come with
+    /// it: what arrives late is given to the next reader, as far as it fitted.
+    ///
+    /// # Kernel
+    /// `RECVMSG`, 5.3, straight into the buffer; polled. If a leased receive is armed already, the
+    /// bytes are copied.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// use annulus::net::control::Control;
+    ///
+    /// left.send("eight by").await?;
+    /// let (received, (buf, _control)) =
+    ///     right.recv_msg(Vec::with_capacity(5), Control::with_room(64)).await?;
+    /// assert!(received.is_truncated());
+    /// assert_eq!((&buf[..], received.sent_bytes), (&b"eight"[..], 8));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv_msg<B: IoBufMut>(
         &self,
         buf: B,
@@ -140,10 +227,21 @@ impl UnixSeqpacket {
     /// buffer holds.
     ///
     /// # Cancel safety
-    /// As [`UdpSocket::send`](super::UdpSocket::send).
+    /// Dropping the future takes the packet back if it has not left yet.
     ///
     /// # Kernel
-    /// As [`UdpSocket::send`](super::UdpSocket::send).
+    /// `SEND` with `MSG_NOSIGNAL`, 5.6; inline if the receiver has room, else polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// let (n, _) = left.send("ping").await?;
+    /// assert_eq!(n, 4);
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
         self.socket.send(self.socket.datagram(buf, To::Peer))
     }
@@ -154,10 +252,23 @@ impl UnixSeqpacket {
     /// As [`send`](Self::send), with buffers and control messages.
     ///
     /// # Cancel safety
-    /// As [`send`](Self::send).
+    /// Dropping the future takes the packet back if it has not left yet.
     ///
     /// # Kernel
-    /// As [`UdpSocket::send_msg`](super::UdpSocket::send_msg).
+    /// `SENDMSG` with `MSG_NOSIGNAL`, 5.3; inline if the receiver has room, else polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// use annulus::net::control::Control;
+    ///
+    /// let (n, _) = left.send_msg(("head", b"body".to_vec()), Control::new()).await?;
+    /// assert_eq!(n, 8);
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_msg<V: IoVecBuf>(
         &self,
         bufs: V,
@@ -217,10 +328,23 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// With the socket given back: if packets were received and not read yet, or a send is in
-    /// flight.
+    /// flight; use on a foreign core.
     ///
     /// # Cancel safety
     /// Dropping the future drops the socket.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// let fd: std::os::fd::OwnedFd = left.into_fd().await?;
+    /// # drop((fd, right));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_fd(self) -> Result<OwnedFd, BufError<Self>> {
         let detached = self.socket.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;

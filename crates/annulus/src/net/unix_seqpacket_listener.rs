@@ -84,7 +84,22 @@ impl UnixSeqpacketListener {
     /// Dropping the future loses no connection: it stays in the queue.
     ///
     /// # Kernel
-    /// As [`TcpListener::accept`](super::TcpListener::accept).
+    /// `ACCEPT` with `IORING_ACCEPT_MULTISHOT`, 5.19; polled. getpeername(2) for the address,
+    /// because a multishot accept would overwrite it.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{UnixSeqpacketListener, UnixSeqpacket};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("socket");
+    /// # let listener = UnixSeqpacketListener::bind(&path)?;
+    /// let client = UnixSeqpacket::connect(&path).await?;
+    /// let (socket, _peer) = listener.accept().await?;
+    /// # drop((client, socket));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn accept(&self) -> Accept<'_, UnixSeqpacket> {
         Accept::new(&self.bound.owned)
     }
@@ -95,7 +110,30 @@ impl UnixSeqpacketListener {
     /// Items are what [`accept`](Self::accept) gives; an error does not end the stream.
     ///
     /// # Cancel safety
-    /// Dropping the stream loses no connection.
+    /// Dropping the stream loses no connection: those not taken stay in the queue.
+    ///
+    /// # Kernel
+    /// As [`accept`](Self::accept): one request for any number of items, armed again when the
+    /// kernel ends it.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{UnixSeqpacketListener, UnixSeqpacket};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("socket");
+    /// # let listener = UnixSeqpacketListener::bind(&path)?;
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let _client = UnixSeqpacket::connect(&path).await?;
+    /// let mut incoming = listener.incoming().take(1);
+    /// while let Some(connection) = incoming.next().await {
+    ///     let (socket, _peer) = connection?;
+    ///     socket.send("welcome").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn incoming(&self) -> Incoming<'_, UnixSeqpacket> {
         Incoming::new(&self.bound.owned)
     }
@@ -111,10 +149,26 @@ impl UnixSeqpacketListener {
     /// The descriptor, in blocking mode: `std` has no type for it.
     ///
     /// # Errors
-    /// As [`TcpListener::into_std`](super::TcpListener::into_std).
+    /// With the listener given back: if connections were accepted and nobody has taken them yet;
+    /// use on a foreign core.
     ///
     /// # Cancel safety
-    /// As [`TcpListener::into_std`](super::TcpListener::into_std).
+    /// Dropping the future drops the listener.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the accept, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{UnixSeqpacketListener, UnixSeqpacket};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("socket");
+    /// # let listener = UnixSeqpacketListener::bind(&path)?;
+    /// let fd: std::os::fd::OwnedFd = listener.into_fd().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_fd(self) -> Result<OwnedFd, BufError<Self>> {
         let detached = self.bound.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|bound| Self { bound }))?;

@@ -12,14 +12,16 @@ use annulus_ring::{Kernel as _, SocketAddress};
 use super::halves::Connected;
 use super::options::rows::{of_any, so};
 use super::options::{self, value};
-use super::recv::{Parsed, Recv};
 use super::stream::Socket;
 use super::unix_connect::UnixConnecting;
-use super::{Leases, OwnedReadHalf, OwnedWriteHalf, Polled, Portable, Reader, UCred};
-use crate::buf::{BufError, BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
+use super::{OwnedReadHalf, OwnedWriteHalf, Portable, UCred};
+use crate::buf::BufError;
 use crate::core::stream::Stream;
 use crate::core::{Owned, with_any};
 use crate::op::OpExt;
+
+mod receiving;
+mod sending;
 
 /// A Unix stream socket. Its methods are those of [`TcpStream`](super::TcpStream), with the same
 /// rules.
@@ -55,6 +57,21 @@ impl UnixStream {
     ///
     /// # Kernel
     /// socket(2), then `CONNECT`, 5.5; inline, and punted while the queue is full.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::{UnixListener, UnixStream};
+    ///
+    /// let path = dir.path().join("socket");
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// # drop((client, stream));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         UnixConnecting::Idle(SocketAddress::unix(path))
     }
@@ -66,6 +83,25 @@ impl UnixStream {
     ///
     /// # Cancel safety
     /// As [`connect`](Self::connect).
+    ///
+    /// # Kernel
+    /// As [`connect`](Self::connect).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::net::{UnixListener, UnixStream};
+    /// use std::os::linux::net::SocketAddrExt as _;
+    /// use std::os::unix::net::SocketAddr;
+    ///
+    /// let name = format!("annulus-connect-{}", std::process::id());
+    /// let address = SocketAddr::from_abstract_name(name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address).await?;
+    /// # drop((listener, client));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_addr(address: &SocketAddr) -> impl OpExt<Output = io::Result<Self>> + use<> {
         UnixConnecting::Idle(SocketAddress::try_from(address))
     }
@@ -81,6 +117,21 @@ impl UnixStream {
     /// # Kernel
     /// As [`connect`](Self::connect), with a timer of the core and `ASYNC_CANCEL`, 5.5, if it
     /// fires.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::net::{UnixListener, UnixStream};
+    /// use std::time::Duration;
+    ///
+    /// let path = dir.path().join("socket");
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect_timeout(&path, Duration::from_secs(5)).await?;
+    /// # drop((listener, client));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_timeout<P: AsRef<Path>>(
         path: P,
         duration: Duration,
@@ -112,119 +163,6 @@ impl UnixStream {
         })??;
         let [left, right] = [left, right].map(|fd| Socket::adopt(fd, Stream::of_unix()));
         Ok((Self { socket: left? }, Self { socket: right? }))
-    }
-
-    /// As [`TcpStream::recv`](super::TcpStream::recv).
-    pub fn recv(&self) -> Recv<'_> {
-        self.socket.recv()
-    }
-
-    /// As [`TcpStream::leases`](super::TcpStream::leases).
-    pub fn leases(&self) -> Leases<'_> {
-        self.socket.leases()
-    }
-
-    /// As [`TcpStream::polled`](super::TcpStream::polled).
-    pub fn polled(&self) -> Polled {
-        self.socket.polled()
-    }
-
-    /// As [`TcpStream::read`](super::TcpStream::read).
-    pub fn read<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.read(buf)
-    }
-
-    /// As [`TcpStream::read_exact`](super::TcpStream::read_exact).
-    pub fn read_exact<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        self.socket.read_exact(buf)
-    }
-
-    /// As [`TcpStream::read_vectored`](super::TcpStream::read_vectored).
-    pub fn read_vectored<V: IoVecBufMut>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
-        self.socket.read_vectored(bufs)
-    }
-
-    /// As [`TcpStream::peek`](super::TcpStream::peek).
-    pub fn peek<B: IoBufMut>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.peek(buf)
-    }
-
-    /// As [`TcpStream::with_data`](super::TcpStream::with_data).
-    pub async fn with_data<F>(&self, parse: F) -> io::Result<usize>
-    where
-        F: FnMut(&[u8]) -> Parsed,
-    {
-        self.socket.with_data(parse).await
-    }
-
-    /// As [`TcpStream::reader`](super::TcpStream::reader).
-    pub fn reader(&self) -> Reader<'_> {
-        Reader::new(&self.socket)
-    }
-
-    /// As [`TcpStream::write`](super::TcpStream::write).
-    pub fn write<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
-        self.socket.send(buf)
-    }
-
-    /// As [`TcpStream::write_all`](super::TcpStream::write_all).
-    pub fn write_all<B: IoBuf>(
-        &self,
-        buf: B,
-    ) -> impl OpExt<Output = BufResult<(), B>> + use<'_, B> {
-        self.socket.write_all(buf)
-    }
-
-    /// As [`TcpStream::write_vectored`](super::TcpStream::write_vectored).
-    pub fn write_vectored<V: IoVecBuf>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<usize, V>> + use<'_, V> {
-        self.socket.write_vectored(bufs)
-    }
-
-    /// As [`TcpStream::write_all_vectored`](super::TcpStream::write_all_vectored).
-    pub fn write_all_vectored<V: IoVecBuf>(
-        &self,
-        bufs: V,
-    ) -> impl OpExt<Output = BufResult<(), V>> + use<'_, V> {
-        self.socket.write_all_vectored(bufs)
-    }
-
-    /// As [`TcpStream::send_nowait_vec`](super::TcpStream::send_nowait_vec).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn send_nowait_vec(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        self.socket.send_nowait_vec(bytes)
-    }
-
-    /// As [`TcpStream::send_nowait`](super::TcpStream::send_nowait).
-    pub fn send_nowait(&self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.send_nowait(bytes)
-    }
-
-    /// Whether [`send_nowait`](Self::send_nowait) has room for a byte. It has, too, where that
-    /// would fail for another reason.
-    pub fn has_room(&self) -> bool {
-        self.socket.has_room()
-    }
-
-    /// As [`TcpStream::flush`](super::TcpStream::flush).
-    pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_> {
-        self.socket.room(Some(0))
     }
 
     /// As [`TcpStream::shutdown`](super::TcpStream::shutdown).
@@ -283,7 +221,28 @@ impl UnixStream {
         self.socket.set_receive_pool(pool)
     }
 
-    /// As [`TcpStream::into_std`](super::TcpStream::into_std).
+    /// The stream as `std` has it, in blocking mode, once what was queued is sent.
+    ///
+    /// # Errors
+    /// With the stream given back: if bytes were received and not read yet, or a send is in flight;
+    /// the error of a send that failed; use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// As [`into_portable`](Self::into_portable): dropping the future drops the stream.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// left.write_all("ping").await?;
+    /// let std: std::os::unix::net::UnixStream = left.into_std().await?;
+    /// # drop((std, right));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_std(self) -> Result<std::os::unix::net::UnixStream, BufError<Self>> {
         let detached = self.socket.detach().await;
         let fd = detached.map_err(|error| error.map_buf(|socket| Self { socket }))?;
@@ -298,10 +257,29 @@ impl UnixStream {
         Ok(Self { socket: Socket::from_fd(stream.into(), Stream::of_unix())? })
     }
 
-    /// As [`TcpStream::into_portable`](super::TcpStream::into_portable).
+    /// Takes the connection from this core, to be moved to another. What was accepted is sent
+    /// first; what was received and not read travels along, copied.
     ///
     /// # Errors
-    /// As there.
+    /// With the stream given back: the error of a send that failed; use on a foreign core.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream. It waits as long as [`flush`](Self::flush) does: await
+    /// that with a [`timeout`](OpExt::timeout) before, where a peer may not read.
+    ///
+    /// # Kernel
+    /// `ASYNC_CANCEL` of the receive that is armed, 5.5; inline.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// let portable = left.into_portable().await?; // `Send`, for any core
+    /// let left = portable.attach()?;
+    /// # drop((left, right));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn into_portable(self) -> Result<Portable<Self>, BufError<Self>> {
         let parts = self.socket.into_parts().await;
         parts.map(Portable::new).map_err(|error| error.map_buf(Self::from_socket))

@@ -25,6 +25,20 @@ impl TcpStream {
     /// # Kernel
     /// `SEND` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.6; inline if the socket has room, else
     /// polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let (n, _) = client.write("ping").await?;
+    /// assert_eq!(n, 4);
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
         self.socket.send(buf)
     }
@@ -35,7 +49,24 @@ impl TcpStream {
     /// As [`write`](Self::write).
     ///
     /// # Cancel safety
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write): the bytes stay in the send queue.
+    ///
+    /// # Kernel
+    /// As [`write`](Self::write), and again for the rest if it came short.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// client.write_all("ping").await?;
+    /// let ((), got) = stream.read_exact(vec![0; 4]).await?;
+    /// assert_eq!(got, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all<B: IoBuf>(
         &self,
         buf: B,
@@ -54,6 +85,20 @@ impl TcpStream {
     ///
     /// # Kernel
     /// As [`write_all_vectored`](Self::write_all_vectored).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let (n, _bufs) = client.write_vectored(("head", vec![0; 60])).await?;
+    /// assert_eq!(n, 64);
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "writev")]
     pub fn write_vectored<V: IoVecBuf>(
         &self,
@@ -74,6 +119,20 @@ impl TcpStream {
     /// # Kernel
     /// `SENDMSG` with `MSG_WAITALL` and `MSG_NOSIGNAL`, 5.3; inline if the socket has room, else
     /// polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// client.write_all_vectored(("head", b"body".to_vec())).await?;
+    /// let ((), got) = stream.read_exact(vec![0; 8]).await?;
+    /// assert_eq!(got, b"headbody");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_vectored<V: IoVecBuf>(
         &self,
         bufs: V,
@@ -148,6 +207,24 @@ impl TcpStream {
     ///
     /// # Kernel
     /// `SENDMSG_ZC`, flags as for [`write_all_zc`](Self::write_all_zc), 6.2; `SENDMSG` before.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let bufs = (b"head".to_vec(), vec![7; 60_000]);
+    /// let (sent, read) = annulus::join!(
+    ///     client.write_all_vectored_zc(bufs),
+    ///     stream.read_exact(vec![0; 60_004]),
+    /// );
+    /// let ((), _bufs) = sent?; // the kernel has let go of them
+    /// # read?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "sendmsg_zc")]
     #[doc(alias = "IORING_OP_SENDMSG_ZC")]
     pub fn write_all_vectored_zc<V: IoVecBuf>(
@@ -187,10 +264,27 @@ impl TcpStream {
     /// Waits until everything that `send_nowait` queued has been given to the kernel's socket.
     ///
     /// # Errors
-    /// The error of a send that failed.
+    /// The error of a send that failed; use on a foreign core.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: what was queued is sent.
+    ///
+    /// # Kernel
+    /// No request of its own: it waits for the sends that are queued.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// client.send_nowait(b"ping")?;
+    /// client.flush().await?;
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn flush(&self) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.socket.room(Some(0))
     }
@@ -211,6 +305,24 @@ impl TcpStream {
     /// # Kernel
     /// sendfile(2) for ranges that are in the page cache (cachestat(2), 6.5), because it copies
     /// nothing and cannot block then; `READ` and `SEND` for the rest.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// use annulus::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # std::fs::write(dir.path().join("page"), "hello")?;
+    /// let page = File::open(dir.path().join("page")).await?;
+    /// assert_eq!(client.send_file(&page, 0..5).await?, 5);
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_file<'a>(
         &'a self,
         file: &'a File,
