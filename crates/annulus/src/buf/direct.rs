@@ -94,6 +94,19 @@ impl DirectPool {
     ///
     /// # Cancel safety
     /// Dropping the future gives its place to the next.
+    ///
+    /// # Kernel
+    /// None: buffers are lent within the process.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let pool = annulus::buf::DirectPool::new(32, 4096)?;
+    /// let page = pool.take().await;
+    /// assert_eq!(page.len(), 4096);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn take(&self) -> impl Future<Output = DirectBuf> + '_ {
         Taking { arena: &self.arena, wait: self.arena.free().wait() }
     }

@@ -76,6 +76,19 @@ impl AtomicFile {
     /// # Kernel
     /// `STATX`, and two `OPENAT`, 5.6; fchmod(2) and fchown(2) on a thread of
     /// [`spawn_blocking`](crate::task::spawn_blocking), if there is an old file.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::AtomicFile;
+    ///
+    /// let mut next = AtomicFile::create(dir.path().join("index")).await?;
+    /// next.write_all("new").await?;
+    /// next.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         let target = absolute(path.as_ref())?;
         match symlink_metadata(&target).await {
@@ -105,6 +118,21 @@ impl AtomicFile {
     ///
     /// # Kernel
     /// As [`create`](Self::create), without `STATX` and fchown(2).
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::AtomicFile;
+    /// use std::fs::Permissions;
+    /// use std::os::unix::fs::PermissionsExt as _;
+    ///
+    /// let path = dir.path().join("secret");
+    /// let next = AtomicFile::create_with(&path, Permissions::from_mode(0o600)).await?;
+    /// next.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create_with<P: AsRef<Path>>(
         path: P,
         permissions: Permissions,
@@ -161,6 +189,22 @@ impl AtomicFile {
     ///
     /// # Kernel
     /// `FSYNC`, 5.1; `LINKAT`, 5.15; `RENAMEAT`, 5.11; `FSYNC`: linked, always punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::AtomicFile;
+    ///
+    /// let path = dir.path().join("index");
+    /// let mut next = AtomicFile::create(&path).await?;
+    /// next.write_all("new").await?;
+    /// assert!(!path.exists());
+    /// next.commit().await?;
+    /// assert!(path.exists());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "rename")]
     #[doc(alias = "fsync")]
     pub async fn commit(self) -> io::Result<()> {

@@ -22,6 +22,21 @@ use super::named::at;
 ///
 /// # Kernel
 /// chmod(2), on a thread where it may block.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// use std::fs::Permissions;
+/// use std::os::unix::fs::PermissionsExt as _;
+///
+/// fs::set_permissions(&one, Permissions::from_mode(0o600)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "chmod")]
 pub async fn set_permissions<P: AsRef<Path>>(
     path: P,
@@ -110,6 +125,18 @@ fn timespec(time: Option<SystemTime>) -> io::Result<Timespec> {
 ///
 /// # Kernel
 /// chown(2), on a thread where it may block.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::chown(&one, Some(1000), None).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     aside(move || {
@@ -129,6 +156,18 @@ pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) 
 ///
 /// # Kernel
 /// lchown(2), on a thread where it may block.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::lchown(&one, Some(1000), None).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     aside(move || {

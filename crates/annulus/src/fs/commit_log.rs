@@ -207,6 +207,20 @@ impl CommitLog {
     ///
     /// # Kernel
     /// `WRITE` and, linked behind it, `FSYNC`, for each batch.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::{CommitLog, File};
+    ///
+    /// let file = File::create(dir.path().join("log")).await?;
+    /// let log = CommitLog::new(file, 0)?;
+    /// let (first, second) = annulus::join!(log.append("one\n"), log.append("two\n"));
+    /// assert_eq!((first?, second?), (0, 4)); // both last, after one flush or two
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn append<R: AsRef<[u8]>>(&self, record: R) -> Append<'_, R> {
         Append { log: self, record: Some(record), place: None }
     }

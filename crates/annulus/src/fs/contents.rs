@@ -49,6 +49,18 @@ pub async fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
 ///
 /// # Kernel
 /// As [`read`].
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// assert_eq!(fs::read_to_string(&one).await?, "1");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
     let path = path.as_ref();
     let failed = |error| at("read", path, error);

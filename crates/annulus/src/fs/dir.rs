@@ -66,6 +66,17 @@ impl Dir {
     ///
     /// # Kernel
     /// `OPENAT` with `O_PATH | O_DIRECTORY`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::Dir;
+    ///
+    /// let dir = Dir::open(dir.path()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         Shaped::new(directory().description(path.as_ref()).map_err(Err), opened)
     }
@@ -74,6 +85,25 @@ impl Dir {
     ///
     /// # Errors
     /// As [`open_beneath`](Self::open_beneath).
+    ///
+    /// # Cancel safety
+    /// A descriptor that arrives after the future was dropped is closed.
+    ///
+    /// # Kernel
+    /// `OPENAT2` with `RESOLVE_BENEATH`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// let page = dir.open_file("page").await?;
+    /// assert_eq!(page.len()?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_file<P: AsRef<Path>>(
         &self,
         path: P,
@@ -92,6 +122,21 @@ impl Dir {
     ///
     /// # Kernel
     /// `OPENAT2` with `RESOLVE_BENEATH`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// use annulus::fs::OpenOptions;
+    ///
+    /// let log = dir.open_beneath("log", OpenOptions::new().append(true).create(true)).await?;
+    /// assert!(dir.open_beneath("../log", OpenOptions::new().read(true)).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_beneath<P: AsRef<Path>>(
         &self,
         path: P,

@@ -20,6 +20,16 @@ const MODE: u32 = 0o777;
 ///
 /// # Kernel
 /// `MKDIRAT`, 5.15; always punted. mkdirat(2) on a thread where the ring may not do it.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// annulus::fs::create_dir(dir.path().join("below")).await?;
+/// assert!(dir.path().join("below").is_dir());
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "mkdir")]
 pub fn create_dir<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<()>> + use<P> {
     make(path.as_ref(), MODE)
@@ -104,6 +114,17 @@ impl DirBuilder {
     ///
     /// # Kernel
     /// As there.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::DirBuilder;
+    ///
+    /// DirBuilder::new().mode(0o700).create(dir.path().join("private")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         if self.recursive {
             make_all(path.as_ref(), self.mode).await

@@ -31,6 +31,19 @@ impl Dir {
     ///
     /// # Kernel
     /// `OPENAT2` with `O_PATH | O_DIRECTORY` and `RESOLVE_BENEATH`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.create_dir("below").await?;
+    /// let below = dir.open_dir("below").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_dir<P: AsRef<Path>>(
         &self,
         path: P,
@@ -49,6 +62,19 @@ impl Dir {
     ///
     /// # Kernel
     /// `MKDIRAT`, 5.15; always punted. Before it `OPENAT2`, if the path has several names.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.create_dir("below").await?;
+    /// dir.create_dir("below/deeper").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create_dir<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         self.one::<MakeDir>(path.as_ref(), 0o777).await
     }
@@ -64,6 +90,18 @@ impl Dir {
     ///
     /// # Kernel
     /// `UNLINKAT`, 5.11; always punted. Before it `OPENAT2`, if the path has several names.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.remove_file("page").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn remove_file<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         self.one::<Unlink>(path.as_ref(), 0).await
     }
@@ -79,6 +117,19 @@ impl Dir {
     ///
     /// # Kernel
     /// As [`remove_file`](Self::remove_file), with `AT_REMOVEDIR`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.create_dir("empty").await?;
+    /// dir.remove_dir("empty").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn remove_dir<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         self.one::<Unlink>(path.as_ref(), libc::AT_REMOVEDIR as u32).await
     }
@@ -94,6 +145,20 @@ impl Dir {
     ///
     /// # Kernel
     /// As there. Before it `OPENAT2`, if the path has several names.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.create_dir("below").await?;
+    /// dir.rename("page", &dir, "below/page").await?;
+    /// dir.remove_dir_all("below").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn remove_dir_all<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         let path = path.as_ref();
         let (parent, name) = self.parent(path).await?;
@@ -114,6 +179,19 @@ impl Dir {
     ///
     /// # Kernel
     /// `RENAMEAT`, 5.11; always punted. Before it `OPENAT2`, for each path of several names.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.rename("page", &dir, "moved").await?;
+    /// assert_eq!(dir.metadata("moved").await?.len(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn rename<P, Q>(&self, from: P, to_dir: &Dir, to: Q) -> io::Result<()>
     where
         P: AsRef<Path>,
@@ -132,6 +210,19 @@ impl Dir {
     ///
     /// # Kernel
     /// As [`rename`](Self::rename), with `RENAME_NOREPLACE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.create_dir("taken").await?;
+    /// assert!(dir.rename_noreplace("page", &dir, "taken").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn rename_noreplace<P, Q>(&self, from: P, to_dir: &Dir, to: Q) -> io::Result<()>
     where
         P: AsRef<Path>,
@@ -151,6 +242,20 @@ impl Dir {
     ///
     /// # Kernel
     /// As [`rename`](Self::rename), with `RENAME_EXCHANGE`.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.create_dir("other").await?;
+    /// dir.rename_exchange("page", &dir, "other").await?;
+    /// assert!(dir.metadata("page").await?.is_dir());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn rename_exchange<P, Q>(&self, one: P, other_dir: &Dir, other: Q) -> io::Result<()>
     where
         P: AsRef<Path>,
@@ -172,6 +277,19 @@ impl Dir {
     ///
     /// # Kernel
     /// `LINKAT`, 5.15; always punted. Before it `OPENAT2`, for each path of several names.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.hard_link("page", &dir, "second").await?;
+    /// assert_eq!(dir.metadata("second").await?.len(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn hard_link<P, Q>(&self, original: P, link_dir: &Dir, link: Q) -> io::Result<()>
     where
         P: AsRef<Path>,
@@ -197,6 +315,19 @@ impl Dir {
     ///
     /// # Kernel
     /// `SYMLINKAT`, 5.15; always punted. Before it `OPENAT2`, if the path has several names.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.symlink("page", "link").await?;
+    /// assert_eq!(dir.metadata("link").await?.len(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn symlink<P, Q>(&self, original: P, link: Q) -> io::Result<()>
     where
         P: AsRef<Path>,
@@ -220,6 +351,19 @@ impl Dir {
     /// # Kernel
     /// `OPENAT2` with `O_PATH | O_NOFOLLOW`, 5.6; then readlinkat(2), on a thread where it may
     /// block.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.symlink("page", "link").await?;
+    /// assert_eq!(dir.read_link("link").await?.to_str(), Some("page"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_link<P: AsRef<Path>>(&self, path: P) -> io::Result<PathBuf> {
         let link = self.look(path.as_ref(), libc::O_PATH | libc::O_NOFOLLOW).await?;
         if !link.metadata()?.is_symlink() {
@@ -245,6 +389,18 @@ impl Dir {
     /// # Kernel
     /// `OPENAT2` with `O_PATH`, 5.6, inline if the path is cached; then statx(2) as a call, which
     /// does not block on what is open.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// assert_eq!(dir.metadata("page").await?.len(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn metadata<P: AsRef<Path>>(&self, path: P) -> io::Result<Metadata> {
         self.look(path.as_ref(), libc::O_PATH).await?.metadata()
     }
@@ -259,6 +415,19 @@ impl Dir {
     ///
     /// # Kernel
     /// As [`metadata`](Self::metadata), with `O_NOFOLLOW`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.symlink("page", "link").await?;
+    /// assert!(dir.symlink_metadata("link").await?.is_symlink());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn symlink_metadata<P: AsRef<Path>>(&self, path: P) -> io::Result<Metadata> {
         self.look(path.as_ref(), libc::O_PATH | libc::O_NOFOLLOW).await?.metadata()
     }
@@ -274,6 +443,21 @@ impl Dir {
     ///
     /// # Kernel
     /// `OPENAT2`, 5.6; then as [`fs::read_dir`](super::read_dir()).
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// let mut entries = dir.read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{}", entry.path().display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_dir<P: AsRef<Path>>(&self, path: P) -> io::Result<ReadDir> {
         let path = path.as_ref();
         let directory = self.look(path, libc::O_DIRECTORY | libc::O_NONBLOCK).await?;
@@ -292,6 +476,19 @@ impl Dir {
     /// # Kernel
     /// `OPENAT2`, 5.6, because what is open with `O_PATH` cannot be flushed; then `FSYNC`, always
     /// punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::Dir;
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let dir = Dir::open(temporary.path()).await?;
+    /// # std::fs::write(temporary.path().join("page"), "hello")?;
+    /// dir.rename("page", &dir, "moved").await?;
+    /// dir.sync().await?; // and the new name lasts
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "fsync")]
     pub async fn sync(&self) -> io::Result<()> {
         let directory = self.look(Path::new("."), libc::O_DIRECTORY).await?;

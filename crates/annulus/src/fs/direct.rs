@@ -1,6 +1,7 @@
 //! A file past the page cache.
 
 mod alignment;
+mod polled;
 
 use std::io;
 use std::path::Path;
@@ -12,7 +13,7 @@ use super::synced::WriteSynced;
 use super::{File, OpenOptions, ReadStream, RwOptions, Synced};
 use crate::buf::{AlignedBuf, BufResult, IoBuf, IoBufMut};
 use crate::core::Owned;
-use crate::core::devices::{self, Polled};
+use crate::core::devices;
 use crate::core::direct_op::{Limits, With};
 use crate::core::file_call::{FileCall, NO_TARGET};
 use crate::core::file_op::{ReadAt, WriteAt};
@@ -21,6 +22,7 @@ use crate::op::{Linkable, OpExt, Shaped};
 
 pub(crate) use alignment::Span;
 pub use alignment::{Alignment, AtomicWrites, Misaligned, Part};
+pub use polled::DirectPolled;
 
 /// A file that is open with `O_DIRECT`: its reads and writes go from and to the device, past the
 /// page cache, as storage engines want it that have a cache of their own.
@@ -69,6 +71,18 @@ impl Direct {
     ///
     /// # Cancel safety
     /// A descriptor that arrives after the future was dropped is closed.
+    ///
+    /// # Kernel
+    /// As [`open_with`](Self::open_with).
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let table = annulus::fs::Direct::open("table").await?;
+    /// println!("blocks of {} bytes", table.alignment().block_bytes());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         Self::open_now(OpenOptions::new().read(true), path.as_ref())
     }
@@ -85,6 +99,18 @@ impl Direct {
     /// # Kernel
     /// `OPENAT`, 5.6; and a statx(2), which does not block on an open file. What the alignment is,
     /// Linux tells since 6.1, file system by file system; else 4096 is taken.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::fs::{Direct, OpenOptions};
+    ///
+    /// let mut options = OpenOptions::new();
+    /// options.read(true).write(true).create(true);
+    /// let table = Direct::open_with(&options, "table").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_with<P: AsRef<Path>>(
         options: &OpenOptions,
         path: P,
@@ -149,6 +175,21 @@ impl Direct {
     /// # Kernel
     /// `READ_FIXED`, 5.1, with a buffer that is registered on this core; else `READ`, 5.6.
     /// Asynchronous; punted where the file's blocks have to be looked up first.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// let (n, page) = file.read_at(page, 0).await?;
+    /// assert!(n <= page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_at<B: IoBufMut>(
         &self,
         buf: B,
@@ -170,6 +211,21 @@ impl Direct {
     /// `WRITE_FIXED`, 5.1, with a buffer that is registered on this core; else `WRITE`, 5.6. A
     /// write that makes the file longer is punted, and excludes others:
     /// [`allocate`](Self::allocate) first.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// let (n, page) = file.write_at(page, 0).await?;
+    /// assert!(n <= page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_at<B: IoBuf>(
         &self,
         buf: B,
@@ -185,6 +241,23 @@ impl Direct {
     ///
     /// # Cancel safety
     /// As [`File::write_all_at`].
+    ///
+    /// # Kernel
+    /// As [`write_at`](Self::write_at), as often as it takes.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// let ((), _page) = file.write_all_at(page, 0).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_at<B: IoBuf>(
         &self,
         buf: B,
@@ -201,6 +274,24 @@ impl Direct {
     ///
     /// # Cancel safety
     /// As [`File::write_synced_at`].
+    ///
+    /// # Kernel
+    /// As [`write_at`](Self::write_at), with `IOSQE_IO_LINK`, 5.3, and `FSYNC`, 5.1, always punted;
+    /// as often as it takes.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// let ((), _page) = file.write_synced_at(page, 0, Synced::Data).await?; // it lasts
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_synced_at<B: IoBuf>(
         &self,
         buf: B,
@@ -255,6 +346,24 @@ impl Direct {
     ///
     /// # Cancel safety
     /// As [`File::read_ranges`].
+    ///
+    /// # Kernel
+    /// `READ`, 5.6, one for whatever ranges are merged; asynchronous.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// let ranges = file.read_ranges(&[100..200, 9000..9100], Merge::default()).await?;
+    /// assert!(ranges.get(0).is_some_and(|range| range.len() <= 100));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_ranges(
         &self,
         ranges: &[std::ops::Range<u64>],
@@ -278,6 +387,20 @@ impl Direct {
     ///
     /// # Kernel
     /// `FALLOCATE`, 5.6; always punted.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// file.allocate(0, 1 << 30).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "fallocate")]
     pub fn allocate(
         &self,
@@ -288,18 +411,61 @@ impl Direct {
         Op::new(FileCall { handle: self.file.handle(), call })
     }
 
-    /// As [`File::sync_all`].
+    /// Flushes the file's data and metadata to the device, and the cache of the device.
     ///
     /// # Errors
-    /// As there, with what an error means.
+    /// As [`File::sync_all`], with what an error means.
+    ///
+    /// # Cancel safety
+    /// Dropping the future tells nothing about what reached the device.
+    ///
+    /// # Kernel
+    /// `FSYNC`, 5.1; always punted.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// file.write_all_at(page, 0).await?;
+    /// file.sync_all().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sync_all(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
         self.file.sync_all()
     }
 
-    /// As [`File::sync_data`]. Flushes the cache of the device, too.
+    /// Flushes the file's data, the metadata that reading it back needs, and the cache of the
+    /// device.
     ///
     /// # Errors
     /// As [`File::sync_all`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future tells nothing about what reached the device.
+    ///
+    /// # Kernel
+    /// `FSYNC` with `IORING_FSYNC_DATASYNC`, 5.1; always punted.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// file.write_all_at(page, 0).await?;
+    /// file.sync_data().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sync_data(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
         self.file.sync_data()
     }
@@ -332,10 +498,35 @@ impl<'a> DirectWith<'a> {
         Op::new(With { transfer, how: self.options, limits: self.direct.limits })
     }
 
-    /// As [`Direct::read_at`].
+    /// Reads at `offset` into `buf`, up to its capacity. Gives the number of bytes: fewer at the
+    /// end of the file, 0 behind it.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`Direct::read_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// As [`Direct::read_at`]: dropping the future drops the buffer when the device has let go of
+    /// it.
+    ///
+    /// # Kernel
+    /// As [`Direct::read_at`], with the flags and the priority of the options.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// use annulus::fs::RwOptions;
+    ///
+    /// let (n, page) = file.with(RwOptions::new().nowait()).read_at(page, 0).await?;
+    /// assert!(n <= page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_at<B: IoBufMut>(
         self,
         buf: B,
@@ -344,68 +535,39 @@ impl<'a> DirectWith<'a> {
         self.reading(buf, offset)
     }
 
-    /// As [`Direct::write_at`].
+    /// Writes the bytes of `buf` at `offset`. Gives the number of bytes written, which may be
+    /// fewer.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`Direct::write_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// As [`Direct::write_at`]: dropping the future may or may not undo the write.
+    ///
+    /// # Kernel
+    /// As [`Direct::write_at`], with the flags and the priority of the options.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
+    /// # let mut options = OpenOptions::new();
+    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
+    /// # let block = file.alignment().block_bytes();
+    /// # let pool = DirectPool::with_align(32, block, block)?;
+    /// # let page = pool.take().await;
+    /// use annulus::fs::RwOptions;
+    ///
+    /// let (n, page) = file.with(RwOptions::new().dsync()).write_at(page, 0).await?; // it lasts
+    /// assert!(n <= page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_at<B: IoBuf>(
         self,
         buf: B,
         offset: u64,
     ) -> impl Linkable<Output = BufResult<usize, B>> + use<'a, B> {
         self.writing(buf, offset)
-    }
-}
-
-/// A direct file whose device is polled for completions: [`Direct::polled`].
-///
-/// A request is a few microseconds sooner done than by an interrupt, on a device that is as fast;
-/// its core burns a CPU meanwhile. It cannot be cancelled: [`cancel`](OpExt::cancel) and a deadline
-/// wait for its end.
-#[derive(Clone, Copy, Debug)]
-#[doc(alias = "RWF_HIPRI")]
-pub struct DirectPolled<'a> {
-    direct: &'a Direct,
-}
-
-impl<'a> DirectPolled<'a> {
-    /// As [`Direct::read_at`].
-    ///
-    /// # Errors
-    /// As there; `Unsupported` for a device without queues that can be polled.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves the request to its end, and then its buffer goes.
-    ///
-    /// # Kernel
-    /// `READ` or `READ_FIXED` on a ring with `IORING_SETUP_IOPOLL`.
-    pub fn read_at<B: IoBufMut>(
-        self,
-        buf: B,
-        offset: u64,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'a, B> {
-        let transfer = ReadAt { handle: self.direct.file.handle(), buf, offset };
-        let (how, limits) = (RwOptions::new(), self.direct.limits);
-        Op::new(Polled(With { transfer, how, limits }))
-    }
-
-    /// As [`Direct::write_at`].
-    ///
-    /// # Errors
-    /// As there; `Unsupported` for a device without queues that can be polled.
-    ///
-    /// # Cancel safety
-    /// As [`read_at`](Self::read_at): the bytes are written all the same.
-    ///
-    /// # Kernel
-    /// `WRITE` or `WRITE_FIXED` on a ring with `IORING_SETUP_IOPOLL`.
-    pub fn write_at<B: IoBuf>(
-        self,
-        buf: B,
-        offset: u64,
-    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'a, B> {
-        let transfer = WriteAt { handle: self.direct.file.handle(), buf, offset };
-        let (how, limits) = (RwOptions::new(), self.direct.limits);
-        Op::new(Polled(With { transfer, how, limits }))
     }
 }

@@ -108,6 +108,14 @@ impl File {
     ///
     /// # Cancel safety
     /// A descriptor that arrives after the future was dropped is closed.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let file = annulus::fs::File::open("/etc/hostname").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         OpenOptions::new().read(true).open_now(path.as_ref())
     }
@@ -119,6 +127,19 @@ impl File {
     ///
     /// # Cancel safety
     /// As [`open`](Self::open): the file may be there although the future was dropped.
+    ///
+    /// # Kernel
+    /// `OPENAT` with `O_CREAT | O_TRUNC`, 5.6; always punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = annulus::fs::File::create(dir.path().join("log")).await?;
+    /// assert_eq!(file.len()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         OpenOptions::new().write(true).create(true).truncate(true).open_now(path.as_ref())
     }
@@ -132,7 +153,20 @@ impl File {
     /// As [`create`](Self::create).
     ///
     /// # Kernel
-    /// As [`open`](Self::open).
+    /// `OPENAT` with `O_CREAT | O_EXCL`, 5.6; always punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::File;
+    ///
+    /// let path = dir.path().join("lock");
+    /// let file = File::create_new(&path).await?;
+    /// assert!(File::create_new(&path).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_new<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Self>> + use<P> {
         OpenOptions::new().read(true).write(true).create_new(true).open_now(path.as_ref())
     }
@@ -158,6 +192,17 @@ impl File {
     /// What is in the page cache comes by a call that does not wait
     /// ([`reads_cached`](crate::runtime::Builder::reads_cached)), and the future is ready when it
     /// is first polled; the rest by `READ`, 5.6, asynchronous or punted, by file system.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let (n, buf) = file.read_at(Vec::with_capacity(5), 6).await?;
+    /// assert_eq!(&buf[..n], b"world");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_at<B: IoBufMut>(
         &self,
         buf: B,
@@ -176,6 +221,17 @@ impl File {
     ///
     /// # Kernel
     /// As [`read_at`](Self::read_at), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let ((), word) = file.read_exact_at(vec![0; 5], 6).await?;
+    /// assert_eq!(word, b"world");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_exact_at<B: IoBufMut>(
         &self,
         buf: B,
@@ -195,6 +251,16 @@ impl File {
     ///
     /// # Kernel
     /// `WRITE`, 5.6; buffered writes are inline or punted, by file system.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// let (n, _) = file.write_at("hello", 0).await?;
+    /// assert!(n <= 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_at<B: IoBuf>(
         &self,
         buf: B,
@@ -214,6 +280,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`write_at`](Self::write_at), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at("hello", 0).await?;
+    /// assert_eq!(file.len()?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_at<B: IoBuf>(
         &self,
         buf: B,
@@ -234,6 +310,18 @@ impl File {
     ///
     /// # Kernel
     /// `READV`, 5.1; as `READ`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let bufs = (Vec::with_capacity(6), Vec::with_capacity(5));
+    /// let (_, (hello, world)) = file.read_vectored_at(bufs, 0).await?;
+    /// assert_eq!((&hello[..], &world[..]), (&b"hello "[..], &b"world"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_vectored_at<V: IoVecBufMut>(
         &self,
         bufs: V,
@@ -282,6 +370,16 @@ impl File {
     ///
     /// # Kernel
     /// `WRITEV`, 5.1, for 1024 buffers at once, as often as it takes; as `WRITE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_vectored_at(("hello ", b"world".to_vec()), 0).await?;
+    /// assert_eq!(file.len()?, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_vectored_at<V: IoVecBuf>(
         &self,
         bufs: V,
@@ -307,6 +405,16 @@ impl File {
     ///
     /// # Kernel
     /// `FSYNC`, 5.1; always punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at("hello", 0).await?;
+    /// file.sync_all().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sync_all(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
         Op::new(Sync { handle: self.owned.handle(), flags: FsyncFlags::EMPTY })
     }
@@ -321,6 +429,16 @@ impl File {
     ///
     /// # Kernel
     /// `FSYNC` with `IORING_FSYNC_DATASYNC`, 5.1; always punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at("hello", 0).await?;
+    /// file.sync_data().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sync_data(&self) -> impl Linkable<Output = io::Result<()>> + use<'_> {
         Op::new(Sync { handle: self.owned.handle(), flags: FsyncFlags::DATASYNC })
     }
@@ -361,6 +479,17 @@ impl File {
     ///
     /// # Kernel
     /// `CLOSE`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = annulus::fs::File::create(dir.path().join("page")).await?;
+    /// file.write_all_at("hello", 0).await?;
+    /// file.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn close(self) -> io::Result<()> {
         let fd = self.take_fd()?;
         Op::new(CloseFd(fd)).await

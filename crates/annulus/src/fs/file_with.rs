@@ -52,10 +52,33 @@ impl<'a> FileWith<'a> {
         With { transfer, how: self.options, limits: Limits::NONE }
     }
 
-    /// As [`File::read_at`].
+    /// Reads at `offset` into `buf`, from its start up to its capacity. Gives the number of bytes,
+    /// 0 at the end of the file.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`File::read_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the buffer as soon as the kernel has let go of it. Nothing else is
+    /// changed.
+    ///
+    /// # Kernel
+    /// `READ`, 5.6, with the flags and the priority of the options; asynchronous or punted, by file
+    /// system.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// use annulus::fs::RwOptions;
+    ///
+    /// let file = file.with(RwOptions::new().nowait());
+    /// let (n, buf) = file.read_at(Vec::with_capacity(5), 6).await?;
+    /// assert_eq!(&buf[..n], b"world");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_at<B: IoBufMut>(
         self,
         buf: B,
@@ -64,10 +87,29 @@ impl<'a> FileWith<'a> {
         Op::new(self.with(ReadAt { handle: self.file.handle(), buf, offset }))
     }
 
-    /// As [`File::write_at`].
+    /// Writes the bytes of `buf` at `offset`. Gives the number of bytes written, which may be
+    /// fewer.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`File::write_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may or may not undo the write: any part of it may happen.
+    ///
+    /// # Kernel
+    /// `WRITE`, 5.6, with the flags and the priority of the options; buffered writes are inline or
+    /// punted, by file system.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::RwOptions;
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// let (n, _) = file.with(RwOptions::new().dsync()).write_at("hello", 0).await?; // it lasts
+    /// assert_eq!(n, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_at<B: IoBuf>(
         self,
         buf: B,
@@ -76,11 +118,28 @@ impl<'a> FileWith<'a> {
         Op::new(self.with(WriteAt { handle: self.file.handle(), buf, offset }))
     }
 
-    /// As [`File::write_all_at`]. A write that the kernel does in parts has the options in each of
-    /// them.
+    /// Writes all bytes of `buf` at `offset`. A write that the kernel does in parts has the options
+    /// in each of them.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`File::write_all_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// As [`write_at`](Self::write_at). [`cancel`](OpExt::cancel) tells how many bytes were
+    /// written.
+    ///
+    /// # Kernel
+    /// As [`write_at`](Self::write_at), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::RwOptions;
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.with(RwOptions::new().dsync()).write_all_at("hello", 0).await?; // it lasts
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_at<B: IoBuf>(
         self,
         buf: B,
@@ -89,10 +148,31 @@ impl<'a> FileWith<'a> {
         WriteSynced::with_options(self.file, self.options, buf, offset)
     }
 
-    /// As [`File::read_vectored_at`].
+    /// Reads at `offset` into several buffers, each to its capacity before the next. Gives the
+    /// number of bytes, 0 at the end of the file.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`File::read_vectored_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// As [`read_at`](Self::read_at), of all buffers.
+    ///
+    /// # Kernel
+    /// `READV`, 5.1, with the flags and the priority of the options; as `READ`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// use annulus::fs::RwOptions;
+    ///
+    /// let bufs = (Vec::with_capacity(5), Vec::with_capacity(6));
+    /// let (n, _bufs) = file.with(RwOptions::new()).read_vectored_at(bufs, 0).await?;
+    /// assert_eq!(n, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_vectored_at<V: IoVecBufMut>(
         self,
         mut bufs: V,
@@ -105,10 +185,29 @@ impl<'a> FileWith<'a> {
         Shaped::new(description, |read| read)
     }
 
-    /// As [`File::write_vectored_at`].
+    /// Writes the bytes of several buffers, one after the other, at `offset`. Gives the number of
+    /// bytes written, which may be fewer.
     ///
     /// # Errors
-    /// As there, and those of the options.
+    /// As [`File::write_vectored_at`], and those of the options.
+    ///
+    /// # Cancel safety
+    /// As [`write_at`](Self::write_at).
+    ///
+    /// # Kernel
+    /// `WRITEV`, 5.1, with the flags and the priority of the options; as `WRITE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs::RwOptions;
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// let bufs = ("level=", vec![b'3']);
+    /// let (n, _) = file.with(RwOptions::new().dsync()).write_vectored_at(bufs, 0).await?;
+    /// assert_eq!(n, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_vectored_at<V: IoVecBuf>(
         self,
         bufs: V,

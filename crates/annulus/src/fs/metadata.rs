@@ -43,6 +43,23 @@ pub fn metadata<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<Metad
 ///
 /// # Errors
 /// As [`metadata`].
+///
+/// # Cancel safety
+/// Nothing is changed.
+///
+/// # Kernel
+/// `STATX` with `AT_SYMLINK_NOFOLLOW`, 5.6; always punted, because resolving a path may block.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// let link = dir.path().join("link");
+/// annulus::fs::symlink("/", &link).await?;
+/// assert!(annulus::fs::symlink_metadata(&link).await?.is_symlink());
+/// # Ok(())
+/// # }
+/// ```
 pub fn symlink_metadata<P: AsRef<Path>>(
     path: P,
 ) -> impl OpExt<Output = io::Result<Metadata>> + use<P> {

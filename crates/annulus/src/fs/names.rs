@@ -81,6 +81,20 @@ pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(
 ///
 /// # Kernel
 /// `RENAMEAT` with `RENAME_NOREPLACE`, 5.11; always punted.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::rename_noreplace(&one, &two).await?;
+/// # std::fs::write(&one, "1")?;
+/// assert!(fs::rename_noreplace(&one, &two).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "RENAME_NOREPLACE")]
 pub fn rename_noreplace<P: AsRef<Path>, Q: AsRef<Path>>(
     from: P,
@@ -100,6 +114,20 @@ pub fn rename_noreplace<P: AsRef<Path>, Q: AsRef<Path>>(
 ///
 /// # Kernel
 /// `RENAMEAT` with `RENAME_EXCHANGE`, 5.11; always punted.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// # std::fs::write(&two, "2")?;
+/// fs::rename_exchange(&one, &two).await?;
+/// assert_eq!(fs::read(&one).await?, b"2");
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "RENAME_EXCHANGE")]
 pub fn rename_exchange<P: AsRef<Path>, Q: AsRef<Path>>(
     one: P,
@@ -118,6 +146,19 @@ pub fn rename_exchange<P: AsRef<Path>, Q: AsRef<Path>>(
 ///
 /// # Kernel
 /// `UNLINKAT`, 5.11; always punted. unlinkat(2) on a thread where the ring may not do it.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::remove_file(&one).await?;
+/// assert!(!fs::exists(&one).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "unlink")]
 pub fn remove_file<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<()>> + use<P> {
     with_one::<Unlink>(path.as_ref(), 0)
@@ -133,6 +174,19 @@ pub fn remove_file<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<()
 ///
 /// # Kernel
 /// `UNLINKAT` with `AT_REMOVEDIR`, 5.11; always punted.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// use annulus::fs;
+///
+/// let empty = dir.path().join("empty");
+/// fs::create_dir(&empty).await?;
+/// fs::remove_dir(&empty).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "rmdir")]
 pub fn remove_dir<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<()>> + use<P> {
     with_one::<Unlink>(path.as_ref(), libc::AT_REMOVEDIR as u32)
@@ -149,6 +203,19 @@ pub fn remove_dir<P: AsRef<Path>>(path: P) -> impl OpExt<Output = io::Result<()>
 ///
 /// # Kernel
 /// `LINKAT`, 5.15; always punted. linkat(2) on a thread where the ring may not do it.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::hard_link(&one, &two).await?;
+/// assert_eq!(fs::read(&two).await?, b"1");
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "linkat")]
 pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(
     original: P,
@@ -167,6 +234,19 @@ pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(
 ///
 /// # Kernel
 /// `SYMLINKAT`, 5.15; always punted. symlinkat(2) on a thread where the ring may not do it.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::symlink("one", &two).await?;
+/// assert_eq!(fs::read(&two).await?, b"1");
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "symlinkat")]
 pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(
     original: P,
@@ -185,6 +265,19 @@ pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(
 ///
 /// # Kernel
 /// readlink(2), which has no operation, on a thread where it may block.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// fs::symlink("one", &two).await?;
+/// assert_eq!(fs::read_link(&two).await?.to_str(), Some("one"));
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "readlink")]
 pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
@@ -202,6 +295,19 @@ pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// # Kernel
 /// A handful of readlink(2), on a thread where they may block.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # use annulus::fs;
+/// # let dir = tempfile::tempdir()?;
+/// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+/// # std::fs::write(&one, "1")?;
+/// let path = fs::canonicalize(dir.path().join("./one")).await?;
+/// assert!(path.is_absolute() && path.ends_with("one"));
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "realpath")]
 pub async fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
@@ -218,6 +324,15 @@ pub async fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// # Kernel
 /// As [`metadata`](super::metadata()).
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// assert!(annulus::fs::exists(dir.path()).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
     match super::metadata(path).await {
         Ok(_) => Ok(true),
@@ -233,6 +348,18 @@ pub async fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
 ///
 /// # Cancel safety
 /// Nothing is changed.
+///
+/// # Kernel
+/// As [`metadata`](super::metadata()).
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// assert!(!annulus::fs::try_exists(dir.path().join("missing")).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn try_exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
     exists(path).await
 }

@@ -278,6 +278,19 @@ impl Inotify {
     /// inotify_add_watch(2), on a thread of
     /// [`spawn_blocking`](crate::task::spawn_blocking), because the path may have to be read from
     /// the device.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::notify::{Events, Inotify};
+    ///
+    /// let watches = Inotify::new()?;
+    /// let id = watches.add(dir.path(), Events::CREATED | Events::DELETED).await?;
+    /// watches.remove(id)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "inotify_add_watch")]
     pub async fn add<P: AsRef<Path>>(&self, path: P, events: Events) -> io::Result<WatchId> {
         let (fd, path) = (self.shared.clone(), path.as_ref().to_owned());

@@ -120,6 +120,18 @@ impl OpenOptions {
     ///
     /// # Kernel
     /// `OPENAT`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::OpenOptions;
+    ///
+    /// let path = dir.path().join("log");
+    /// let log = OpenOptions::new().append(true).create(true).open(&path).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open<P: AsRef<Path>>(&self, path: P) -> impl OpExt<Output = io::Result<File>> + use<P> {
         self.open_now(path.as_ref())
     }

@@ -90,6 +90,16 @@ where
 ///
 /// # Kernel
 /// `SETXATTR`, 5.19; always punted. setxattr(2) on a thread where the ring may not do it.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::fs::{self, SetXattr};
+///
+/// fs::set_xattr("page", "user.origin", "here", SetXattr::Always).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "setxattr")]
 pub fn set_xattr<P, N, V>(
     path: P,
@@ -121,6 +131,16 @@ where
 ///
 /// # Kernel
 /// listxattr(2), which has no operation, on a thread where it may block.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// for name in annulus::fs::list_xattrs("page").await? {
+///     println!("{}", name.display());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "listxattr")]
 pub async fn list_xattrs<P: AsRef<Path>>(path: P) -> io::Result<Vec<OsString>> {
     let path = path.as_ref().to_owned();
@@ -144,6 +164,14 @@ pub async fn list_xattrs<P: AsRef<Path>>(path: P) -> io::Result<Vec<OsString>> {
 ///
 /// # Kernel
 /// removexattr(2), which has no operation, on a thread where it may block.
+///
+/// ```no_run
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// annulus::fs::remove_xattr("page", "user.origin").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "removexattr")]
 pub async fn remove_xattr<P: AsRef<Path>, N: AsRef<OsStr>>(path: P, name: N) -> io::Result<()> {
     let (path, name) = strings(REMOVE, path.as_ref(), name.as_ref())?;

@@ -121,7 +121,26 @@ impl ReadDir {
     /// Those of getdents64(2), with the path of the directory.
     ///
     /// # Cancel safety
-    /// No entry is lost.
+    /// No entry is lost: those that were read stay for the next call.
+    ///
+    /// # Kernel
+    /// getdents64(2), which reads the directory in batches, on a thread of
+    /// [`spawn_blocking`](crate::task::spawn_blocking); most calls take an entry that is there.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    /// # std::fs::write(&one, "1")?;
+    /// let mut entries = fs::read_dir(dir.path()).await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{}", entry.path().display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next_entry(&mut self) -> io::Result<Option<DirEntry>> {
         poll_fn(|cx| self.poll_next_entry(cx)).await
     }
@@ -216,6 +235,20 @@ impl DirEntry {
     /// # Kernel
     /// Known from the directory: no call is made, except where a file was gone when the directory
     /// was read.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    /// # std::fs::write(&one, "1")?;
+    /// let mut entries = fs::read_dir(dir.path()).await?;
+    /// let entry = entries.next_entry().await?.expect("an entry");
+    /// assert!(entry.file_type().await?.is_file());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn file_type(&self) -> io::Result<FileType> {
         match self.kind {
             Some(kind) => Ok(kind),
@@ -233,6 +266,20 @@ impl DirEntry {
     ///
     /// # Kernel
     /// As [`symlink_metadata`](super::symlink_metadata).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    /// # std::fs::write(&one, "1")?;
+    /// let mut entries = fs::read_dir(dir.path()).await?;
+    /// let entry = entries.next_entry().await?.expect("an entry");
+    /// assert_eq!(entry.metadata().await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn metadata(&self) -> io::Result<Metadata> {
         super::symlink_metadata(self.path()).await
     }

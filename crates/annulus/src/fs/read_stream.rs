@@ -157,8 +157,30 @@ impl<'a, B: IoBufMut> ReadStream<'a, B> {
 
     /// The next chunk; `None` at the end of the range or of the file, and after an error.
     ///
+    /// # Errors
+    /// The item is the error: that of the first read that failed, as
+    /// [`File::read_at`](super::File::read_at) gives it.
+    ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: the chunk comes with the next call.
+    ///
+    /// # Kernel
+    /// As [`File::read_at`](super::File::read_at), for as many chunks ahead as the stream is deep.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let mut chunks = file.read_stream(0..11, 2, 4)?;
+    /// let mut bytes = 0;
+    /// while let Some(chunk) = chunks.next().await {
+    ///     bytes += chunk?.len();
+    /// }
+    /// assert_eq!(bytes, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<io::Result<Chunk<B>>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }

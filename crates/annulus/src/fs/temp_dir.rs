@@ -47,6 +47,16 @@ impl TempDir {
     ///
     /// # Kernel
     /// As [`new_in`](Self::new_in).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let dir = annulus::fs::TempDir::new().await?;
+    /// assert!(dir.path().is_dir());
+    /// dir.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn new() -> io::Result<Self> {
         Self::new_in(env::temp_dir()).await
     }
@@ -61,6 +71,18 @@ impl TempDir {
     ///
     /// # Kernel
     /// mkdir(2) on a thread of [`spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let parent = dir.path();
+    /// let dir = annulus::fs::TempDir::new_in(parent).await?;
+    /// assert!(dir.path().starts_with(parent));
+    /// dir.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "mkdtemp")]
     pub async fn new_in<P: AsRef<Path>>(parent: P) -> io::Result<Self> {
         let parent = absolute(parent.as_ref())?;
@@ -105,6 +127,17 @@ impl TempDir {
     ///
     /// # Kernel
     /// unlinkat(2) on a thread of [`spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let dir = annulus::fs::TempDir::new().await?;
+    /// let path = dir.path().to_owned();
+    /// dir.close().await?;
+    /// assert!(!path.exists());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn close(self) -> io::Result<()> {
         removed(self.name).await
     }

@@ -51,6 +51,17 @@ impl TempFile {
     ///
     /// # Kernel
     /// As [`new_in`](Self::new_in).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::fs::TempFile;
+    ///
+    /// let mut scratch = TempFile::new().await?;
+    /// scratch.write_all("hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn new() -> io::Result<Self> {
         Self::new_in(env::temp_dir()).await
     }
@@ -67,6 +78,18 @@ impl TempFile {
     ///
     /// # Kernel
     /// `OPENAT` with `O_TMPFILE`, 5.6; punted. Where the file system refuses that, with `O_EXCL`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::TempFile;
+    ///
+    /// let mut scratch = TempFile::new_in(dir.path()).await?;
+    /// scratch.write_all("hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "O_TMPFILE")]
     pub async fn new_in<P: AsRef<Path>>(directory: P) -> io::Result<Self> {
         Self::with_mode(directory.as_ref(), 0o600).await
@@ -93,6 +116,19 @@ impl TempFile {
     ///
     /// # Kernel
     /// `OPENAT` with `O_CREAT | O_EXCL`, 5.6.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::TempFile;
+    ///
+    /// let scratch = TempFile::named_in(dir.path()).await?;
+    /// assert!(scratch.path().is_some_and(|path| path.exists()));
+    /// scratch.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn named_in<P: AsRef<Path>>(directory: P) -> io::Result<Self> {
         Self::named(directory.as_ref(), 0o600).await
     }
@@ -136,6 +172,19 @@ impl TempFile {
     ///
     /// # Kernel
     /// `LINKAT`, 5.15; always punted. `RENAMEAT` with `RENAME_NOREPLACE`, 5.11, if it has a name.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::TempFile;
+    ///
+    /// let mut scratch = TempFile::new_in(dir.path()).await?;
+    /// scratch.write_all("hello").await?;
+    /// let file = scratch.persist(dir.path().join("page")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "linkat")]
     pub async fn persist<P: AsRef<Path>>(self, path: P) -> Result<File, PersistError> {
         let Self { held } = self;
@@ -155,6 +204,20 @@ impl TempFile {
     ///
     /// # Kernel
     /// `LINKAT`, 5.15, and `RENAMEAT`, 5.11, linked; always punted.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::TempFile;
+    ///
+    /// let mut scratch = TempFile::new_in(dir.path()).await?;
+    /// scratch.write_all("hello").await?;
+    /// let path = dir.path().join("page");
+    /// let file = scratch.persist_over(path).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn persist_over<P: AsRef<Path>>(self, path: P) -> Result<File, PersistError> {
         let Self { held } = self;
         let target = match absolute(path.as_ref()) {
@@ -178,6 +241,18 @@ impl TempFile {
     /// # Kernel
     /// `CLOSE`, 5.6; unlink(2) on a thread of [`spawn_blocking`](crate::task::spawn_blocking) if it
     /// has a name.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use annulus::fs::TempFile;
+    ///
+    /// let scratch = TempFile::named_in(dir.path()).await?;
+    /// scratch.close().await?; // and its name is gone
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn close(self) -> io::Result<()> {
         let Held { file, name, .. } = self.held;
         let removed = match name {

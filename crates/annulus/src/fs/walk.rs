@@ -37,8 +37,19 @@ const JOB_DIRECTORIES: usize = 16;
 /// in its place, with its path, and the walk goes on. The directory itself is not among the
 /// entries.
 ///
+/// # Errors
+/// Items are the errors of open(2) and getdents64(2), with the path of the directory; the walk goes
+/// on after each.
+///
+/// # Cancel safety
+/// Dropping the walk lets what threads have begun to read end by itself, and nobody hears of it.
+///
 /// # Panics
 /// Never; without a runtime the first entry is the error that says so.
+///
+/// # Kernel
+/// open(2) and getdents64(2) for several directories at once, on threads of
+/// [`spawn_blocking`](crate::task::spawn_blocking).
 ///
 /// ```
 /// # #[annulus::main]
@@ -175,7 +186,25 @@ impl Walk {
     /// each.
     ///
     /// # Cancel safety
-    /// No entry is lost.
+    /// No entry is lost: those that were found stay for the next call.
+    ///
+    /// # Kernel
+    /// As [`walk`]; most calls take an entry that is there.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    /// # std::fs::write(&one, "1")?;
+    /// let mut walk = fs::walk(dir.path());
+    /// while let Some(entry) = walk.next_entry().await {
+    ///     println!("{}", entry?.path().display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next_entry(&mut self) -> Option<io::Result<WalkEntry>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -384,6 +413,20 @@ impl WalkEntry {
     ///
     /// # Kernel
     /// As [`metadata`](super::metadata()).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::fs;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    /// # std::fs::write(&one, "1")?;
+    /// let mut walk = fs::walk(dir.path());
+    /// let entry = walk.next_entry().await.expect("an entry")?;
+    /// assert_eq!(entry.metadata().await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn metadata(&self) -> io::Result<Metadata> {
         if self.through_link && !self.file_type.is_symlink() {
             super::metadata(self.path()).await

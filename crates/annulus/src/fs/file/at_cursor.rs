@@ -69,6 +69,18 @@ impl File {
     ///
     /// # Kernel
     /// As [`read`](Self::read), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let ((), word) = file.read_exact(vec![0; 5]).await?;
+    /// assert_eq!(word, b"hello");
+    /// assert_eq!(file.stream_position()?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_exact<B: IoBufMut>(
         &mut self,
         buf: B,
@@ -88,6 +100,17 @@ impl File {
     ///
     /// # Kernel
     /// `READV`, 5.1; as `READ`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let (_, (hello, world)) = file.read_vectored((vec![0; 6], vec![0; 5])).await?;
+    /// assert_eq!((&hello[..], &world[..]), (&b"hello "[..], &b"world"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_vectored<V: IoVecBufMut>(
         &mut self,
         bufs: V,
@@ -110,6 +133,17 @@ impl File {
     ///
     /// # Kernel
     /// As [`read`](Self::read), as often as it takes, and a system call for the size.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let (n, bytes) = file.read_to_end(Vec::new()).await?;
+    /// assert_eq!((n, &bytes[..]), (11, &b"hello world"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_to_end(&mut self, mut buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
         let (handle, before) = (self.handle(), buf.len());
         let offset = self.cursor.place(&self.owned, Direction::Read);
@@ -168,6 +202,17 @@ impl File {
     ///
     /// # Kernel
     /// As [`read_to_end`](Self::read_to_end).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// let (_, text) = file.read_to_string(String::new()).await?;
+    /// assert_eq!(text, "hello world");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_to_string(&mut self, buf: String) -> BufResult<usize, String> {
         let before = buf.len();
         let (error, mut bytes) = match self.read_to_end(buf.into_bytes()).await {
@@ -234,6 +279,17 @@ impl File {
     ///
     /// # Kernel
     /// As [`write`](Self::write), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all("hello ").await?;
+    /// file.write_all("world").await?;
+    /// assert_eq!(file.stream_position()?, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all<B: IoBuf>(
         &mut self,
         buf: B,
@@ -253,6 +309,16 @@ impl File {
     ///
     /// # Kernel
     /// `WRITEV`, 5.1; as `WRITE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// let (n, _) = file.write_vectored(("hello ", b"world".to_vec())).await?;
+    /// assert!(n <= 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_vectored<V: IoVecBuf>(
         &mut self,
         bufs: V,
@@ -271,6 +337,16 @@ impl File {
     ///
     /// # Kernel
     /// `WRITEV`, 5.1, for 1024 buffers at once, as often as it takes; as `WRITE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_vectored(("hello ", b"world".to_vec())).await?;
+    /// assert_eq!(file.stream_position()?, 11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all_vectored<V: IoVecBuf>(
         &mut self,
         bufs: V,

@@ -20,6 +20,18 @@ impl File {
     /// # Kernel
     /// fchmod(2), which may write to a journal and has no operation of the ring, on a thread of
     /// [`spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// use std::fs::Permissions;
+    /// use std::os::unix::fs::PermissionsExt as _;
+    ///
+    /// file.set_permissions(Permissions::from_mode(0o600)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "fchmod")]
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         self.on_thread(move |file| file.set_permissions(permissions)).await
@@ -36,6 +48,17 @@ impl File {
     ///
     /// # Kernel
     /// utimensat(2), as [`set_permissions`](Self::set_permissions).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// use std::{fs::FileTimes, time::SystemTime};
+    ///
+    /// file.set_times(FileTimes::new().set_accessed(SystemTime::now())).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "futimens")]
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.on_thread(move |file| file.set_times(times)).await
@@ -51,6 +74,18 @@ impl File {
     ///
     /// # Kernel
     /// As [`set_times`](Self::set_times).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// use std::time::UNIX_EPOCH;
+    ///
+    /// file.set_modified(UNIX_EPOCH).await?;
+    /// assert_eq!(file.metadata()?.modified(), UNIX_EPOCH);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time)).await
     }

@@ -107,6 +107,17 @@ impl File {
     ///
     /// # Kernel
     /// As [`lock`](Self::lock).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.lock_shared().await?;
+    /// assert!(file.try_clone()?.try_lock_shared().is_ok()); // shared locks go together
+    /// file.unlock()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn lock_shared(&self) -> io::Result<()> {
         self.wait_for(libc::LOCK_SH, FlockOperation::LockShared).await
     }

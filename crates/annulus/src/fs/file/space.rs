@@ -101,6 +101,16 @@ impl File {
     /// # Kernel
     /// `FTRUNCATE`, 6.9; always punted. Before that, ftruncate(2) on a thread of
     /// [`spawn_blocking`], which is waited for even if it is asked to end.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.set_len(4096).await?;
+    /// assert_eq!(file.len()?, 4096);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "ftruncate")]
     pub fn set_len(&self, len: u64) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         if i64::try_from(len).is_err() {
@@ -127,6 +137,16 @@ impl File {
     ///
     /// # Kernel
     /// `FALLOCATE`, 5.6; always punted.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.allocate(0..4096).await?;
+    /// assert_eq!(file.len()?, 4096);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "fallocate")]
     pub fn allocate(&self, range: Range<u64>) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.fallocate(0, range)
@@ -142,6 +162,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`allocate`](Self::allocate), with `FALLOC_FL_KEEP_SIZE`.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.reserve(0..4096).await?;
+    /// assert_eq!(file.len()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "FALLOC_FL_KEEP_SIZE")]
     pub fn reserve(&self, range: Range<u64>) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.fallocate(libc::FALLOC_FL_KEEP_SIZE, range)
@@ -186,6 +216,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`allocate`](Self::allocate), with `FALLOC_FL_ZERO_RANGE`.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at(vec![7; 12288], 0).await?;
+    /// file.zero_range(4096..8192).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "FALLOC_FL_ZERO_RANGE")]
     pub fn zero_range(&self, range: Range<u64>) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.fallocate(libc::FALLOC_FL_ZERO_RANGE, range)
@@ -203,6 +243,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`allocate`](Self::allocate), with `FALLOC_FL_COLLAPSE_RANGE`.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at(vec![7; 12288], 0).await?;
+    /// file.collapse_range(4096..8192).await?; // what was behind it follows on 4096
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "FALLOC_FL_COLLAPSE_RANGE")]
     pub fn collapse_range(
         &self,
@@ -221,6 +271,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`allocate`](Self::allocate), with `FALLOC_FL_INSERT_RANGE`.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at(vec![7; 12288], 0).await?;
+    /// file.insert_range(4096..8192).await?; // what was at 4096 is at 8192
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "FALLOC_FL_INSERT_RANGE")]
     pub fn insert_range(&self, range: Range<u64>) -> impl OpExt<Output = io::Result<()>> + use<'_> {
         self.fallocate(libc::FALLOC_FL_INSERT_RANGE, range)
@@ -237,6 +297,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`allocate`](Self::allocate), with `FALLOC_FL_UNSHARE_RANGE`.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at(vec![7; 12288], 0).await?;
+    /// file.unshare_range(0..4096).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "FALLOC_FL_UNSHARE_RANGE")]
     pub fn unshare_range(
         &self,
@@ -268,6 +338,18 @@ impl File {
     /// # Kernel
     /// `FADVISE`, 5.6; inline for `Normal`, `Random` and `Sequential`, else punted. Ranges of 4 GiB
     /// and more that end before the file does: posix_fadvise(2) on a thread of [`spawn_blocking`].
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// use annulus::fs::Advice;
+    ///
+    /// file.advise(.., Advice::Sequential).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "posix_fadvise")]
     pub fn advise<R: RangeBounds<u64>>(
         &self,
@@ -305,6 +387,18 @@ impl File {
     /// # Kernel
     /// `SYNC_FILE_RANGE`, 5.2; always punted. A range of 4 GiB and more reaches to the end of the
     /// file.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// use annulus::fs::WriteBack;
+    ///
+    /// file.write_all_at(vec![7; 12288], 0).await?;
+    /// file.sync_range(0..4096, WriteBack::Start).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "sync_file_range")]
     pub fn sync_range<R: RangeBounds<u64>>(
         &self,
@@ -361,6 +455,16 @@ impl File {
     ///
     /// # Kernel
     /// As [`seek_data`](Self::seek_data), with `SEEK_HOLE`.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// # file.write_all_at("hello world", 0).await?;
+    /// assert_eq!(file.seek_hole(0).await?, Some(11)); // its end
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "SEEK_HOLE")]
     pub async fn seek_hole(&self, from: u64) -> io::Result<Option<u64>> {
         self.seek_for(SeekFrom::Hole(from)).await

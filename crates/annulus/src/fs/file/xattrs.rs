@@ -89,6 +89,17 @@ impl File {
     ///
     /// # Kernel
     /// `FSETXATTR`, 5.19; always punted.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// use annulus::fs::SetXattr;
+    ///
+    /// file.set_xattr("user.origin", "here", SetXattr::Always).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "fsetxattr")]
     pub fn set_xattr<N: AsRef<OsStr>, V: Into<Vec<u8>>>(
         &self,
@@ -114,6 +125,17 @@ impl File {
     /// # Kernel
     /// flistxattr(2), which has no operation of the ring, on a thread of
     /// [`spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// for name in file.list_xattrs().await? {
+    ///     println!("{}", name.display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "flistxattr")]
     pub async fn list_xattrs(&self) -> io::Result<Vec<OsString>> {
         self.on_thread(|file| {
@@ -135,6 +157,15 @@ impl File {
     ///
     /// # Kernel
     /// fremovexattr(2), as [`list_xattrs`](Self::list_xattrs).
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let mut file = annulus::fs::TempFile::new().await?;
+    /// file.remove_xattr("user.origin").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "fremovexattr")]
     pub async fn remove_xattr<N: AsRef<OsStr>>(&self, name: N) -> io::Result<()> {
         let name = xattr_name(name.as_ref())?;
