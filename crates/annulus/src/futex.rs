@@ -72,6 +72,25 @@ impl<W: Word> Futex<W> {
     /// # Kernel
     /// `FUTEX_WAIT`, 6.7; armed inline, with the turn's submission: that is when the word is looked
     /// at.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::futex::Futex;
+    /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    ///
+    /// let word = Futex::of_process(Arc::new(AtomicU32::new(0)));
+    /// let other = word.clone();
+    /// std::thread::spawn(move || {
+    ///     other.store(1, Ordering::Release);
+    ///     other.wake(1)
+    /// });
+    /// while word.load(Ordering::Acquire) == 0 {
+    ///     word.wait(0).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "IORING_OP_FUTEX_WAIT")]
     pub fn wait(&self, value: u32) -> impl OpExt<Output = io::Result<bool>> + use<W> {
         Op::new(Wait { word: self.word.clone(), scope: self.scope, value })
@@ -111,6 +130,20 @@ impl<W: Word> Deref for Futex<W> {
 ///
 /// # Kernel
 /// `FUTEX_WAITV`, 6.7; armed inline.
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::futex::{Futex, wait_any};
+/// use std::sync::{Arc, atomic::AtomicU32};
+///
+/// let one = Futex::of_process(Arc::new(AtomicU32::new(0)));
+/// let two = Futex::of_process(Arc::new(AtomicU32::new(0)));
+/// let waiting = wait_any(&[(&one, 0), (&two, 1)]).await?;
+/// assert_eq!(waiting, None); // `two` is something else
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "IORING_OP_FUTEX_WAITV")]
 pub fn wait_any<W: Word>(
     futexes: &[(&Futex<W>, u32)],

@@ -100,6 +100,10 @@ pub trait OpExt: Future<Output: Outcome> + Unpin + End {
     /// A send that had begun may have sent a part: `write` then gives the number of its bytes, the
     /// error of `write_all` has it as [`Cancelled::bytes_done`].
     ///
+    /// # Errors
+    /// Those of the operation; [`Cancelled`], with the buffer, if the kernel ended it before it was
+    /// done.
+    ///
     /// # Panics
     /// When polled, if the operation had completed before.
     ///
@@ -144,6 +148,9 @@ pub trait OpExt: Future<Output: Outcome> + Unpin + End {
     /// The operation is polled before the clock is looked at. It resolves when the kernel has let
     /// go of the buffer, which may be after `at` for what cannot be interrupted.
     ///
+    /// # Errors
+    /// `TimedOut`, with the buffer, if the time was over first; those of the operation.
+    ///
     /// # Panics
     /// When polled, if no runtime runs on this thread.
     ///
@@ -152,6 +159,21 @@ pub trait OpExt: Future<Output: Outcome> + Unpin + End {
     ///
     /// # Kernel
     /// A timer of the core, which costs no request, and `ASYNC_CANCEL`, 5.5, if it fires.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// use annulus::{OpExt as _, time::Instant};
+    /// use std::time::Duration;
+    ///
+    /// let soon = Instant::now() + Duration::from_millis(1);
+    /// let silent = left.recv().deadline(soon).await;
+    /// assert_eq!(silent.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn deadline(self, at: Instant) -> Deadline<Self>
     where
         Self: Sized,
@@ -160,6 +182,15 @@ pub trait OpExt: Future<Output: Outcome> + Unpin + End {
     }
 
     /// As [`deadline`](Self::deadline), so long from now: the time starts with this call.
+    ///
+    /// # Errors
+    /// As for [`deadline`](Self::deadline).
+    ///
+    /// # Cancel safety
+    /// As for [`cancel`](Self::cancel).
+    ///
+    /// # Kernel
+    /// A timer of the core, which costs no request, and `ASYNC_CANCEL`, 5.5, if it fires.
     ///
     /// ```
     /// # #[annulus::main]

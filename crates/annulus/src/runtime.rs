@@ -151,6 +151,23 @@ impl Runtime {
     }
 
     /// Starts a task from outside; it runs during `block_on`.
+    ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::task::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
+    /// # Kernel
+    /// None: a task is known to its core only.
+    ///
+    /// ```
+    /// let runtime = annulus::runtime::Runtime::new()?;
+    /// let task = runtime.spawn(async { 6 * 7 });
+    /// assert_eq!(runtime.block_on(task).ok(), Some(42));
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> annulus_task::JoinHandle<F::Output>
     where
@@ -161,6 +178,23 @@ impl Runtime {
     }
 
     /// As [`spawn`](Self::spawn), with a name for people; see [`crate::task::spawn_named`].
+    ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::task::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
+    /// # Kernel
+    /// None: a task is known to its core only.
+    ///
+    /// ```
+    /// let runtime = annulus::runtime::Runtime::new()?;
+    /// let task = runtime.spawn_named("answer", async { 6 * 7 });
+    /// assert_eq!(runtime.block_on(task).ok(), Some(42));
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn_named<F>(
         &self,

@@ -152,6 +152,9 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 /// Dropping the future loses nothing but its place; SIGINT does not end the process any more, even
 /// so.
 ///
+/// # Kernel
+/// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13, of an eventfd that a handler writes to; polled.
+///
 /// ```no_run
 /// # #[annulus::main]
 /// # async fn main() -> std::io::Result<()> {
@@ -188,6 +191,24 @@ impl Signal {
     ///
     /// # Cancel safety
     /// Dropping the future loses no signal.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13, of an eventfd that a handler writes to;
+    /// polled.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::signal::{SignalKind, signal};
+    ///
+    /// let mut hang_ups = signal(SignalKind::HANGUP)?;
+    /// loop {
+    ///     hang_ups.recv().await?;
+    ///     println!("reading the configuration again");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv(&mut self) -> io::Result<()> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }

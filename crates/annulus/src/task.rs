@@ -39,6 +39,12 @@ use crate::core::{Core, with_any};
 /// The task runs whether or not the handle is awaited; dropping the handle detaches it. A panic in
 /// it ends only this task and comes out of the handle as [`JoinError`].
 ///
+/// # Errors
+/// Awaiting the handle gives [`JoinError`], if the task panicked or was aborted.
+///
+/// # Cancel safety
+/// Dropping the handle detaches the task, which runs on.
+///
 /// # Panics
 /// If no runtime runs on this thread.
 ///
@@ -61,6 +67,12 @@ where
 
 /// As [`spawn`], with a name for people: in the handle's `Debug`, in [`current_name`], and in the
 /// report of a [stall](crate::runtime::Builder::stall_threshold).
+///
+/// # Errors
+/// Awaiting the handle gives [`JoinError`], if the task panicked or was aborted.
+///
+/// # Cancel safety
+/// Dropping the handle detaches the task, which runs on.
 ///
 /// # Panics
 /// If no runtime runs on this thread.

@@ -67,6 +67,9 @@ unsafe impl<O: Op + 'static> Operation for Raw<O> {
 /// * A descriptor that it yields is yours only if the future resolves; if it is dropped, a late one
 ///   leaks. (The safe handles reclaim theirs.)
 ///
+/// # Kernel
+/// The operation's own: its opcode and the kernel that has it stand at its type.
+///
 /// ```
 /// # #[annulus::main]
 /// # async fn main() -> std::io::Result<()> {

@@ -119,7 +119,26 @@ impl<T: AsFd> AsyncFd<T> {
     /// Those of the poll; use on a foreign core.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: it is as ready as it was.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// std::io::Write::write_all(&mut &theirs, b"hello")?;
+    /// let mut guard = ours.readable().await?;
+    /// guard.clear_ready();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Events::READABLE).await
     }
@@ -130,7 +149,26 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`readable`](Self::readable).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: it is as ready as it was.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// std::io::Write::write_all(&mut &theirs, b"hello")?;
+    /// let mut guard = ours.readable_mut().await?;
+    /// let inner: &mut UnixStream = guard.get_inner_mut();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn readable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         self.ready_mut(Events::READABLE).await
     }
@@ -141,7 +179,25 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`readable`](Self::readable).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: it is as ready as it was.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// let guard = ours.writable().await?;
+    /// std::io::Write::write_all(&mut guard.get_inner(), b"hello")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Events::WRITABLE).await
     }
@@ -152,7 +208,25 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`readable`](Self::readable).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: it is as ready as it was.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// let mut guard = ours.writable_mut().await?;
+    /// std::io::Write::write_all(guard.get_inner_mut(), b"hello")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn writable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         self.ready_mut(Events::WRITABLE).await
     }
@@ -163,7 +237,25 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`readable`](Self::readable).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: it is as ready as it was.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// let guard = ours.ready(Interest::READABLE | Interest::WRITABLE).await?;
+    /// assert!(guard.ready().contains(Interest::WRITABLE));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         let seen = self.seen(interest).await?;
         Ok(AsyncFdReadyGuard::new(self, seen))
@@ -175,7 +267,25 @@ impl<T: AsFd> AsyncFd<T> {
     /// As [`readable`](Self::readable).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: it is as ready as it was.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// let mut guard = ours.ready_mut(Interest::WRITABLE).await?;
+    /// guard.clear_ready();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ready_mut(
         &mut self,
         interest: Interest,
@@ -191,6 +301,26 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: `io` has not run, or would have blocked.
+    ///
+    /// # Kernel
+    /// `POLL_ADD` with `IORING_POLL_ADD_MULTI`, 5.13; polled. One request serves any number of
+    /// waits.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{AsyncFd, Interest};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # ours.set_nonblocking(true)?;
+    /// # let mut ours = AsyncFd::new(ours)?;
+    /// use std::io::Write as _;
+    ///
+    /// let n = ours.async_io(Interest::WRITABLE, |mut inner| inner.write(b"hello")).await?;
+    /// assert_eq!(n, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn async_io<R>(
         &self,
         interest: Interest,

@@ -35,6 +35,22 @@ pub trait AsyncBufRead: AsyncRead {
     /// # Cancel safety
     /// Dropping the future loses nothing, if that is so for the source's
     /// [`recv`](AsyncRead::recv).
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncBufRead as _;
+    ///
+    /// let mut text = &b"hello world"[..];
+    /// assert_eq!(text.fill_buf().await?, b"hello world");
+    /// text.consume(6);
+    /// assert_eq!(text.fill_buf().await?, b"world");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn fill_buf(&mut self) -> impl Future<Output = io::Result<&[u8]>>;
 
     /// Uses up the first `n` bytes of what [`fill_buf`](Self::fill_buf) gave.
@@ -51,6 +67,22 @@ pub trait AsyncBufRead: AsyncRead {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: `buf` has what was read, and another call goes on.
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncBufRead as _;
+    ///
+    /// let mut pairs = &b"a=1;b=2"[..];
+    /// let mut pair = Vec::new();
+    /// assert_eq!(pairs.read_until(b';', &mut pair).await?, 4);
+    /// assert_eq!(pair, b"a=1;");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn read_until(
         &mut self,
         delimiter: u8,
@@ -82,6 +114,22 @@ pub trait AsyncBufRead: AsyncRead {
     /// # Cancel safety
     /// Dropping the future loses the part of the line that was there. [`lines`](Self::lines) does
     /// not.
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncBufRead as _;
+    ///
+    /// let mut text = &b"first\nsecond\n"[..];
+    /// let mut line = String::new();
+    /// text.read_line(&mut line).await?;
+    /// assert_eq!(line, "first\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn read_line(&mut self, line: &mut String) -> impl Future<Output = io::Result<usize>> {
         async move {
             let mut bytes = Vec::new();
@@ -132,6 +180,22 @@ impl<R: AsyncBufRead> Lines<R> {
     /// # Cancel safety
     /// Dropping the future loses nothing, if that is so for the source's
     /// [`recv`](AsyncRead::recv).
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncBufRead as _;
+    ///
+    /// let mut lines = (&b"first\nsecond\n"[..]).lines();
+    /// while let Some(line) = lines.next_line().await? {
+    ///     println!("{line}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next_line(&mut self) -> io::Result<Option<String>> {
         let read = self.inner.read_until(b'\n', &mut self.part).await?;
         if read == 0 && self.part.is_empty() {

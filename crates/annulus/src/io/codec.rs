@@ -121,6 +121,22 @@ impl<T: AsyncRead, C: Decoder> Framed<T, C> {
     /// # Cancel safety
     /// Dropping the future loses nothing, if that is so for the stream's
     /// [`recv`](AsyncRead::recv).
+    ///
+    /// # Kernel
+    /// None of its own: what the stream asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{Framed, codec::LinesCodec};
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let mut left = Framed::new(left, LinesCodec::new());
+    /// # let mut right = Framed::new(right, LinesCodec::new());
+    /// left.send("one").await?;
+    /// assert_eq!(right.next().await?.as_deref(), Some("one"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Result<Option<C::Item>, C::Error> {
         loop {
             if self.ended {
@@ -146,6 +162,22 @@ impl<T: AsyncWrite, C> Framed<T, C> {
     /// # Cancel safety
     /// Dropping the future sends all of the message, or what
     /// [`write_all`](AsyncWrite::write_all) of the stream leaves of it.
+    ///
+    /// # Kernel
+    /// None of its own: what the stream asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{Framed, codec::LinesCodec};
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let mut left = Framed::new(left, LinesCodec::new());
+    /// # let mut right = Framed::new(right, LinesCodec::new());
+    /// left.send("one").await?;
+    /// assert_eq!(right.next().await?.as_deref(), Some("one"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send<Item>(&mut self, item: Item) -> Result<(), C::Error>
     where
         C: Encoder<Item>,
@@ -172,6 +204,24 @@ impl<T: AsyncWrite, C> Framed<T, C> {
     ///
     /// # Cancel safety
     /// As [`send`](Self::send).
+    ///
+    /// # Kernel
+    /// None of its own: what the stream asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::io::{Framed, codec::LinesCodec};
+    /// # let (left, right) = annulus::net::UnixStream::pair()?;
+    /// # let mut left = Framed::new(left, LinesCodec::new());
+    /// # let mut right = Framed::new(right, LinesCodec::new());
+    /// left.feed("one")?;
+    /// left.feed("two")?;
+    /// left.flush().await?; // both at once
+    /// # drop(right);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn flush(&mut self) -> io::Result<()> {
         if !self.to_send.is_empty() {
             let ((), mut sent) = self.stream.write_all(std::mem::take(&mut self.to_send)).await?;

@@ -37,6 +37,10 @@ const PATIENCE: u32 = 8;
 /// # Cancel safety
 /// Dropping the future can lose the piece that was being written.
 ///
+/// # Kernel
+/// What reader and writer ask for. Between TCP streams splice(2), and polls of the ring
+/// (`POLL_ADD`, 5.1) where one is not ready; between pipes splice(2) as well.
+///
 /// ```
 /// # #[annulus::main]
 /// # async fn main() -> std::io::Result<()> {
@@ -114,6 +118,9 @@ async fn move_large(source: &Receiver, target: &Sender) -> io::Result<Forwarded>
 ///
 /// # Cancel safety
 /// As [`copy`].
+///
+/// # Kernel
+/// As [`copy`], in both directions.
 ///
 /// ```
 /// # #[annulus::main]

@@ -48,6 +48,21 @@ pub trait AsyncRead {
     ///
     /// # Cancel safety
     /// Whether dropping the future can lose bytes is for the source to say. Sockets lose none.
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncRead as _;
+    ///
+    /// let mut source = &b"hello world"[..];
+    /// let (n, buf) = source.read(vec![0; 5]).await?;
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>>;
 
     /// The next piece, in memory that the source chooses, and `None` at the end of the stream.
@@ -60,6 +75,22 @@ pub trait AsyncRead {
     ///
     /// # Cancel safety
     /// As [`read`](Self::read).
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncRead as _;
+    ///
+    /// let mut source = &b"hello"[..];
+    /// while let Some(piece) = source.recv().await? {
+    ///     println!("{} bytes", piece.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     fn recv(&mut self) -> impl Future<Output = io::Result<Option<Lease>>> {
         async move {
             let (n, buf) = self.read(Vec::with_capacity(PIECE_BYTES)).await?;
@@ -86,6 +117,21 @@ pub trait AsyncRead {
     ///
     /// # Cancel safety
     /// Dropping the future loses what it has read, unless the source says otherwise.
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncRead as _;
+    ///
+    /// let mut source = &b"hello world"[..];
+    /// let ((), word) = source.read_exact(vec![0; 5]).await?;
+    /// assert_eq!(word, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn read_exact<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
         async move {
             let (mut buf, mut filled, room) = {
@@ -114,6 +160,21 @@ pub trait AsyncRead {
     ///
     /// # Cancel safety
     /// Dropping the future loses what it has read.
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncRead as _;
+    ///
+    /// let mut source = &b"hello"[..];
+    /// let (n, bytes) = source.read_to_end(Vec::new()).await?;
+    /// assert_eq!((n, &bytes[..]), (5, &b"hello"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn read_to_end(&mut self, buf: Vec<u8>) -> impl Future<Output = BufResult<usize, Vec<u8>>> {
         async move {
             let (mut buf, before) = {
@@ -142,6 +203,21 @@ pub trait AsyncRead {
     ///
     /// # Cancel safety
     /// Dropping the future loses what it has read.
+    ///
+    /// # Kernel
+    /// None of its own: what the source asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncRead as _;
+    ///
+    /// let mut source = &b"hello"[..];
+    /// let (_, text) = source.read_to_string(String::new()).await?;
+    /// assert_eq!(text, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn read_to_string(&mut self, buf: String) -> impl Future<Output = BufResult<usize, String>> {
         async move {
             let read = self.read_to_end(Vec::new()).await;

@@ -41,18 +41,70 @@ pub trait AsyncWrite {
     ///
     /// # Cancel safety
     /// Dropping the future does not take bytes back that were given to the destination already.
+    ///
+    /// # Kernel
+    /// None of its own: what the destination asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncWrite as _;
+    ///
+    /// let mut sent = Vec::new();
+    /// let (n, _) = (&mut sent).write("hello").await?;
+    /// assert_eq!(n, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>>;
 
     /// Waits until everything that was taken has reached the destination.
     ///
     /// # Errors
     /// That of an earlier write; those of the destination.
+    ///
+    /// # Cancel safety
+    /// Whether dropping the future can lose bytes that were taken is for the destination to say.
+    /// Sockets lose none; a [`BufWriter`](super::BufWriter) may.
+    ///
+    /// # Kernel
+    /// None of its own: what the destination asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncWrite as _;
+    ///
+    /// let (mut left, _right) = annulus::net::UnixStream::pair()?;
+    /// annulus::io::AsyncWrite::write_all(&mut left, "hello").await?;
+    /// annulus::io::AsyncWrite::flush(&mut left).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     fn flush(&mut self) -> impl Future<Output = io::Result<()>>;
 
     /// Flushes, and says that nothing more will be written: of a socket, this direction ends.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    /// As [`flush`](Self::flush); the direction may have ended, or not.
+    ///
+    /// # Kernel
+    /// None of its own: what the destination asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncWrite;
+    ///
+    /// let (mut left, right) = annulus::net::UnixStream::pair()?;
+    /// AsyncWrite::shutdown(&mut left).await?;
+    /// assert!(right.recv().await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     fn shutdown(&mut self) -> impl Future<Output = io::Result<()>>;
 
     /// The TCP stream behind it, if bytes may go to that directly: [`copy`](super::copy) then
@@ -74,6 +126,21 @@ pub trait AsyncWrite {
     ///
     /// # Cancel safety
     /// As [`write`](Self::write); how much was taken is not known then.
+    ///
+    /// # Kernel
+    /// None of its own: what the destination asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncWrite as _;
+    ///
+    /// let mut sent = Vec::new();
+    /// sent.write_all("hello").await?;
+    /// assert_eq!(sent, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
         async move {
             let (mut buf, mut sent, len) = {
@@ -103,6 +170,21 @@ pub trait AsyncWrite {
     ///
     /// # Cancel safety
     /// As [`write_all`](Self::write_all).
+    ///
+    /// # Kernel
+    /// None of its own: what the destination asks for.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncWrite as _;
+    ///
+    /// let mut sent = Vec::new();
+    /// sent.write_all_vectored(("head", b"body".to_vec())).await?;
+    /// assert_eq!(sent, b"headbody");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn write_all_vectored<V: IoVecBuf>(
         &mut self,
         bufs: V,

@@ -62,6 +62,17 @@ impl OpenOptions {
     ///
     /// # Kernel
     /// `OPENAT` with `O_NONBLOCK`, 5.6.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::pipe::OpenOptions;
+    ///
+    /// let receiver = OpenOptions::new().open_receiver("/run/requests").await?;
+    /// receiver.readable().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_receiver<P: AsRef<Path>>(
         &self,
         path: P,
@@ -79,6 +90,17 @@ impl OpenOptions {
     ///
     /// # Kernel
     /// `OPENAT` with `O_NONBLOCK`, 5.6.
+    ///
+    /// ```no_run
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::pipe::OpenOptions;
+    ///
+    /// let sender = OpenOptions::new().open_sender("/run/requests").await?;
+    /// sender.write_all("stop\n").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_sender<P: AsRef<Path>>(
         &self,
         path: P,

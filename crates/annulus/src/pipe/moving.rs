@@ -134,6 +134,19 @@ impl Receiver {
     ///
     /// # Kernel
     /// tee(2), which does not wait, and `POLL_ADD`, 5.1, of both ends.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// let (second, copy) = pipe()?;
+    /// sender.write_all("hello").await?;
+    /// assert_eq!(receiver.tee_to(&second, 64).await?, 5);
+    /// assert_eq!(copy.read(vec![0; 64]).await?.0, 5); // and it is in the first one still
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "IORING_OP_TEE")]
     pub async fn tee_to(&self, target: &Sender, bytes: usize) -> io::Result<usize> {
         refuse_nothing(bytes)?;
@@ -159,6 +172,19 @@ impl Receiver {
     ///
     /// # Kernel
     /// `POLL_ADD`, 5.1, then `SPLICE`, 5.7; punted, so move much at once.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// # let file = annulus::fs::TempFile::new().await?;
+    /// sender.write_all("hello").await?;
+    /// assert_eq!(receiver.splice_to_file(&file, 0, 64).await?, 5);
+    /// assert_eq!(file.len()?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn splice_to_file(
         &self,
         file: &File,
@@ -191,6 +217,19 @@ impl Sender {
     ///
     /// # Kernel
     /// `POLL_ADD`, 5.1, then `SPLICE`, 5.7; punted, so move much at once.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// # let file = annulus::fs::TempFile::new().await?;
+    /// file.write_all_at("hello", 0).await?;
+    /// assert_eq!(sender.splice_from_file(&file, 0, 64).await?, 5);
+    /// assert_eq!(receiver.read(vec![0; 64]).await?.0, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn splice_from_file(
         &self,
         file: &File,

@@ -36,6 +36,18 @@ impl Receiver {
     ///
     /// # Kernel
     /// read(2), which does not wait, and `POLL_ADD`, 5.1, if there is nothing.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// sender.write_all("hello").await?;
+    /// let (n, buf) = receiver.read(vec![0; 64]).await?;
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read<B: IoBufMut>(
         &self,
         buf: B,
@@ -64,6 +76,18 @@ impl Receiver {
     ///
     /// # Kernel
     /// `POLL_ADD`, 5.1; polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// sender.write_all("hello").await?;
+    /// receiver.readable().await?;
+    /// assert_eq!(receiver.try_read(&mut [0; 64])?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         ready_for(&self.owned, libc::POLLIN).await
     }

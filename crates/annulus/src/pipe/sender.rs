@@ -35,6 +35,18 @@ impl Sender {
     /// # Kernel
     /// pwritev2(2) with `RWF_NOSIGNAL` (6.18) or write(2), which do not wait, and `POLL_ADD`, 5.1,
     /// if there is no room.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// let (n, _) = sender.write("hello").await?;
+    /// assert_eq!(n, 5);
+    /// # drop(receiver);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write<B: IoBuf>(&self, buf: B) -> impl OpExt<Output = BufResult<usize, B>> + use<'_, B> {
         WriteNow::new(&self.owned, buf, (self.flags, false))
     }
@@ -51,6 +63,18 @@ impl Sender {
     ///
     /// # Kernel
     /// As [`write`](Self::write), as often as it takes.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// sender.write_all("hello").await?;
+    /// drop(sender);
+    /// assert_eq!(receiver.read(vec![0; 64]).await?.0, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write_all<B: IoBuf>(
         &self,
         buf: B,
@@ -79,6 +103,18 @@ impl Sender {
     ///
     /// # Kernel
     /// `POLL_ADD`, 5.1; polled.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::pipe::pipe;
+    /// # let (sender, receiver) = pipe()?;
+    /// sender.writable().await?;
+    /// assert_eq!(sender.try_write(b"hello")?, 5);
+    /// # drop(receiver);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         ready_for(&self.owned, libc::POLLOUT).await
     }

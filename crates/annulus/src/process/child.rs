@@ -111,6 +111,16 @@ impl Child {
     ///
     /// # Kernel
     /// `POLL_ADD`, 5.1, of a pidfd, then waitid(2), which does not wait any more.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::process::Command;
+    /// let mut child = Command::new("true").spawn()?;
+    /// assert!(child.wait().await?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "IORING_OP_WAITID")]
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.stdin = None;
@@ -130,6 +140,20 @@ impl Child {
     ///
     /// # Cancel safety
     /// Dropping the future drops the child, and what was read is lost.
+    ///
+    /// # Kernel
+    /// As [`wait`](Self::wait), and as [`Receiver::read`](crate::pipe::Receiver::read) for each
+    /// pipe.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::process::{Command, Stdio};
+    /// let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_with_output(mut self) -> io::Result<Output> {
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
         let (status, stdout, stderr) = crate::try_join!(self.wait(), whole(stdout), whole(stderr))?;
@@ -151,6 +175,20 @@ impl Child {
     ///
     /// # Cancel safety
     /// Once polled, it is killed. Dropping the future loses nothing.
+    ///
+    /// # Kernel
+    /// pidfd_send_signal(2), 5.1, which does not wait; then as [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::process::Command;
+    /// let mut child = Command::new("sleep").arg("1000").spawn()?;
+    /// child.kill().await?;
+    /// assert!(!child.wait().await?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn kill(&mut self) -> io::Result<()> {
         if self.try_wait()?.is_none() {
             self.start_kill()?;

@@ -185,6 +185,18 @@ impl Command {
     /// # Cancel safety
     /// It starts at the first poll. Dropping the future drops the [`Child`]: it goes on, or is
     /// killed, as [`kill_on_drop`](Self::kill_on_drop) says, and is reaped.
+    ///
+    /// # Kernel
+    /// fork(2) and execve(2), for which the first poll waits; then as [`Child::wait`].
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::process::Command;
+    /// assert!(Command::new("true").status().await?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait().await
     }
@@ -196,6 +208,19 @@ impl Command {
     ///
     /// # Cancel safety
     /// As [`status`](Self::status); what was read is lost.
+    ///
+    /// # Kernel
+    /// fork(2) and execve(2), for which the first poll waits; then as [`Child::wait_with_output`].
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::process::Command;
+    /// let output = Command::new("echo").arg("hello").output().await?;
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn output(&mut self) -> io::Result<Output> {
         let [stdin, stdout, stderr] = self.set;
         if !stdin {

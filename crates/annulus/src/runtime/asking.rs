@@ -102,6 +102,16 @@ impl CoreHandle {
     /// poll answers when that is over; with a [timeout](crate::time::timeout()), or with
     /// [`dump_blocking`](Self::dump_blocking), one need not wait for that.
     ///
+    /// # Errors
+    /// [`DumpError::Ended`] if the core has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the answer; the core may still make it.
+    ///
+    /// # Kernel
+    /// None on the core itself. From another one, the bell of a core that sleeps: a wake of its
+    /// futex, 6.7, or a write to its eventfd.
+    ///
     /// ```
     /// use annulus::runtime::Runtime;
     ///

@@ -79,6 +79,17 @@ impl CoreHandle {
     ///
     /// Dropping the handle detaches the task.
     ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::task::JoinError), if the task panicked or was
+    /// aborted, or if the core had ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
+    /// # Kernel
+    /// None on the core itself. From another one, the bell of a core that sleeps: a wake of its
+    /// futex, 6.7, or a write to its eventfd.
+    ///
     /// ```
     /// use std::rc::Rc;
     /// use annulus::runtime::{Cores, launch};

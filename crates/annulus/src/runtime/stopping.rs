@@ -17,6 +17,9 @@ use crate::time::{Instant, Sleep, sleep_until};
 ///
 /// A server stops accepting then, and finishes the connections it has:
 ///
+/// # Kernel
+/// None: a core knows by itself that it is to end.
+///
 /// ```
 /// # use annulus::net::TcpListener;
 /// # async fn serve(listener: TcpListener) {

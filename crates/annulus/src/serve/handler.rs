@@ -56,11 +56,67 @@ pub trait Handler: Sized + 'static {
 
     /// Serves a connection: the future is a task of its own, and the connection ends with it unless
     /// a handle of it is somewhere else.
+    ///
+    /// # Cancel safety
+    /// A server that is to stop waits for the future, for
+    /// [`Config::drain_timeout`](super::Config::drain_timeout) at most, and drops it then.
+    ///
+    /// # Kernel
+    /// None of its own: what the future asks for.
+    ///
+    /// ```
+    /// use annulus::serve::{Conn, Driver, Handler};
+    /// # use annulus::net::{Datagram, UdpSocket};
+    /// # use std::rc::Rc;
+    ///
+    /// struct Own;
+    ///
+    /// impl Handler for Own {
+    ///     fn for_core(_core: usize) -> Self {
+    ///         Own
+    ///     }
+    ///
+    ///     async fn on_accept(&self, conn: Conn) {
+    ///         conn.send("welcome").await.ok();
+    ///     }
+    /// }
+    /// ```
     fn on_accept(&self, conn: Conn) -> impl Future<Output = ()>;
 
     /// Called before the core accepts anything. What takes longer than the call, a connection to
     /// another server for instance, goes into the future: the core accepts once that is ready. Its
     /// error ends the server.
+    ///
+    /// # Errors
+    /// Its error ends the server, which gives it.
+    ///
+    /// # Cancel safety
+    /// A server that is to stop waits for the future, for
+    /// [`Config::drain_timeout`](super::Config::drain_timeout) at most, and drops it then.
+    ///
+    /// # Kernel
+    /// None of its own: what the future asks for.
+    ///
+    /// ```
+    /// use annulus::serve::{Conn, Driver, Handler};
+    /// # use annulus::net::{Datagram, UdpSocket};
+    /// # use std::rc::Rc;
+    ///
+    /// struct Own;
+    ///
+    /// impl Handler for Own {
+    ///     fn for_core(_core: usize) -> Self {
+    ///         Own
+    ///     }
+    ///
+    ///     async fn on_start(&self, driver: &Driver) -> std::io::Result<()> {
+    ///         println!("core {} begins", driver.core());
+    ///         Ok(())
+    ///     }
+    /// #
+    /// #     async fn on_accept(&self, _conn: Conn) {}
+    /// }
+    /// ```
     fn on_start(&self, driver: &Driver) -> impl Future<Output = io::Result<()>> {
         let _ = driver;
         ready(Ok(()))
@@ -80,6 +136,34 @@ pub trait Handler: Sized + 'static {
     /// Called with each datagram of a UDP listener. At most
     /// [`Config::datagrams_at_once`](super::Config::datagrams_at_once) of these futures run for one
     /// socket.
+    ///
+    /// # Cancel safety
+    /// A server that is to stop waits for the future, for
+    /// [`Config::drain_timeout`](super::Config::drain_timeout) at most, and drops it then.
+    ///
+    /// # Kernel
+    /// None of its own: what the future asks for.
+    ///
+    /// ```
+    /// use annulus::serve::{Conn, Driver, Handler};
+    /// # use annulus::net::{Datagram, UdpSocket};
+    /// # use std::rc::Rc;
+    ///
+    /// struct Own;
+    ///
+    /// impl Handler for Own {
+    ///     fn for_core(_core: usize) -> Self {
+    ///         Own
+    ///     }
+    ///
+    ///     async fn on_datagram(&self, socket: Rc<UdpSocket>, datagram: Datagram) {
+    ///         let sender = *datagram.sender();
+    ///         socket.send_to(datagram.into_lease(), sender).await.ok();
+    ///     }
+    /// #
+    /// #     async fn on_accept(&self, _conn: Conn) {}
+    /// }
+    /// ```
     #[doc(alias = "on_udp_bind")]
     fn on_datagram(&self, socket: Rc<UdpSocket>, datagram: Datagram) -> impl Future<Output = ()> {
         drop((socket, datagram));

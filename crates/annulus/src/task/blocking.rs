@@ -29,6 +29,10 @@ use crate::core::workers::{Job, Refused, Ticket, Workers};
 /// [`JoinError::Panic`] if the work panicked; [`JoinError::Aborted`] if the runtime ended before it
 /// began, or if the system gives no thread at all.
 ///
+/// # Cancel safety
+/// Dropping the handle lets work that has begun, or that waits for a thread, go on, and its result
+/// is lost. Work for which the queue had no room goes away with the handle.
+///
 /// # Panics
 /// If no runtime runs on this thread.
 ///

@@ -12,6 +12,9 @@ use super::{Instant, Sleep, sleep_until};
 
 /// Ticks every `period`, the first time at once.
 ///
+/// # Cancel safety
+/// Dropping it takes the timer away; nothing else happens.
+///
 /// # Panics
 /// If the period is zero.
 ///
@@ -34,8 +37,27 @@ pub fn interval(period: Duration) -> Interval {
 
 /// Ticks every `period`, the first time at `start`.
 ///
+/// # Cancel safety
+/// Dropping it takes the timer away; nothing else happens.
+///
 /// # Panics
 /// If the period is zero.
+///
+/// # Kernel
+/// As [`interval`].
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::time::{Instant, interval_at};
+/// use std::time::Duration;
+///
+/// let period = Duration::from_millis(1);
+/// let mut interval = interval_at(Instant::now() + period, period);
+/// interval.tick().await;
+/// # Ok(())
+/// # }
+/// ```
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "an interval's period must be longer than zero");
     Interval { sleep: sleep_until(start), period, missed: MissedTicks::Burst }
@@ -74,6 +96,19 @@ impl Interval {
     ///
     /// # Cancel safety
     /// No tick is lost when the future is dropped.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use annulus::time::interval;
+    /// use std::time::Duration;
+    ///
+    /// let mut interval = interval(Duration::from_millis(1));
+    /// let first = interval.tick().await;
+    /// assert!(interval.tick().await > first);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }

@@ -33,8 +33,24 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`, by the clock of the core; one that has passed is over at the first poll.
 ///
+/// # Cancel safety
+/// Dropping it takes the timer away; nothing else happens.
+///
 /// # Kernel
 /// As [`sleep()`].
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::time::{Instant, sleep_until};
+/// use std::time::Duration;
+///
+/// let soon = Instant::now() + Duration::from_millis(1);
+/// sleep_until(soon).await;
+/// assert!(Instant::now() >= soon);
+/// # Ok(())
+/// # }
+/// ```
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, timer: None }
 }

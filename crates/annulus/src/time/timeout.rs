@@ -19,6 +19,9 @@ use super::{Instant, Sleep, sleep, sleep_until};
 /// # Errors
 /// [`Elapsed`], which converts into an [`io::Error`] of kind `TimedOut`.
 ///
+/// # Cancel safety
+/// Dropping it drops the future inside: see that one's own notes.
+///
 /// # Kernel
 /// No request: the next timer of the core is the timeout of its wait (`EXT_ARG`, Linux 5.11).
 ///
@@ -38,6 +41,27 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 }
 
 /// Awaits `future` until `deadline` at most, by the clock of the core; else as [`timeout()`].
+///
+/// # Errors
+/// [`Elapsed`], which converts into an [`io::Error`] of kind `TimedOut`.
+///
+/// # Cancel safety
+/// Dropping it drops the future inside: see that one's own notes.
+///
+/// # Kernel
+/// As [`timeout()`].
+///
+/// ```
+/// # #[annulus::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use annulus::time::{Instant, timeout_at};
+/// use std::time::Duration;
+///
+/// let soon = Instant::now() + Duration::from_millis(1);
+/// assert!(timeout_at(soon, std::future::pending::<()>()).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout { future: future.into_future(), sleep: sleep_until(deadline) }
 }

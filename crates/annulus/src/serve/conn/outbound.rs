@@ -27,6 +27,19 @@ impl Conn {
     ///
     /// # Kernel
     /// As [`TcpStream::connect`].
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// let conn = annulus::serve::Conn::connect(address).await?;
+    /// conn.send("ping").await?;
+    /// # drop(listener);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "ConnectFuture")]
     pub async fn connect(address: impl ToAddress) -> io::Result<Self> {
         Self::of_tcp(TcpStream::connect(address).await?)
@@ -35,10 +48,28 @@ impl Conn {
     /// Connects within so much time.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and `TimedOut`.
+    /// As [`connect`](Self::connect); `TimedOut` if the time was over first.
     ///
     /// # Cancel safety
     /// As [`connect`](Self::connect).
+    ///
+    /// # Kernel
+    /// As [`TcpStream::connect_timeout`].
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// use annulus::serve::Conn;
+    /// use std::time::Duration;
+    ///
+    /// let conn = Conn::connect_timeout(address, Duration::from_secs(5)).await?;
+    /// # drop(listener);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "connect_with_timeout")]
     pub async fn connect_timeout(address: impl ToAddress, bound: Duration) -> io::Result<Self> {
         Self::of_tcp(TcpStream::connect(address).timeout(bound).await?)
@@ -51,6 +82,22 @@ impl Conn {
     ///
     /// # Cancel safety
     /// As [`UnixStream::connect`].
+    ///
+    /// # Kernel
+    /// As [`UnixStream::connect`].
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # use annulus::net::UnixListener;
+    /// let path = dir.path().join("socket");
+    /// # let listener = UnixListener::bind(&path)?;
+    /// let conn = annulus::serve::Conn::connect_unix(&path).await?;
+    /// # drop(listener);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect_unix(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::of_unix(UnixStream::connect(path).await?)
     }

@@ -39,7 +39,27 @@ impl Conn {
     /// `parse` is not called: a peer that does not read is not read from.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: what `parse` did not consume comes again at the next
+    /// call.
+    ///
+    /// # Kernel
+    /// As [`TcpStream::recv`](crate::net::TcpStream::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// use annulus::net::Parsed;
+    ///
+    /// peer.write_all("ping").await?;
+    /// let n = conn.with_data(|bytes| Parsed::Consumed(bytes.len())).await;
+    /// assert_eq!(n, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "WithDataFuture")]
     pub async fn with_data<F>(&self, parse: F) -> usize
     where
@@ -56,7 +76,27 @@ impl Conn {
     /// `NotConnected` after [`close`](Self::close), those of recv(2).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: what `parse` did not consume comes again at the next
+    /// call.
+    ///
+    /// # Kernel
+    /// As [`TcpStream::recv`](crate::net::TcpStream::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// use annulus::net::Parsed;
+    ///
+    /// peer.write_all("ping").await?;
+    /// let n = conn.parse(|bytes| Parsed::Consumed(bytes.len())).await?;
+    /// assert_eq!(n, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn parse<F>(&self, parse: F) -> io::Result<usize>
     where
         F: FnMut(&[u8]) -> Parsed,
@@ -127,10 +167,24 @@ impl Conn {
     /// As [`parse`](Self::parse).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: bytes stay in the queue.
     ///
     /// # Kernel
     /// As [`TcpStream::recv`](crate::net::TcpStream::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// peer.write_all("ping").await?;
+    /// let lease = conn.recv().await?.expect("bytes");
+    /// assert_eq!(&*lease, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv(&self) -> io::Result<Option<Lease>> {
         let received = match self.inner.read_ns.limit() {
             None => self.recv_now().await,

@@ -31,6 +31,19 @@ impl Conn {
     ///
     /// # Kernel
     /// As [`TcpStream::write_all`](crate::net::TcpStream::write_all).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// conn.send("ping").await?;
+    /// assert_eq!(peer.read_exact(vec![0; 4]).await?.1, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "SendFuture")]
     #[doc(alias = "forward_recv_buf")]
     pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
@@ -136,7 +149,29 @@ impl Conn {
     /// [`write_timeout`](super::super::Config::write_timeout).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: what was queued is sent.
+    ///
+    /// # Kernel
+    /// No request of its own: it waits for the sends that are queued.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// while conn.send_nowait(&[7; 4096]).is_ok() {}
+    /// # let reading = async { while peer.recv().await?.is_some() {} std::io::Result::Ok(()) };
+    /// # let writing = async {
+    /// conn.room().await?;
+    /// conn.send_nowait(b"more")?;
+    /// # conn.finish().await
+    /// # };
+    /// # annulus::try_join!(reading, writing)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn room(&self) -> io::Result<()> {
         // ORDERING: Relaxed; a hint of this core.
         let low = self.inner.low_bytes.load(Ordering::Relaxed);
@@ -150,6 +185,23 @@ impl Conn {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: what was queued is sent.
+    ///
+    /// # Kernel
+    /// No request of its own: it waits for the sends that are queued.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// conn.send_nowait(b"ping")?;
+    /// conn.flush().await?;
+    /// # drop(peer);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn flush(&self) -> io::Result<()> {
         self.wait_for_room(0).await
     }
@@ -194,6 +246,24 @@ impl Conn {
     ///
     /// # Cancel safety
     /// What was accepted is sent all the same; a layer may not have said goodbye.
+    ///
+    /// # Kernel
+    /// shutdown(2): a system call, because the ring would take five times as long.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// conn.send_nowait(b"ping")?;
+    /// conn.finish().await?;
+    /// assert_eq!(peer.read_exact(vec![0; 4]).await?.1, b"ping");
+    /// assert!(peer.recv().await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "shutdown_write")]
     #[doc(alias = "half-close")]
     pub async fn finish(&self) -> io::Result<()> {
@@ -219,6 +289,23 @@ impl Conn {
     /// # Kernel
     /// Between TCP sockets without time limits as [`io::copy`](crate::io::copy()): leases are sent
     /// from where they were received, and large pieces go through a pipe by splice(2).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// let (right, other_peer) = UnixStream::pair()?;
+    /// let other = Conn::of_unix(right)?;
+    /// peer.write_all("ping").await?;
+    /// drop(peer);
+    /// assert_eq!(conn.forward_to(&other).await?, 4);
+    /// assert_eq!(other_peer.read_exact(vec![0; 4]).await?.1, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "enable_recv_forward")]
     pub async fn forward_to(&self, other: &Self) -> io::Result<u64> {
         let unlimited = [&self.inner.read_ns, &other.inner.write_ns];
@@ -307,7 +394,26 @@ impl Conn {
     /// bytes unread would reset the connection, and the peer might lose the answer.
     ///
     /// # Cancel safety
-    /// Dropping the future closes nothing.
+    /// Dropping the future closes nothing; the sending direction may have ended.
+    ///
+    /// # Kernel
+    /// shutdown(2), a system call, and as [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UnixStream;
+    /// # use annulus::serve::Conn;
+    /// # let (left, peer) = UnixStream::pair()?;
+    /// # let conn = Conn::of_unix(left)?;
+    /// # drop(peer);
+    /// use std::time::Duration;
+    ///
+    /// conn.send_nowait(b"too large\n").ok();
+    /// conn.linger(Duration::from_secs(1)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "SO_LINGER")]
     pub async fn linger(&self, bound: Duration) {
         let reading = async {
