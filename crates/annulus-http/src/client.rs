@@ -180,6 +180,19 @@ where
     ///
     /// # Panics
     /// If no runtime runs on this thread.
+    ///
+    /// ```
+    /// use annulus_http::Client;
+    /// use http_body_util::Full;
+    /// use hyper::{Request, body::Bytes};
+    ///
+    /// async fn example(client: Client<Full<Bytes>>) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let request = Request::get("http://example.org/").body(Full::default())?;
+    ///     let response = client.request(request).await?;
+    ///     println!("{}", response.status());
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn request(&self, request: Request<B>) -> Result<Response<Incoming>, Error> {
         let secures = self.shared.connector.is_some();
         let key = Key::of(request.uri(), secures)?;

@@ -133,6 +133,13 @@ impl Server {
     /// Serves the connections of a listener; `service` makes the service of each, from the address
     /// of its client.
     ///
+    /// # Errors
+    /// Of the future: `TimedOut` if the bound of draining was over before all connections had
+    /// ended; those of accept(2) that will not pass.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the listener and all connections.
+    ///
     /// ```
     /// # #[annulus::main]
     /// # async fn main() -> std::io::Result<()> {
@@ -179,6 +186,21 @@ pub trait Make: 'static {
     type Service;
 
     /// The service of a connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the service that was being made, and its connection is closed.
+    ///
+    /// ```
+    /// # use annulus_http::{Error, Server};
+    /// # use hyper::{Response, service::service_fn};
+    /// # use annulus::net::TcpListener;
+    /// # async fn example(server: Server, listener: TcpListener) -> std::io::Result<()> {
+    /// let service = service_fn(|_request| async {
+    ///     Ok::<_, Error>(Response::new(String::from("hello")))
+    /// });
+    /// server.serve(listener, move |_peer| service).await // a function makes them, too
+    /// # }
+    /// ```
     fn make(&mut self, peer: SocketAddr) -> impl Future<Output = Self::Service> + 'static;
 }
 

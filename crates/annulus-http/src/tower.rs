@@ -77,6 +77,20 @@ pub trait MakeService<K>: 'static {
     type Service: 'static;
 
     /// The service of a connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the service that was being made, and its connection is closed.
+    ///
+    /// ```
+    /// use annulus_http::{MakeService, OfRouter};
+    /// use axum::Router;
+    ///
+    /// async fn example(mut router: Router) {
+    ///     let peer = ([127, 0, 0, 1], 50_000).into();
+    ///     let service = MakeService::<OfRouter>::make_service(&mut router, peer).await;
+    ///     drop(service);
+    /// }
+    /// ```
     fn make_service(
         &mut self,
         peer: SocketAddr,

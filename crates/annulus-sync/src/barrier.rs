@@ -38,6 +38,16 @@ impl Barrier {
     }
 
     /// Waits until `size` have come. True for one of them.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before the meeting has not come: one more is awaited.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let barrier = annulus_sync::Barrier::new(1);
+    /// assert!(barrier.wait().await, "the last to come");
+    /// # }
+    /// ```
     pub fn wait(&self) -> Wait<'_> {
         Wait { barrier: self, ticket: None, done: false }
     }

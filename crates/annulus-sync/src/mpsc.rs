@@ -127,6 +127,14 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     /// Dropping the future drops the value unsent. Use [`reserve`](Self::reserve) to keep it.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// # let (sender, mut receiver) = annulus_sync::mpsc::channel(8);
+    /// sender.send(1).await.unwrap();
+    /// assert_eq!(receiver.recv().await, Some(1));
+    /// # }
+    /// ```
     pub async fn send(&self, value: T) -> Result<(), SendError<T>> {
         match self.room().acquire(1).await {
             Ok(permit) => permit.forget(),
@@ -142,6 +150,15 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses only the place in the queue of senders.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// # let (sender, mut receiver) = annulus_sync::mpsc::channel(8);
+    /// let slot = sender.reserve().await.unwrap();
+    /// slot.send(1).unwrap(); // without waiting
+    /// # receiver.recv().await;
+    /// # }
+    /// ```
     pub async fn reserve(&self) -> Result<Slot<'_, T>, SendError<()>> {
         match self.room().acquire(1).await {
             Ok(permit) => permit.forget(),
@@ -227,6 +244,17 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// # let (sender, mut receiver) = annulus_sync::mpsc::channel(8);
+    /// # sender.send(1).await.unwrap();
+    /// # drop(sender);
+    /// while let Some(value) = receiver.recv().await {
+    ///     println!("{value}");
+    /// }
+    /// # }
+    /// ```
     pub async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }

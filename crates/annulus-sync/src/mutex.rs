@@ -40,6 +40,13 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Cancel safety
     /// Dropping the future gives up its place in the queue, and nothing else.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let mutex = annulus_sync::Mutex::new(1);
+    /// *mutex.lock().await += 1;
+    /// # }
+    /// ```
     pub async fn lock(&self) -> MutexGuard<'_, T> {
         let permit = self.turn.acquire(1).await.expect("a mutex is never closed");
         MutexGuard { value: self.value.borrow_mut(), _permit: permit }

@@ -85,6 +85,14 @@ impl Notify {
     ///
     /// # Cancel safety
     /// News that was meant for a dropped future alone goes to the next.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let notify = annulus_sync::Notify::new();
+    /// notify.notify_one();
+    /// notify.notified().await; // it was remembered
+    /// # }
+    /// ```
     pub fn notified(&self) -> Notified<'_> {
         Notified { notify: self, ticket: None }
     }

@@ -67,6 +67,14 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let (mut sender, receiver) = annulus_sync::oneshot::channel::<u32>();
+    /// drop(receiver);
+    /// sender.closed().await; // nobody wants it any more
+    /// # }
+    /// ```
     pub async fn closed(&mut self) {
         std::future::poll_fn(|cx| {
             let waker = cx.waker().clone();

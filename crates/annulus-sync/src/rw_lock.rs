@@ -42,6 +42,14 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Cancel safety
     /// Dropping the future gives up its place in the queue, and nothing else.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let lock = annulus_sync::RwLock::new(1);
+    /// let (one, other) = (lock.read().await, lock.read().await);
+    /// assert_eq!(*one + *other, 2);
+    /// # }
+    /// ```
     pub async fn read(&self) -> RwLockReadGuard<'_, T> {
         let permit = self.turn.acquire(1).await.expect("a lock is never closed");
         RwLockReadGuard { value: self.value.borrow(), _permit: permit }
@@ -50,7 +58,14 @@ impl<T: ?Sized> RwLock<T> {
     /// Waits until nobody reads or writes.
     ///
     /// # Cancel safety
-    /// As [`read`](Self::read).
+    /// Dropping the future gives up its place in the queue, and nothing else.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let lock = annulus_sync::RwLock::new(1);
+    /// *lock.write().await += 1;
+    /// # }
+    /// ```
     pub async fn write(&self) -> RwLockWriteGuard<'_, T> {
         let permit = self.turn.acquire(ALL).await.expect("a lock is never closed");
         RwLockWriteGuard { value: self.value.borrow_mut(), _permit: permit }

@@ -95,6 +95,15 @@ impl Semaphore {
     ///
     /// # Cancel safety
     /// Dropping the future gives up its place in the queue, and nothing else.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let semaphore = annulus_sync::Semaphore::new(2);
+    /// let permit = semaphore.acquire(2).await.unwrap();
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// drop(permit); // gives both back
+    /// # }
+    /// ```
     pub fn acquire(&self, wanted: usize) -> Acquire<'_> {
         Acquire { semaphore: self, wanted, ticket: None }
     }
@@ -106,7 +115,18 @@ impl Semaphore {
     /// [`Closed`] after [`close`](Self::close).
     ///
     /// # Cancel safety
-    /// As [`acquire`](Self::acquire).
+    /// Dropping the future gives up its place in the queue, and nothing else.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// use std::rc::Rc;
+    ///
+    /// let semaphore = Rc::new(annulus_sync::Semaphore::new(2));
+    /// let permit = Rc::clone(&semaphore).acquire_owned(1).await.unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// drop(permit);
+    /// # }
+    /// ```
     pub async fn acquire_owned(self: Rc<Self>, wanted: usize) -> Result<OwnedPermit, Closed> {
         self.acquire(wanted).await?.forget();
         Ok(OwnedPermit { semaphore: self, permits: wanted })

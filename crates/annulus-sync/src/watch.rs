@@ -153,6 +153,15 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     /// Dropping the future misses nothing.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let (sender, mut receiver) = annulus_sync::watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// receiver.changed().await.unwrap();
+    /// assert_eq!(*receiver.borrow_and_update(), 2);
+    /// # }
+    /// ```
     pub async fn changed(&mut self) -> Result<(), Closed> {
         let mut place = Place { shared: &self.shared, ticket: None };
         let seen = self.seen;

@@ -80,8 +80,25 @@ impl Executor {
     ///
     /// On an executor that has shut down, the future is dropped and the handle says `Aborted`.
     ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
     /// # Panics
     /// With 2^26 live tasks.
+    ///
+    /// ```
+    /// use annulus_task::{Executor, OnPanic};
+    ///
+    /// let executor = Executor::new(OnPanic::Contain)?;
+    /// let task = executor.spawn(async { 6 * 7 });
+    /// executor.run(1);
+    /// assert!(task.is_finished());
+    /// # Ok::<(), annulus_task::RegistryFull>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -93,8 +110,25 @@ impl Executor {
     /// As [`spawn`](Self::spawn), for wrappers that know on whose behalf they spawn: `at` is what
     /// [`TaskView::spawned_at`] says.
     ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
     /// # Panics
     /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use annulus_task::{Executor, OnPanic};
+    ///
+    /// let executor = Executor::new(OnPanic::Contain)?;
+    /// let task = executor.spawn_at(std::panic::Location::caller(), async { 6 * 7 });
+    /// executor.run(1);
+    /// assert!(task.is_finished());
+    /// # Ok::<(), annulus_task::RegistryFull>(())
+    /// ```
     pub fn spawn_at<F>(&self, at: &'static Location<'static>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -106,8 +140,26 @@ impl Executor {
     /// [`current_name`](crate::current_name) and [`run_watched`](Self::run_watched) give. The name
     /// lies in the task's own allocation.
     ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
     /// # Panics
     /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use annulus_task::{Executor, OnPanic};
+    ///
+    /// let executor = Executor::new(OnPanic::Contain)?;
+    /// let task = executor.spawn_named("answer", async { 6 * 7 });
+    /// assert_eq!(task.name().as_deref(), Some("answer"));
+    /// executor.run(1);
+    /// assert!(task.is_finished());
+    /// # Ok::<(), annulus_task::RegistryFull>(())
+    /// ```
     #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
     where
@@ -118,8 +170,26 @@ impl Executor {
 
     /// As [`spawn_at`](Self::spawn_at), with a name.
     ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
     /// # Panics
     /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use annulus_task::{Executor, OnPanic};
+    ///
+    /// let executor = Executor::new(OnPanic::Contain)?;
+    /// let here = std::panic::Location::caller();
+    /// let task = executor.spawn_named_at(here, "answer", async { 6 * 7 });
+    /// executor.run(1);
+    /// assert!(task.is_finished());
+    /// # Ok::<(), annulus_task::RegistryFull>(())
+    /// ```
     pub fn spawn_named_at<F>(
         &self,
         at: &'static Location<'static>,

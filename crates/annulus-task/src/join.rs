@@ -166,8 +166,25 @@ impl<T> JoinHandle<T> {
     /// Turns this handle into one for other threads. It costs one allocation; the result crosses
     /// over when the task has ended.
     ///
+    /// # Errors
+    /// Awaiting it gives [`JoinError`], if the task panicked or was aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task, which runs on.
+    ///
     /// # Panics
     /// If the handle was polled after it was ready.
+    ///
+    /// ```
+    /// use annulus_task::{Executor, OnPanic};
+    ///
+    /// let executor = Executor::new(OnPanic::Contain)?;
+    /// let task = executor.spawn(async { 6 * 7 }).remote();
+    /// let joining = std::thread::spawn(move || drop(task)); // any thread may have it
+    /// joining.join().expect("it does not panic");
+    /// executor.run(1);
+    /// # Ok::<(), annulus_task::RegistryFull>(())
+    /// ```
     #[must_use = "dropping the handle detaches the task"]
     pub fn remote(self) -> RemoteJoinHandle<T>
     where

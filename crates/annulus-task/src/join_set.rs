@@ -172,16 +172,42 @@ impl<T> JoinSet<T> {
 
     /// Waits until a task ends, and gives its result; `None` if the set is empty.
     ///
+    /// # Errors
+    /// The result of a task that panicked or was aborted is a [`JoinError`].
+    ///
     /// # Cancel safety
-    /// A result is taken out of the set only when this is ready, so none is lost.
+    /// Dropping the future loses no result: it is taken out of the set only when this is ready.
+    ///
+    /// ```
+    /// use annulus_task::JoinSet;
+    ///
+    /// async fn example(mut set: JoinSet<u32>) {
+    ///     while let Some(result) = set.join_next().await {
+    ///         println!("{}", result.expect("none panics"));
+    ///     }
+    /// }
+    /// ```
     pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
     /// As [`join_next`](Self::join_next), and says whose result it is.
     ///
+    /// # Errors
+    /// The result of a task that panicked or was aborted is a [`JoinError`].
+    ///
     /// # Cancel safety
-    /// As [`join_next`](Self::join_next).
+    /// Dropping the future loses no result: it is taken out of the set only when this is ready.
+    ///
+    /// ```
+    /// use annulus_task::JoinSet;
+    ///
+    /// async fn example(mut set: JoinSet<u32>) {
+    ///     while let Some((task, result)) = set.join_next_with_id().await {
+    ///         println!("{task:?}: {}", result.expect("none panics"));
+    ///     }
+    /// }
+    /// ```
     pub async fn join_next_with_id(&mut self) -> Option<(TaskId, Result<T, JoinError>)> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -258,6 +284,16 @@ impl<T> JoinSet<T> {
     ///
     /// # Cancel safety
     /// Dropping it leaves the tasks aborted; what was not waited for is still in the set.
+    ///
+    /// ```
+    /// use annulus_task::JoinSet;
+    ///
+    /// async fn example(mut set: JoinSet<u32>) {
+    ///     set.spawn(std::future::pending());
+    ///     set.shutdown().await; // and no task of it is left
+    ///     assert!(set.is_empty());
+    /// }
+    /// ```
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
@@ -265,8 +301,19 @@ impl<T> JoinSet<T> {
 
     /// Waits for all tasks; their outputs are in the order in which the tasks ended.
     ///
+    /// # Cancel safety
+    /// Dropping the future drops the set, which aborts its tasks; outputs that were there are lost.
+    ///
     /// # Panics
     /// If a task panicked, with its payload, or was aborted. The other tasks are aborted then.
+    ///
+    /// ```
+    /// use annulus_task::JoinSet;
+    ///
+    /// async fn example(mut set: JoinSet<u32>) {
+    ///     let outputs: Vec<u32> = set.join_all().await;
+    /// }
+    /// ```
     pub async fn join_all(mut self) -> Vec<T> {
         let mut outputs = Vec::with_capacity(self.len());
         while let Some(result) = self.join_next().await {

@@ -83,12 +83,46 @@ impl Scope {
     /// Spawns a child. Dropping its handle detaches it from the handle, not from the scope.
     ///
     /// If the scope has ended, the future is dropped and the handle says `Aborted`.
+    ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task from it, not from the scope.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// let answer = annulus_task::scope(|scope| async move {
+    ///     let child = scope.spawn(async { 6 * 7 });
+    ///     child.await.expect("it does not panic")
+    /// })
+    /// .await;
+    /// assert_eq!(answer, 42);
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.group.spawn(At::caller(), future)
     }
 
     /// As [`spawn`](Self::spawn), with a name for people.
+    ///
+    /// # Errors
+    /// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was
+    /// aborted.
+    ///
+    /// # Cancel safety
+    /// Dropping the handle detaches the task from it, not from the scope.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// annulus_task::scope(|scope| async move {
+    ///     scope.spawn_named("child", async { 6 * 7 }); // awaited by the scope
+    /// })
+    /// .await;
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Name>, future: F) -> JoinHandle<F::Output>
     where

@@ -33,8 +33,25 @@ impl std::error::Error for NoExecutor {}
 
 /// Spawns a task on the executor that this thread has [entered](crate::Executor::enter).
 ///
+/// # Errors
+/// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was aborted.
+///
+/// # Cancel safety
+/// Dropping the handle detaches the task, which runs on.
+///
 /// # Panics
 /// If there is none. See [`try_spawn`].
+///
+/// ```
+/// use annulus_task::{Executor, OnPanic, spawn};
+///
+/// let executor = Executor::new(OnPanic::Contain)?;
+/// let _entered = executor.enter();
+/// let task = spawn(async { 6 * 7 });
+/// executor.run(1);
+/// assert!(task.is_finished());
+/// # Ok::<(), annulus_task::RegistryFull>(())
+/// ```
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     spawn_here(At::caller(), future)
@@ -54,6 +71,12 @@ where
 }
 
 /// As [`spawn`], with a name for people.
+///
+/// # Errors
+/// Awaiting the handle gives [`JoinError`](crate::JoinError), if the task panicked or was aborted.
+///
+/// # Cancel safety
+/// Dropping the handle detaches the task, which runs on.
 ///
 /// # Panics
 /// As [`spawn`].

@@ -95,8 +95,21 @@ impl<T: 'static> LocalKey<T> {
     /// A future that runs `future` with `value`, which is dropped after it. The future's own
     /// destructor sees the value, too.
     ///
+    /// # Errors
+    /// None of its own: the output is that of `future`.
+    ///
     /// # Cancel safety
     /// That of `future`.
+    ///
+    /// ```
+    /// annulus_task::task_local! {
+    ///     static REQUEST: u64;
+    /// }
+    ///
+    /// # async fn example() {
+    /// assert_eq!(REQUEST.scope(7, async { REQUEST.get() }).await, 7);
+    /// # }
+    /// ```
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> TaskLocalFuture<T, F> {
         TaskLocalFuture { future: Some(future), value, key: self, _pinned: PhantomPinned }
     }

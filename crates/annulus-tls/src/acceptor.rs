@@ -102,6 +102,19 @@ impl TlsAcceptor {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(acceptor: TlsAcceptor, stream: TcpStream) -> Outcome {
+    ///     let stream = acceptor.accept(stream).await?;
+    ///     stream.write_all("welcome").await?;
+    ///     stream.shutdown().await?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn accept<H: Readable + Writable>(
         &self,
         stream: H,

@@ -74,6 +74,18 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(connector: TlsConnector, stream: TcpStream) -> Outcome {
+    ///     let stream = connector.connect("example.org", stream).await?;
+    ///     stream.write_all("hello").await?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn connect<H: Readable + Writable>(
         &self,
         name: &str,

@@ -127,6 +127,14 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     /// Dropping the future drops the value unsent.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// # let (sender, mut receiver) = annulus_sync::cross::channel(16);
+    /// sender.send(1).await.unwrap();
+    /// assert_eq!(receiver.recv().await, Some(1));
+    /// # }
+    /// ```
     pub fn send(&self, value: T) -> Sending<'_, T> {
         Sending { sender: self, value: Some(value), ticket: None }
     }
@@ -284,6 +292,17 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
+    ///
+    /// ```
+    /// # async fn example() {
+    /// # let (sender, mut receiver) = annulus_sync::cross::channel(16);
+    /// # sender.send(1).await.unwrap();
+    /// # drop(sender);
+    /// while let Some(value) = receiver.recv().await {
+    ///     println!("{value}");
+    /// }
+    /// # }
+    /// ```
     pub async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }

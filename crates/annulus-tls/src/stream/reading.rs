@@ -18,10 +18,23 @@ impl<H: Readable> TlsStream<H> {
     /// broke the protocol; those of the stream below.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: what has arrived stays for the next reader.
     ///
     /// # Kernel
     /// As [`TcpStream::recv`](annulus::net::TcpStream::recv).
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     while let Some(lease) = stream.recv().await? {
+    ///         println!("{} bytes", lease.len());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn recv(&self) -> io::Result<Option<Lease>> {
         let mut places = self.below.places();
         poll_fn(|cx| self.poll_lease(&mut places, cx)).await
@@ -35,6 +48,18 @@ impl<H: Readable> TlsStream<H> {
     ///
     /// # Cancel safety
     /// Dropping the future drops the buffer, and loses no byte.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     let (n, buf) = stream.read(vec![0; 4096]).await?;
+    ///     println!("{n} bytes, the first of them {:?}", buf.first());
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn read<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
         if let Err(error) = buf::receive_len(&buf) {
             return Err(BufError::new(error, buf));
@@ -56,6 +81,18 @@ impl<H: Readable> TlsStream<H> {
     ///
     /// # Cancel safety
     /// Dropping the future loses what it has read: [`with_data`](Self::with_data) loses nothing.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     let ((), head) = stream.read_exact(vec![0; 16]).await?;
+    ///     assert_eq!(head.len(), 16);
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn read_exact<B: IoBufMut>(&self, mut buf: B) -> BufResult<(), B> {
         let (mut filled, room) = (0, buf.bytes_capacity());
         while filled < room {
@@ -81,7 +118,22 @@ impl<H: Readable> TlsStream<H> {
     /// consume.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: what `parse` did not consume comes again at the next
+    /// call.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     use annulus::net::Parsed;
+    ///
+    ///     let n = stream.with_data(|bytes| Parsed::Consumed(bytes.len())).await?;
+    ///     println!("{n} bytes");
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn with_data<F>(&self, mut parse: F) -> io::Result<usize>
     where
         F: FnMut(&[u8]) -> Parsed,

@@ -22,6 +22,18 @@ impl<H: Writable> TlsStream<H> {
     ///
     /// # Kernel
     /// As [`TcpStream::send_nowait`](annulus::net::TcpStream::send_nowait).
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     let (n, _) = stream.write("hello").await?;
+    ///     println!("{n} of 5 bytes are queued");
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         let mut places = self.below.places();
         let parts = [IoSlice::new(buf.as_init())];
@@ -41,6 +53,17 @@ impl<H: Writable> TlsStream<H> {
     ///
     /// # Kernel
     /// As [`write`](Self::write).
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     stream.write_all("hello").await?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
         let mut places = self.below.places();
         let mut written = 0;
@@ -60,7 +83,19 @@ impl<H: Writable> TlsStream<H> {
     /// That of a send that failed.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: what was written is sent.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     stream.write_all("hello").await?;
+    ///     stream.flush().await?; // the kernel has it
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn flush(&self) -> io::Result<()> {
         let mut places = self.below.places();
         poll_fn(|cx| self.poll_flush(&mut places, cx)).await
@@ -76,6 +111,18 @@ impl<H: Writable> TlsStream<H> {
     /// # Cancel safety
     /// Dropping the future after its first poll leaves the close_notify queued, and the stream
     /// below open; another call goes on.
+    ///
+    /// ```
+    /// use annulus_tls::{TlsAcceptor, TlsConnector, TlsStream};
+    /// use annulus::net::TcpStream;
+    ///
+    /// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+    /// async fn example(stream: TlsStream<TcpStream>) -> Outcome {
+    ///     stream.write_all("that is all").await?;
+    ///     stream.shutdown().await?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn shutdown(&self) -> io::Result<()> {
         let mut places = self.below.places();
         poll_fn(|cx| self.poll_shutdown(&mut places, cx)).await
