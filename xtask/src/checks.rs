@@ -8,10 +8,12 @@
 //! | `atomics` | `// ORDERING:` beside each atomic access |
 //! | `unsafe_code` | `// SAFETY:`, where unsafe code may stand, `forbid` in the other roots |
 //! | `ops` | every op has its alias, its golden test and its conformance test |
+//! | `futures` | what public futures say of errors, of being dropped, and of the kernel |
 //! | `examples` | headers of examples, a test for each; how tests are laid out and wait |
 
 mod atomics;
 mod examples;
+mod futures;
 mod layers;
 mod ops;
 mod size;
@@ -50,6 +52,7 @@ pub fn all(tree: &Tree) -> Vec<Finding> {
     findings.extend(unsafe_code::roots(tree));
     findings.extend(ops::aliases_and_golden_tests(tree));
     findings.extend(ops::conformance(tree, tables::NOT_YET_CONFORMANT));
+    findings.extend(futures::sections(tree));
     findings.extend(examples::headers(tree));
     findings.extend(examples::tested(tree));
     findings.extend(examples::test_binaries(tree));

@@ -208,6 +208,21 @@ pub const PRIVATE_WORDS: &[&str] = &[
     concat!("closing ", "note"),
 ];
 
+/// Where public functions that give a future have their sections: beginnings of paths.
+pub const FUTURES_BELOW: &[&str] = &[
+    "crates/annulus/src/",
+    "crates/annulus-sync/src/",
+    "crates/annulus-task/src/",
+    "crates/annulus-compat/src/",
+    "crates/annulus-tls/src/",
+    "crates/annulus-http/src/",
+];
+/// Where such a function says what the kernel does for it.
+pub const KERNEL_BELOW: &[&str] = &["crates/annulus/src/"];
+/// Where not: what works without the kernel.
+pub const KERNEL_NOT_BELOW: &[&str] =
+    &["crates/annulus/src/task.rs", "crates/annulus/src/task/", "crates/annulus/src/time/"];
+
 /// Integration binaries: one per crate, and those of the models.
 pub const TEST_BINARIES: &[&str] = &["it", "loom", "shuttle"];
 
