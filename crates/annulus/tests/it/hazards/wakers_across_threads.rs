@@ -9,17 +9,20 @@
 //! *Also proven*: the loom models of `annulus-task` (wake and sleep and exit, the inbox, epochs of
 //! the registry); `foreign`, `wakers`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Poll, Waker};
 
 use annulus::runtime::Runtime;
+use annulus::task::JoinHandle;
 
-use crate::cancel::until;
-use crate::harness::{run, share_process};
+use crate::cancel::{until, yield_to_kernel};
+use crate::harness::{made, run, share_process};
 
 #[test]
 fn wakes_of_many_threads_at_once_are_none_too_few() {
@@ -63,45 +66,75 @@ fn wakes_of_many_threads_at_once_are_none_too_few() {
 
 #[test]
 fn wakers_of_tasks_that_are_gone_wake_nobody_else() {
+    const TASKS: u32 = 100;
     run(async {
-        let stale: Vec<Waker> = {
-            let mut stale = Vec::new();
-            for _ in 0..100 {
-                let task = annulus::spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
-                stale.push(task.await.expect("no panic"));
-            }
-            stale
-        };
-        // Others take their places.
-        let go = Rc::new(Cell::new(false));
-        let tasks: Vec<_> = (0..100)
+        // All of them live at once, so that each has a place of its own.
+        let gone: Vec<_> = (0..TASKS)
+            .map(|_| annulus::spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone()))))
+            .collect();
+        let places_before = places(&gone);
+        let mut stale = Vec::new();
+        for task in gone {
+            stale.push(task.await.expect("no panic"));
+        }
+
+        let (go, polls) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+        let wakers = Rc::new(RefCell::new(Vec::new()));
+        let tasks: Vec<_> = (0..TASKS)
             .map(|_| {
-                let (go, mut polls) = (go.clone(), 0_u32);
-                annulus::spawn(poll_fn(move |_| {
-                    polls += 1;
-                    if go.get() { Poll::Ready(polls) } else { Poll::Pending }
+                let (go, polls, wakers) = (go.clone(), polls.clone(), wakers.clone());
+                annulus::spawn(poll_fn(move |cx| {
+                    polls.set(polls.get() + 1);
+                    wakers.borrow_mut().push(cx.waker().clone());
+                    if go.get() { Poll::Ready(()) } else { Poll::Pending }
                 }))
             })
             .collect();
-        crate::cancel::yield_to_kernel().await?;
-        let woken = Arc::new(AtomicBool::new(false));
-        let told = woken.clone();
-        let thread = std::thread::spawn(move || {
-            for _ in 0..10 {
-                stale.iter().for_each(Waker::wake_by_ref);
-            }
-            told.store(true, Ordering::SeqCst);
-        });
-        until("all were woken", || woken.load(Ordering::SeqCst)).await?;
-        thread.join().unwrap();
-        crate::cancel::yield_to_kernel().await?;
+        assert_eq!(places(&tasks), places_before, "others have taken their places");
+        some_turns().await?;
+        assert_eq!(polls.get(), TASKS, "each has been polled, and waits");
+
+        stale.iter().for_each(Waker::wake_by_ref);
+        some_turns().await?;
+        assert_eq!(polls.get(), TASKS, "on the core, a stale waker woke a stranger");
+        wake_elsewhere(stale).await?;
+        assert_eq!(polls.get(), TASKS, "from elsewhere, a stale waker woke a stranger");
+
+        // By the same way, wakers that are not stale do wake.
         go.set(true);
+        wake_elsewhere(wakers.take()).await?;
+        assert_eq!(polls.get(), 2 * TASKS);
         for task in tasks {
-            task.abort();
-            assert!(task.await.is_err(), "a stale waker woke a stranger, who then was ready");
+            task.await.expect("no panic");
         }
         Ok(())
     });
+}
+
+/// Where these tasks are among those of their core.
+fn places<T>(tasks: &[JoinHandle<T>]) -> BTreeSet<u32> {
+    tasks.iter().map(|task| task.id().index()).collect()
+}
+
+/// Enough for what was sent to the core to be received, and for what that wakes to be polled.
+async fn some_turns() -> io::Result<()> {
+    for _ in 0..5 {
+        yield_to_kernel().await?;
+    }
+    Ok(())
+}
+
+/// Uses each of these wakers ten times on another thread, and lets the core receive what that sent.
+async fn wake_elsewhere(wakers: Vec<Waker>) -> io::Result<()> {
+    let thread = std::thread::spawn(move || {
+        for _ in 0..10 {
+            wakers.iter().for_each(Waker::wake_by_ref);
+        }
+    });
+    // Meanwhile the core takes turns.
+    until("all were used", || thread.is_finished()).await?;
+    thread.join().expect("a waker does not panic");
+    some_turns().await
 }
 
 #[test]
@@ -120,7 +153,7 @@ fn wakers_may_be_used_while_and_after_their_core_ends() {
                 }
             })
         };
-        let runtime = Runtime::new().unwrap();
+        let runtime = made(Runtime::builder());
         for _ in 0..4 {
             let shared = shared.clone();
             drop(runtime.spawn(poll_fn(move |cx| {
@@ -129,17 +162,16 @@ fn wakers_may_be_used_while_and_after_their_core_ends() {
             })));
         }
         runtime.block_on(async {
-            crate::cancel::yield_to_kernel().await.unwrap();
+            yield_to_kernel().await.unwrap();
         });
         start.wait();
-        let last = runtime.shutdown();
-        assert_eq!((last.tasks, last.stale_cqes), (0, 0));
+        runtime.shutdown();
         // The next core may get the same place in the registry.
-        let next = Runtime::new().unwrap();
+        let next = made(Runtime::builder());
         assert_eq!(next.block_on(async { annulus::spawn(async { 3 }).await.unwrap() }), 3);
         stop.store(true, Ordering::SeqCst);
         thread.join().unwrap();
-        assert_eq!(next.shutdown().tasks, 0);
+        next.shutdown();
     }
 }
 
