@@ -1,12 +1,12 @@
 //! Instruments: a kernel that counts the calls to the real one, and an allocator that counts for
-//! each thread.
+//! each thread and sees what is freed.
 //!
 //! Owns the unsafe code of these instruments, which only passes calls on.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use annulus_ring::abi::{EnterFlags, Errno, Params, SetupFlags};
 use annulus_ring::{AnyKernel, Enter, Kernel as _, Layer, Real, RingMemory};
@@ -140,6 +140,61 @@ pub fn bytes() -> i64 {
     BYTES.get()
 }
 
+/// Places in memory that somebody watches: an address, or 0, and whether its block was freed.
+static WATCHED: [(AtomicUsize, AtomicBool); 8] =
+    [const { (AtomicUsize::new(0), AtomicBool::new(false)) }; 8];
+
+/// Whether any place is watched at all.
+static WATCHES: AtomicUsize = AtomicUsize::new(0);
+
+/// Sees whether the block that an address is in is given back to the allocator, on any thread.
+pub struct FreeWatch(&'static (AtomicUsize, AtomicBool));
+
+impl FreeWatch {
+    /// Watches the block that this address is in; it is there still.
+    pub fn new(address: usize) -> Self {
+        // ORDERING: SeqCst, here and below; flags of a test.
+        WATCHES.fetch_add(1, Ordering::SeqCst);
+        let is_free = |place: &&(AtomicUsize, AtomicBool)| {
+            place.0.compare_exchange(0, address, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        };
+        let place = WATCHED.iter().find(is_free).expect("few places are watched at a time");
+        // ORDERING: as above.
+        place.1.store(false, Ordering::SeqCst);
+        Self(place)
+    }
+
+    pub fn is_freed(&self) -> bool {
+        // ORDERING: as above.
+        self.0.1.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for FreeWatch {
+    fn drop(&mut self) {
+        // ORDERING: as above.
+        self.0.0.store(0, Ordering::SeqCst);
+        // ORDERING: as above.
+        WATCHES.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Tells whoever watches a place in this block that it is being freed.
+fn tell_freed(block: *mut u8, bytes: usize) {
+    // ORDERING: as above.
+    if WATCHES.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    let block = block.addr()..block.addr() + bytes;
+    for (address, freed) in &WATCHED {
+        // ORDERING: as above.
+        if block.contains(&address.load(Ordering::SeqCst)) {
+            // ORDERING: as above.
+            freed.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
 /// The allocator of the test binary.
 pub struct Allocator;
 
@@ -163,11 +218,13 @@ unsafe impl GlobalAlloc for Allocator {
     }
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         note(layout.size(), bytes);
+        tell_freed(old, layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(old, layout, bytes) }
     }
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         note(layout.size(), 0);
+        tell_freed(old, layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(old, layout) }
     }

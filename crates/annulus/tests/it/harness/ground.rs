@@ -1,8 +1,8 @@
 //! Where a test runs: on the real kernel, or on the simulated one with a seed.
 //!
-//! Owns: [`Ground`], which gives a body its files wherever it runs, and the two ways to run one
-//! ([`on_both`], [`on_seeds`]); each ends with the leak check, on the simulated kernel that of the
-//! kernel, too.
+//! Owns: [`Ground`], which gives a body its files wherever it runs, and the ways to run one
+//! ([`on_both`], [`on_seeds`], [`on_first_choices`]); each ends with the leak check, on the
+//! simulated kernel that of the kernel, too.
 //!
 //! A failure prints its seed; `ANNULUS_SIM_SEED=n` runs that seed alone, and `ANNULUS_SIM_TIMES=n`
 //! runs n times as many seeds.
@@ -22,6 +22,9 @@ thread_local! {
     /// The world of the next runtime: a factory of kernels crosses threads, a world does not.
     static WORLD: RefCell<Option<(World, Profile)>> = const { RefCell::new(None) };
 }
+
+/// The versions of the simulated kernel, from seed to seed.
+pub const PROFILES: [Profile; 3] = [Profile::LINUX_6_18, Profile::LINUX_6_12, Profile::LINUX_6_1];
 
 /// The ground under a test: which kernel, and a directory of it.
 #[derive(Clone)]
@@ -98,8 +101,7 @@ impl Ground {
     /// Puts the kernel of this ground behind a runtime.
     pub fn under(&self, builder: Builder) -> Builder {
         let Some(world) = &self.world else { return builder };
-        let profiles = [Profile::LINUX_6_18, Profile::LINUX_6_12, Profile::LINUX_6_1];
-        under_world(world, profiles[(self.seed % 3) as usize], builder)
+        under_world(world, PROFILES[self.seed as usize % PROFILES.len()], builder)
     }
 
     /// The descriptors of this process, where a test of this ground can open any; for a test that
@@ -188,6 +190,23 @@ where
         }
         run_on_ground(&ground, builder(), body(ground.clone()));
         total.add(&ground.world().map(World::report).unwrap_or_default());
+    }
+    total
+}
+
+/// Runs a body once on each version of the simulated kernel, with these faults, and with the first
+/// of all choices wherever there is one: a transfer that is always short is one of one byte.
+pub fn on_first_choices<F, B>(faults: Faults, builder: impl Fn() -> Builder, body: B) -> Report
+where
+    F: Future<Output = io::Result<()>>,
+    B: Fn(Ground) -> F,
+{
+    let mut total = Report::default();
+    for version in 0..PROFILES.len() as u64 {
+        let world = World::replaying([]).with_faults(faults);
+        let ground = Ground::in_world(&world, version);
+        run_on_ground(&ground, builder(), body(ground.clone()));
+        total.add(&world.report());
     }
     total
 }

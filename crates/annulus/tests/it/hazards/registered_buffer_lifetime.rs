@@ -22,6 +22,7 @@ use futures_util::poll;
 
 use super::Drops;
 use crate::cancel::{until, yield_to_kernel};
+use crate::counting::FreeWatch;
 use crate::files::cursor::pipe;
 use crate::files::faulty::Faults;
 use crate::harness::ground::tiny;
@@ -98,16 +99,6 @@ fn ends() -> io::Result<(File, std::fs::File)> {
     Ok((File::from_std(reader.into())?, writer.into()))
 }
 
-/// Uses the heap as others would: nobody gets the block at this address.
-fn assert_not_freed(at: usize) {
-    let others: Vec<Vec<u8>> = (16..BLOCK).step_by(16).map(|bytes| vec![0xff; bytes]).collect();
-    let freed = others.iter().any(|other| {
-        let start = other.as_ptr().addr();
-        start < at + BLOCK && at < start + other.len()
-    });
-    assert!(!freed, "the kernel may still write to memory that somebody else has");
-}
-
 /// A request that names the place of this pool works on the pool's memory.
 async fn assert_reads_into(pool: &DirectPool) -> io::Result<()> {
     let (mut reader, mut writer) = ends()?;
@@ -126,23 +117,25 @@ fn a_buffer_in_flight_outlives_the_last_handle_of_its_pool() {
             let (mut reader, mut writer) = ends()?;
             let Some(pool) = registered()? else { return Ok(()) };
             let buf = pool.take().await;
-            let at = buf.as_ptr().addr();
+            let memory = FreeWatch::new(buf.as_ptr().addr());
             let mut reading = Box::pin(reader.read(watch(buf, &drops)));
             assert!(poll!(&mut reading).is_pending());
             yield_to_kernel().await?;
             drop(pool);
-            assert_not_freed(at);
+            assert!(!memory.is_freed(), "the kernel may still write to it");
             if round % 2 == 0 {
                 writer.write_all(b"still the same memory")?;
                 let (n, watched) = reading.await?;
                 assert_eq!(&watched.buf[..n], b"still the same memory");
+                assert!(!memory.is_freed(), "the buffer is in use");
             } else {
                 drop(reading);
                 assert_eq!(drops.count(), round, "the kernel may still write to it");
-                assert_not_freed(at);
+                assert!(!memory.is_freed(), "the kernel may still write to it");
                 until("the buffer is dropped", || drops.count() == round + 1).await?;
             }
             assert_eq!(drops.count(), round + 1);
+            assert!(memory.is_freed(), "nobody has the pool or the buffer any more");
         }
         Ok(())
     });
@@ -203,21 +196,21 @@ fn past_the_deadline_a_registered_buffer_is_leaked_and_not_freed() {
         let (mut reader, writer) = ends()?;
         let Some(pool) = registered()? else { return Ok(None) };
         let buf = pool.take().await;
-        let at = buf.as_ptr().addr();
+        let memory = FreeWatch::new(buf.as_ptr().addr());
         let mut reading = Box::pin(reader.read(watch(buf, &inside)));
         assert!(poll!(&mut reading).is_pending());
         for _ in 0..3 {
             yield_to_kernel().await?;
         }
         std::mem::forget(reading); // as a task that the deadline did not wait for
-        io::Result::Ok(Some((reader, writer, pool, at)))
+        io::Result::Ok(Some((reader, writer, pool, memory)))
     });
     let last = runtime.shutdown();
-    let Some((reader, writer, pool, at)) = kept.unwrap() else { return };
+    let Some((reader, writer, pool, memory)) = kept.unwrap() else { return };
     assert!(last.ops_in_flight > 0, "the deadline was over at once");
     assert_eq!(drops.count(), 0, "the kernel may still write to it");
     assert_eq!(pool.buffers(), (1, 0), "the buffer does not come back");
     drop((reader, writer, pool));
-    assert_not_freed(at);
+    assert!(!memory.is_freed(), "the kernel may still write to it");
     assert_eq!(drops.count(), 0);
 }

@@ -7,12 +7,14 @@
 //!
 //! *Also proven*: `sim`, `stream`, `files`.
 
+use std::future::Future;
 use std::io::{self, ErrorKind, Write as _};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::RawFd;
 
-use annulus::fs::File;
+use annulus::fs::{File, OpenOptions};
+use annulus::io::{AsyncRead as _, BufReader};
 use annulus::net::{TcpListener, TcpStream, UnixStream};
 use annulus::runtime::Runtime;
 use annulus_ring::abi::Errno;
@@ -22,81 +24,117 @@ use futures_util::poll;
 
 use super::pattern;
 use crate::cancel::yield_to_kernel;
-use crate::harness::ground::{on_both, on_seeds, tiny};
+use crate::harness::ground::{Ground, PROFILES, on_both, on_first_choices, on_seeds, tiny};
 use crate::harness::{run, run_on};
 
 fn always_short() -> Faults {
     Faults::none().with(Fault::ShortRead, 1000).with(Fault::ShortWrite, 1000)
 }
 
+/// Runs a body with transfers that are all short, by as much as each seed says; and then with
+/// transfers of one byte each, of which so many have to have been cut to that on each kernel.
+/// (Where one byte is there, or asked for, nothing is cut.)
+fn in_short_steps<F, B>(cut: u64, body: B)
+where
+    F: Future<Output = io::Result<()>>,
+    B: Fn(Ground) -> F + Copy,
+{
+    on_seeds(60, |world| world.set_faults(always_short()), tiny, body);
+    let total = on_first_choices(always_short(), tiny, body);
+    let were_cut = total.count(Fault::ShortRead) + total.count(Fault::ShortWrite);
+    assert!(were_cut >= cut * PROFILES.len() as u64, "only {were_cut} transfers were cut");
+}
+
 #[test]
 fn files_are_written_and_read_whole_in_short_steps() {
-    let total = on_seeds(
-        60,
-        |world| world.set_faults(always_short()),
-        tiny,
-        |ground| async move {
-            let bytes = pattern(ground.seed() as usize, 3000);
-            let file = File::create(ground.path("out")).await?;
-            let ((), bytes) = file.write_all_at(bytes, 100).await?;
-            file.close().await?;
-            assert!(ground.contents("out")[100..] == bytes[..]);
-            let file = File::open(ground.path("out")).await?;
-            assert!(file.read_exact_at(vec![0; 3000], 100).await?.1 == bytes);
-            let error = file.read_exact_at(vec![0; 3000], 200).await.expect_err("it ends before");
-            assert_eq!(error.error().kind(), ErrorKind::UnexpectedEof);
-            Ok(())
-        },
-    );
-    assert!(total.count(Fault::ShortRead) > 0 && total.count(Fault::ShortWrite) > 0);
+    in_short_steps(2999 + 2999 + 2899, |ground| async move {
+        let bytes = pattern(ground.seed() as usize, 3000);
+        let file = File::create(ground.path("out")).await?;
+        let ((), bytes) = file.write_all_at(bytes, 100).await?;
+        file.close().await?;
+        assert!(ground.contents("out")[100..] == bytes[..]);
+        let file = File::open(ground.path("out")).await?;
+        assert!(file.read_exact_at(vec![0; 3000], 100).await?.1 == bytes);
+        let error = file.read_exact_at(vec![0; 3000], 200).await.expect_err("it ends before");
+        assert_eq!(error.error().kind(), ErrorKind::UnexpectedEof);
+        let (error, got) = error.into_parts();
+        assert!(got.is_some_and(|got| got[..2900] == bytes[100..]), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_at_its_own_position_is_written_and_read_whole_in_short_steps() {
+    in_short_steps(2 * (1999 + 499), |ground| async move {
+        let bytes = pattern(ground.seed() as usize, 2500);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).open(ground.path("out")).await?;
+        file.write_all(bytes[..2000].to_vec()).await?;
+        file.write_all(bytes[2000..].to_vec()).await?;
+        assert!(ground.contents("out") == bytes);
+        file.rewind()?;
+        assert!(file.read_exact(vec![0; 2000]).await?.1 == bytes[..2000]);
+        assert!(file.read_to_end(Vec::new()).await?.1 == bytes[2000..]);
+        file.close().await
+    });
 }
 
 #[test]
 fn streams_carry_every_byte_in_short_steps() {
-    let total = on_seeds(
-        60,
-        |world| world.set_faults(always_short()),
-        tiny,
-        |ground| async move {
-            let (left, right) = UnixStream::pair()?;
-            let bytes = pattern(ground.seed() as usize, 4000);
-            let expected = bytes.clone();
-            let writing = annulus::spawn(async move {
-                let (first, second) = bytes.split_at(1000);
-                left.write_all(first.to_vec()).await?;
-                left.send_nowait(second)?;
-                left.flush().await?;
-                left.shutdown(Shutdown::Write)?;
-                io::Result::Ok(left)
-            });
-            assert!(right.read_exact(vec![0; 2500]).await?.1 == expected[..2500]);
-            let error = right.read_exact(vec![0; 2500]).await.expect_err("it ends before");
-            assert_eq!(error.error().kind(), ErrorKind::UnexpectedEof);
-            drop(writing.await.expect("no panic")?);
-            Ok(())
-        },
-    );
-    assert!(total.count(Fault::ShortRead) > 0);
+    in_short_steps(3990, |ground| async move {
+        let (left, right) = UnixStream::pair()?;
+        let bytes = pattern(ground.seed() as usize, 4000);
+        let expected = bytes.clone();
+        let writing = annulus::spawn(async move {
+            let (first, second) = bytes.split_at(1000);
+            left.write_all(first.to_vec()).await?;
+            left.send_nowait(second)?;
+            left.flush().await?;
+            left.shutdown(Shutdown::Write)?;
+            io::Result::Ok(left)
+        });
+        assert!(right.read_exact(vec![0; 2500]).await?.1 == expected[..2500]);
+        let error = right.read_exact(vec![0; 2500]).await.expect_err("it ends before");
+        assert_eq!(error.error().kind(), ErrorKind::UnexpectedEof);
+        let (error, got) = error.into_parts();
+        assert!(got.is_some_and(|got| got[..1500] == expected[2500..]), "{error}");
+        drop(writing.await.expect("no panic")?);
+        Ok(())
+    });
+}
+
+#[test]
+fn leases_and_what_is_made_of_them_have_every_byte_in_short_steps() {
+    in_short_steps(3990, |ground| async move {
+        let (left, right) = UnixStream::pair()?;
+        let bytes = pattern(ground.seed() as usize, 4000);
+        let expected = bytes.clone();
+        let writing = annulus::spawn(async move {
+            left.write_all(bytes).await?;
+            left.shutdown(Shutdown::Write)?;
+            io::Result::Ok(left)
+        });
+        let mut reader = BufReader::new(right);
+        let ((), first) = reader.read_exact(vec![0; 1000]).await?;
+        assert!(reader.read_to_end(first).await?.1 == expected);
+        drop(writing.await.expect("no panic")?);
+        Ok(())
+    });
 }
 
 #[test]
 fn a_file_goes_out_whole_in_short_steps() {
-    on_seeds(
-        40,
-        |world| world.set_faults(always_short()),
-        tiny,
-        |ground| async move {
-            let page = pattern(ground.seed() as usize, 5000);
-            let file = File::open(ground.file("page", &page)).await?;
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            let (client, (server, _)) =
-                annulus::try_join!(TcpStream::connect(listener.local_addr()?), listener.accept())?;
-            let sending = annulus::spawn(async move { server.send_file(&file, 0..5000).await });
-            assert!(client.read_exact(vec![0; 5000]).await?.1 == page);
-            assert_eq!(sending.await.expect("no panic")?, 5000);
-            Ok(())
-        },
-    );
+    in_short_steps(4999, |ground| async move {
+        let page = pattern(ground.seed() as usize, 5000);
+        let file = File::open(ground.file("page", &page)).await?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let (client, (server, _)) =
+            annulus::try_join!(TcpStream::connect(listener.local_addr()?), listener.accept())?;
+        let sending = annulus::spawn(async move { server.send_file(&file, 0..5000).await });
+        assert!(client.read_exact(vec![0; 5000]).await?.1 == page);
+        assert_eq!(sending.await.expect("no panic")?, 5000);
+        Ok(())
+    });
 }
 
 #[test]
