@@ -43,6 +43,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether each has a request of its own. Accepts of one listener share one, and so do receives
+    /// of one stream; sleeps are timers of the core.
+    pub fn asks_by_itself(self) -> bool {
+        !matches!(self, Self::Accept | Self::Recv | Self::RecvInTime | Self::Sleep)
+    }
+
     /// Those that cost most come least.
     pub const WEIGHTED: [Self; 32] = {
         let mut all = [Self::ReadFile; 32];
