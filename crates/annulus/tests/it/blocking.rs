@@ -3,10 +3,10 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use annulus::runtime::{Cores, Runtime, launch, stopping};
+use annulus::runtime::{Cores, Runtime, stopping};
 use annulus::task::spawn_blocking;
 
-use crate::harness::{made, run, run_on, share_process};
+use crate::harness::{made, run, run_on, share_process, started};
 
 #[test]
 fn blocking_work_gives_its_result_and_does_not_hold_up_the_core() {
@@ -53,7 +53,7 @@ fn jobs_beyond_the_queue_wait_in_their_handles() {
 #[test]
 fn a_result_can_be_awaited_on_any_core() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(2), |core| async move {
+    let launched = started(Runtime::builder(), Cores::Count(2), |core| async move {
         if core.index() > 0 {
             return stopping().await;
         }
@@ -61,8 +61,7 @@ fn a_result_can_be_awaited_on_any_core() {
         let joined = core.peers()[1].spawn(move || handle).await.unwrap();
         assert_eq!(joined.unwrap(), "from afar");
         core.peers()[1].stop(None);
-    })
-    .unwrap();
+    });
     launched.join().into_iter().for_each(|result| result.unwrap());
 }
 

@@ -19,7 +19,7 @@ use annulus::time::{
     timeout_at,
 };
 
-use crate::harness::{Scratch, made, pair, run_on, share_process};
+use crate::harness::{Scratch, made, pair, run_on, share_process, started};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -418,7 +418,7 @@ fn a_sleep_without_end_leaves_a_paused_clock_alone() {
 fn a_stop_with_a_deadline_ends_by_the_paused_clock() {
     let _shared = share_process();
     let builder = Runtime::builder().start_paused(true);
-    let launched = builder.launch(Cores::Count(1), |core| async move {
+    let launched = started(builder, Cores::Count(1), |core| async move {
         annulus::spawn(async {
             annulus::runtime::stopping().await;
             sleep(HOUR * 2).await;
@@ -427,7 +427,7 @@ fn a_stop_with_a_deadline_ends_by_the_paused_clock() {
         .detach();
         core.handle().stop(Some(HOUR));
     });
-    for ended in launched.unwrap().join() {
+    for ended in launched.join() {
         ended.expect("within no time");
     }
 }

@@ -17,7 +17,9 @@ use annulus::sync::{Closed, cross};
 use annulus::time::sleep;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
 
-use crate::harness::{check, made, own_process, share_process};
+use crate::harness::{
+    NOTHING, check, descriptors, made, opened_since, own_process, share_process, started,
+};
 use crate::limits::{descriptor_limit, set_descriptor_limit};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -36,13 +38,12 @@ fn allowed() -> String {
 #[test]
 fn each_core_has_its_thread_name_and_cpu() {
     let _shared = share_process();
-    let launched = launch(Cores::All, |core: LaunchedCore| async move {
+    let launched = started(Runtime::builder(), Cores::All, |core: LaunchedCore| async move {
         assert_eq!(CoreHandle::current().unwrap(), core.handle());
         assert!(core.handle().is_current());
         let name = std::thread::current().name().map(str::to_owned);
         (core.index(), name, core.cpu().to_string() == allowed(), core.peers().len())
-    })
-    .unwrap();
+    });
     let count = available_cores();
     assert_eq!(launched.cores().len(), count);
     for (n, (index, name, pinned, peers)) in all(launched.join()).into_iter().enumerate() {
@@ -55,6 +56,7 @@ fn each_core_has_its_thread_name_and_cpu() {
 #[test]
 fn a_launch_that_cannot_be_is_refused_whole() {
     let _own = own_process();
+    let before = descriptors();
     let error = launch(Cores::Ids(vec![100_000]), |_| async {}).expect_err("no such CPU");
     assert!(error.to_string().contains("100000"), "{error}");
     let ran = Arc::new(AtomicUsize::new(0));
@@ -68,12 +70,13 @@ fn a_launch_that_cannot_be_is_refused_whole() {
     set_descriptor_limit(soft);
     launched.expect_err("each core needs two descriptors");
     assert_eq!(ran.load(Ordering::Relaxed), 0, "no future has started");
+    assert_eq!(opened_since(&before), NOTHING);
 }
 
 #[test]
 fn any_thread_can_give_a_core_work() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(2), |_| stopping()).unwrap();
+    let launched = started(Runtime::builder(), Cores::Count(2), |_| stopping());
     let cores = launched.cores().to_vec();
     for round in 0..100 {
         for &core in &cores {
@@ -95,7 +98,7 @@ fn any_thread_can_give_a_core_work() {
 #[test]
 fn a_remote_panic_comes_out_of_the_join_and_ends_nothing_else() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(1), |_| stopping()).unwrap();
+    let launched = started(Runtime::builder(), Cores::Count(1), |_| stopping());
     let core = launched.cores()[0];
     let panicked = core.spawn(|| async { panic!("on purpose") }).join_blocking().unwrap_err();
     assert_eq!(*panicked.into_panic().downcast_ref::<&str>().unwrap(), "on purpose");
@@ -116,7 +119,7 @@ impl Drop for Tell {
 #[test]
 fn a_remote_task_can_be_aborted_or_left_alone() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(1), |_| stopping()).unwrap();
+    let launched = started(Runtime::builder(), Cores::Count(1), |_| stopping());
     let core = launched.cores()[0];
     let (sender, told) = cross::oneshot();
     let (begun, has_begun) = cross::oneshot();
@@ -143,7 +146,7 @@ fn a_graceful_stop_lets_tasks_finish() {
     let counter = finished.clone();
     let ready = Arc::new(Barrier::new(3));
     let met = ready.clone();
-    let launched = launch(Cores::Count(2), move |_| {
+    let launched = started(Runtime::builder(), Cores::Count(2), move |_| {
         let (counter, met) = (counter.clone(), met.clone());
         async move {
             for _ in 0..10 {
@@ -160,8 +163,7 @@ fn a_graceful_stop_lets_tasks_finish() {
             assert!(is_stopping());
             "stopped"
         }
-    })
-    .unwrap();
+    });
     ready.wait();
     assert_eq!(all(launched.shutdown(LONG)), ["stopped"; 2]);
     assert_eq!(finished.load(Ordering::Relaxed), 20, "the tasks were awaited");
@@ -171,7 +173,7 @@ fn a_graceful_stop_lets_tasks_finish() {
 fn a_root_that_was_woken_as_it_ended_does_not_keep_a_stopping_core_awake() {
     let _shared = share_process();
     let (tell, told) = std::sync::mpsc::channel();
-    let launched = launch(Cores::Count(1), move |_| {
+    let launched = started(Runtime::builder(), Cores::Count(1), move |_| {
         let tell = tell.clone();
         async move {
             drop(annulus::spawn(async move {
@@ -188,8 +190,7 @@ fn a_root_that_was_woken_as_it_ended_does_not_keep_a_stopping_core_awake() {
             })
             .await;
         }
-    })
-    .unwrap();
+    });
     all(launched.shutdown(LONG));
     let turns = told.recv().expect("the task came to its end");
     assert!(turns < 1000, "{turns} turns in one sleep");
@@ -208,7 +209,7 @@ fn past_the_deadline_what_is_left_is_dropped() {
     let counter = dropped.clone();
     let ready = Arc::new(Barrier::new(3));
     let met = ready.clone();
-    let launched = launch(Cores::Count(2), move |core| {
+    let launched = started(Runtime::builder(), Cores::Count(2), move |core| {
         let (counter, met) = (counter.clone(), met.clone());
         async move {
             let _main = Count(counter.clone());
@@ -223,8 +224,7 @@ fn past_the_deadline_what_is_left_is_dropped() {
                 std::future::pending::<()>().await;
             }
         }
-    })
-    .unwrap();
+    });
     ready.wait();
     // A stop without a deadline first: a later one brings the deadline.
     launched.stop();
@@ -237,11 +237,10 @@ fn past_the_deadline_what_is_left_is_dropped() {
 #[test]
 fn a_core_that_panics_stops_the_others_and_is_told_of() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(2), |core| async move {
+    let launched = started(Runtime::builder(), Cores::Count(2), |core| async move {
         assert!(core.index() == 0, "core 1 fails on purpose");
         stopping().await;
-    })
-    .unwrap();
+    });
     let results = launched.join();
     assert!(results[0].is_ok());
     assert!(results[1].as_ref().unwrap_err().is_panic());
@@ -251,7 +250,7 @@ fn a_core_that_panics_stops_the_others_and_is_told_of() {
 fn channels_connect_cores() {
     let _shared = share_process();
     const VALUES: usize = 5_000;
-    let launched = launch(Cores::Count(2), |core| async move {
+    let launched = started(Runtime::builder(), Cores::Count(2), |core| async move {
         if core.index() > 0 {
             stopping().await;
             return 0;
@@ -277,15 +276,14 @@ fn channels_connect_cores() {
         echo.await.unwrap();
         core.peers()[1].stop(None);
         next
-    })
-    .unwrap();
+    });
     assert_eq!(all(launched.join())[0], VALUES);
 }
 
 #[test]
 fn the_end_of_a_core_closes_its_channels() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(1), |_| stopping()).unwrap();
+    let launched = started(Runtime::builder(), Cores::Count(1), |_| stopping());
     let (sender, receiver) = cross::oneshot::<()>();
     drop(launched.cores()[0].spawn(move || async move {
         let _kept = sender;
@@ -306,7 +304,7 @@ fn every_core_can_serve_the_same_address() {
     let address = SocketAddr::try_from(getsockname(&taken).unwrap()).unwrap();
     let ready = Arc::new(Barrier::new(3));
     let met = ready.clone();
-    let launched = launch(Cores::Count(2), move |_| {
+    let launched = started(Runtime::builder(), Cores::Count(2), move |_| {
         let met = met.clone();
         async move {
             let options = annulus::net::ListenOptions::new().reuse_port(true);
@@ -328,8 +326,7 @@ fn every_core_can_serve_the_same_address() {
             accepting.abort();
             served.get()
         }
-    })
-    .unwrap();
+    });
     ready.wait();
     check(Runtime::builder(), async move {
         for n in 0..50u8 {
@@ -391,17 +388,16 @@ fn core_local_values_are_dropped_with_their_core() {
         ENDING.with(|list| list.borrow_mut().push(Ending { dropped: theirs, _stream: left }));
     });
     assert!(!dropped.get());
-    let last = runtime.shutdown();
+    runtime.shutdown();
     assert!(dropped.get());
-    assert_eq!(last.descriptors, 0);
 }
 
 #[test]
 fn launches_leave_no_descriptor_behind() {
     let _own = own_process();
-    let before = crate::harness::descriptors();
+    let before = descriptors();
     for _ in 0..3 {
-        all(launch(Cores::Count(2), |_| async {}).unwrap().join());
+        all(started(Runtime::builder(), Cores::Count(2), |_| async {}).join());
     }
-    assert_eq!(crate::harness::opened_since(&before), crate::harness::NOTHING);
+    assert_eq!(opened_since(&before), NOTHING);
 }

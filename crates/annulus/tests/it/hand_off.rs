@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use annulus::net::{Portable, TcpStream, UnixStream};
-use annulus::runtime::{CoreHandle, Cores, LaunchedCore, Runtime, launch, stopping};
+use annulus::runtime::{CoreHandle, Cores, LaunchedCore, Runtime, stopping};
 
-use crate::harness::{made, pair, run, share_process};
+use crate::harness::{made, pair, run, share_process, started};
 
 const HOPS: usize = 1000;
 const BYTES: usize = 4 << 20;
@@ -39,7 +39,7 @@ async fn hop(portable: Portable<TcpStream>, left: usize, cores: [CoreHandle; 2])
 #[test]
 fn a_thousand_hand_offs_under_traffic_lose_no_byte() {
     let _shared = share_process();
-    let launched = launch(Cores::Count(2), |core: LaunchedCore| async move {
+    let launched = started(Runtime::builder(), Cores::Count(2), |core: LaunchedCore| async move {
         if core.index() > 0 {
             stopping().await;
             return io::Result::Ok(());
@@ -73,8 +73,7 @@ fn a_thousand_hand_offs_under_traffic_lose_no_byte() {
         echo.await.unwrap()?;
         cores[1].stop(None);
         Ok(())
-    })
-    .unwrap();
+    });
     for result in launched.join() {
         result.unwrap().unwrap();
     }

@@ -1,4 +1,4 @@
-//! What the tests share: a runtime that must be clean at the end, and pairs of sockets.
+//! What the tests share: runtimes and launches that must be clean at the end, and pairs of sockets.
 
 pub mod ground;
 mod rules;
@@ -10,9 +10,13 @@ use std::marker::PhantomData;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use annulus::net::{TcpListener, TcpStream};
-use annulus::runtime::{Builder, Metrics, Runtime};
+use annulus::runtime::{
+    Builder, CoreHandle, Cores, Launched, LaunchedCore, Metrics, MetricsHandle, Runtime,
+};
+use annulus::task::JoinError;
 
 /// Tests that look at the process as a whole (its descriptors, its limits) exclude the others.
 static PROCESS: RwLock<()> = RwLock::new(());
@@ -122,8 +126,15 @@ pub fn made(builder: Builder) -> Made {
 }
 
 impl Made {
-    /// Ends it now, for a test that looks for itself at what is left.
-    pub fn shutdown(mut self) -> Metrics {
+    /// Ends it now, and checks that nothing is left.
+    pub fn shutdown(self) -> Metrics {
+        let last = self.leave();
+        assert_nothing_left(&last);
+        last
+    }
+
+    /// Ends it now, with something left on purpose; the caller says what.
+    pub fn leave(mut self) -> Metrics {
         self.0.take().expect("it is there until dropped").shutdown()
     }
 }
@@ -142,6 +153,62 @@ impl Drop for Made {
         if let Some(last) = last.filter(|_| !std::thread::panicking()) {
             assert_nothing_left(&last);
         }
+    }
+}
+
+/// What some cores count, to be looked at when they have ended.
+pub struct Boards(Vec<MetricsHandle>);
+
+impl Boards {
+    /// Of cores that have been started.
+    pub fn of(cores: &[CoreHandle]) -> Self {
+        Self(cores.iter().map(|core| core.metrics_handle().expect("it was started")).collect())
+    }
+
+    /// What each of the cores must be like when it has ended.
+    pub fn assert_nothing_left(&self) {
+        self.0.iter().for_each(|board| assert_nothing_left(&board.read()));
+    }
+}
+
+/// The cores of a launch, of none of which anything may be left at its end.
+pub struct Started<T> {
+    launched: Launched<T>,
+    boards: Boards,
+}
+
+/// Launches cores whose ends are checked.
+pub fn started<S, F>(builder: Builder, cores: Cores, start: S) -> Started<F::Output>
+where
+    S: Fn(LaunchedCore) -> F + Send + Sync + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    assert_not_alone();
+    let launched = builder.launch(cores, start).expect("the cores can be had");
+    let boards = Boards::of(launched.cores());
+    Started { launched, boards }
+}
+
+impl<T> Started<T> {
+    pub fn cores(&self) -> &[CoreHandle] {
+        self.launched.cores()
+    }
+
+    pub fn stop(&self) {
+        self.launched.stop();
+    }
+
+    pub fn join(self) -> Vec<Result<T, JoinError>> {
+        let results = self.launched.join();
+        self.boards.assert_nothing_left();
+        results
+    }
+
+    pub fn shutdown(self, bound: Duration) -> Vec<Result<T, JoinError>> {
+        let results = self.launched.shutdown(bound);
+        self.boards.assert_nothing_left();
+        results
     }
 }
 
@@ -187,7 +254,7 @@ pub fn opened_since(before: &[String]) -> Vec<String> {
 /// Lets everything that is ready run, and the kernel answer, `turns` times.
 pub async fn turns(turns: usize) {
     for _ in 0..turns {
-        annulus::time::sleep(std::time::Duration::from_micros(100)).await;
+        annulus::time::sleep(Duration::from_micros(100)).await;
     }
 }
 

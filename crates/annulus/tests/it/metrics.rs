@@ -6,14 +6,14 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use annulus::net::UnixStream;
-use annulus::runtime::{Builder, CoreHandle, Cores, Runtime, launch, metrics};
+use annulus::runtime::{Builder, CoreHandle, Cores, Runtime, metrics};
 use annulus::task::{spawn_blocking, yield_now};
 use annulus::time::sleep;
 use annulus_ring::op::Nop;
 use annulus_sim::{Faults, Profile, World};
 
 use crate::harness::ground::tiny;
-use crate::harness::{check, own_process, run, run_on, share_process};
+use crate::harness::{check, own_process, run, run_on, share_process, started};
 
 thread_local! {
     static WORLD: std::cell::RefCell<Option<World>> = const { std::cell::RefCell::new(None) };
@@ -226,7 +226,7 @@ fn a_reader_never_sees_a_counter_go_back() {
 fn what_other_threads_do_to_a_core_is_counted() {
     // The numbers of a core that has ended are gone when hundreds of others have ended since.
     let _own = own_process();
-    let launched = launch(Cores::Count(2), |core| async move {
+    let launched = started(Runtime::builder(), Cores::Count(2), |core| async move {
         if core.index() > 0 {
             return annulus::runtime::stopping().await;
         }
@@ -238,8 +238,7 @@ fn what_other_threads_do_to_a_core_is_counted() {
             spawn_blocking(|| ()).await.expect("no panic");
         }
         other.stop(None);
-    })
-    .expect("two cores");
+    });
     let cores = launched.cores().to_vec();
     launched.join().into_iter().for_each(|result| result.expect("no panic"));
     let [first, second] = [cores[0], cores[1]].map(|core| core.metrics().expect("just ended"));

@@ -181,7 +181,7 @@ fn they_may_be_dropped_inside_another_runtime() {
     let all = outlived(Runtime::builder());
     let second = made(Runtime::builder());
     second.block_on(async move { drop(all) });
-    assert_eq!(second.shutdown().descriptors, 0);
+    second.shutdown();
     assert_eq!(opened_since(&before), NOTHING);
 }
 

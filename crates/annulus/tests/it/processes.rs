@@ -405,9 +405,7 @@ fn a_child_may_be_dropped_on_any_thread_and_after_its_runtime() {
     let runtime = made(Runtime::builder());
     let (here, there) = runtime.block_on(async { (start(), start()) });
     std::thread::spawn(move || drop(there)).join().expect("it does not panic");
-    let before = runtime.block_on(async { descriptors().len() });
     runtime.shutdown();
-    assert!(before > 0);
     assert!(here.signal(SignalKind::KILL).is_err(), "its descriptor is closed");
     drop(here);
     until("both are killed and reaped", || children() == (0, 0));

@@ -20,12 +20,12 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use annulus::runtime::{Cores, MetricsHandle};
+use annulus::runtime::Cores;
 use annulus::serve::{
     self, Builder, Config, Conn, Error, Handle, Handler, Metrics, Parsed, Server, Workers,
 };
 
-use crate::harness::{Held, assert_nothing_left, share_process};
+use crate::harness::{Boards, Held, share_process};
 
 /// Longer than anything here takes: a bound against hanging.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -49,14 +49,14 @@ pub fn anywhere() -> SocketAddr {
 pub struct Run {
     pub handle: Handle,
     workers: Cell<Option<Workers>>,
-    boards: Vec<MetricsHandle>,
+    boards: Boards,
     _shared: Option<Held>,
 }
 
 impl Run {
     pub fn of(started: Result<(Handle, Workers), Error>) -> Self {
         let (handle, workers) = started.expect("the server starts");
-        let boards = handle.cores().iter().map(|core| core.metrics_handle().unwrap()).collect();
+        let boards = Boards::of(handle.cores());
         Self { handle, workers: Cell::new(Some(workers)), boards, _shared: None }
     }
 
@@ -115,9 +115,7 @@ impl Run {
     pub fn ended(&self) -> Metrics {
         let workers = self.workers.take().expect("it runs");
         workers.join().expect("no core fails");
-        for board in &self.boards {
-            assert_nothing_left(&board.read());
-        }
+        self.boards.assert_nothing_left();
         let metrics = self.handle.metrics();
         assert_eq!(metrics.open(), 0, "connections are left: {metrics:?}");
         metrics

@@ -14,7 +14,7 @@ use annulus::fs::{File, OpenOptions};
 use annulus::net::{TcpStream, UnixStream};
 
 use super::{Cut, Points, at_rest, small, until, yield_to_kernel};
-use crate::harness::{check, pair, share_process};
+use crate::harness::{check, made, pair, share_process};
 
 /// What a buffer does when it is dropped.
 type OnDrop = Box<dyn FnOnce() + Send>;
@@ -235,7 +235,7 @@ fn a_destructor_that_panics_in_its_task_ends_that_task_alone() {
 fn at_the_end_of_a_runtime_owners_that_drop_each_other_are_each_dropped_once() {
     let _shared = share_process();
     for swapped in [false, true] {
-        let runtime = small().build().unwrap();
+        let runtime = made(small());
         let count = Arc::new(AtomicU32::new(0));
         // Each buffer holds the future of the other operation.
         let held: [Shelf; 2] = Default::default();
@@ -269,8 +269,7 @@ fn at_the_end_of_a_runtime_owners_that_drop_each_other_are_each_dropped_once() {
         if swapped {
             held[0].swap(&held[1]);
         }
-        let last = runtime.shutdown();
-        assert_eq!((last.ops_in_flight, last.stale_cqes), (0, 0));
+        runtime.shutdown();
         held.iter().for_each(|place| drop(place.take()));
         assert_eq!(count.load(Ordering::SeqCst), 2);
     }

@@ -14,7 +14,7 @@ use annulus_ring::op::{Nop, PollAdd, Target};
 use futures_util::poll;
 
 use crate::cancel::{at_rest, yield_to_kernel};
-use crate::harness::{Scratch, run, run_on};
+use crate::harness::{Scratch, made, run, run_on};
 
 async fn read_write(path: &std::path::Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path).await
@@ -248,13 +248,12 @@ fn a_dropped_chain_ends_step_by_step() {
 fn a_runtime_ends_with_chains_in_flight() {
     let (quiet, _peer) = quiet().unwrap();
     let _shared = crate::harness::share_process();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let mut kept = chain((stuck(&quiet), stuck(&quiet), stuck(&quiet))).hard();
     runtime.block_on(async {
         assert!(poll!(&mut kept).is_pending());
         yield_to_kernel().await.unwrap();
     });
-    let last = runtime.shutdown();
-    assert_eq!((last.ops_in_flight, last.stale_cqes), (0, 0));
+    runtime.shutdown();
     drop(kept);
 }

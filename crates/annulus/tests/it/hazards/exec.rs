@@ -16,7 +16,7 @@ use annulus::runtime::Runtime;
 
 use super::fork::in_child;
 use crate::cancel::BOUND;
-use crate::harness::{check, own_process};
+use crate::harness::{check, made, own_process};
 
 /// What another program finds open when this process starts it: number and kind.
 fn inherited() -> Vec<String> {
@@ -50,7 +50,7 @@ fn a_program_that_is_executed_inherits_no_descriptor() {
 #[test]
 fn a_process_that_executes_another_program_in_place_takes_nothing_along() {
     let _own = own_process();
-    let runtime = Runtime::new().unwrap();
+    let runtime = made(Runtime::builder());
     let (left, _right) = runtime.block_on(async { UnixStream::pair().unwrap() });
     let fd = left.as_raw_fd();
     let code = in_child(|| {
@@ -60,7 +60,7 @@ fn a_process_that_executes_another_program_in_place_takes_nothing_along() {
     });
     assert_eq!(code, 0);
     runtime.block_on(async { drop((left, _right)) });
-    assert_eq!(runtime.shutdown().descriptors, 0);
+    runtime.shutdown();
 }
 
 /// flock(2), exclusively and without waiting.
@@ -107,7 +107,7 @@ fn a_lock_is_free_once_the_runtime_that_held_it_has_ended() {
     let path = directory.path().join("lock");
     std::fs::write(&path, vec![1; 1 << 20]).unwrap();
     for _ in 0..20 {
-        let runtime = Runtime::builder().reads_cached(false).build().unwrap();
+        let runtime = made(Runtime::builder().reads_cached(false));
         let file = runtime.block_on(async {
             let file = annulus::fs::File::open(&path).await.unwrap();
             assert!(lock(&file), "the runtime before has left nothing");
@@ -116,7 +116,7 @@ fn a_lock_is_free_once_the_runtime_that_held_it_has_ended() {
             drop(reading);
             file
         });
-        assert_eq!(runtime.shutdown().descriptors, 0);
+        runtime.shutdown();
         drop(file);
     }
 }

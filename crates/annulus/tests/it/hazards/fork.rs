@@ -12,7 +12,7 @@ use annulus::buf::Lease;
 use annulus::net::UnixStream;
 use annulus::runtime::{CoreHandle, Runtime};
 
-use crate::harness::{own_process, wait_for};
+use crate::harness::{assert_nothing_left, own_process, wait_for};
 
 /// Runs `child` in a forked child, and gives how that ended: 0 if `child` returned.
 pub fn in_child(child: impl FnOnce()) -> i32 {
@@ -85,7 +85,7 @@ fn a_child_that_drops_what_it_inherited_changes_nothing_for_the_parent() {
             right.recv().await.unwrap().unwrap().to_vec()
         });
         assert_eq!(answer, b"own");
-        assert_eq!(own.shutdown().descriptors, 0);
+        assert_nothing_left(&own.shutdown());
     });
     assert_eq!(code, 0);
     assert!(file.exists(), "the child ran a destructor of the parent's task");
@@ -133,7 +133,7 @@ fn a_child_that_forked_inside_a_task_cannot_run_its_parents_core() {
         assert!(text.downcast_ref::<&str>().is_some_and(|text| text.contains("forked child")));
     });
     assert_eq!(code, 0);
-    assert_eq!(runtime.shutdown().stale_cqes, 0);
+    assert_nothing_left(&runtime.shutdown());
 }
 
 #[test]
@@ -155,6 +155,5 @@ fn a_forked_child_leaves_its_parents_runtime_alone() {
         left.write_all("alive").await.unwrap();
         assert_eq!(&*right.recv().await.unwrap().unwrap(), b"alive");
     });
-    let last = runtime.shutdown();
-    assert_eq!((last.descriptors, last.stale_cqes), (0, 0));
+    assert_nothing_left(&runtime.shutdown());
 }

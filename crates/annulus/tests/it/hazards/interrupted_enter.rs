@@ -20,7 +20,7 @@ use annulus_sim::{Fault, Faults};
 
 use super::{pattern, read_to_end};
 use crate::harness::ground::{Ground, on_seeds, tiny};
-use crate::harness::{check, share_process};
+use crate::harness::{check, made, share_process};
 
 extern "C" fn nothing(_signal: libc::c_int) {}
 
@@ -94,15 +94,14 @@ fn a_runtime_is_made_and_ended_under_signals() {
     let _shared = share_process();
     under_signals(|| {
         for _ in 0..30 {
-            let runtime = Runtime::new().unwrap();
+            let runtime = made(Runtime::builder());
             runtime.block_on(async {
                 let (left, right) = UnixStream::pair().unwrap();
                 annulus::spawn(async move { right.recv().await.map(drop) });
                 annulus::spawn(async move { left.read(vec![0; 8]).await.map(drop) });
                 crate::cancel::yield_to_kernel().await.unwrap();
             });
-            let last = runtime.shutdown();
-            assert_eq!((last.tasks, last.ops_in_flight, last.descriptors), (0, 0, 0));
+            runtime.shutdown();
         }
     });
 }

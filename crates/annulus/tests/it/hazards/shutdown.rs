@@ -22,7 +22,9 @@ use annulus::runtime::Runtime;
 use super::Drops;
 use crate::cancel::yield_to_kernel;
 use crate::harness::ground::{Ground, seeds, tiny};
-use crate::harness::{NOTHING, descriptors, opened_since, own_process, share_process, skip};
+use crate::harness::{
+    NOTHING, assert_nothing_left, descriptors, opened_since, own_process, share_process, skip,
+};
 
 /// A deadline that is not met by waiting.
 const LONG: Duration = Duration::from_secs(600);
@@ -65,8 +67,7 @@ fn requests_of_every_kind_are_reaped_before_the_ring_is_closed() {
             })
             .unwrap();
         let last = runtime.shutdown();
-        let levels = (last.tasks, last.ops_in_flight, last.descriptors, last.leases_out);
-        assert_eq!((levels, last.stale_cqes), ((0, 0, 0, 0), 0), "seed {}", ground.seed());
+        assert_nothing_left(&last);
         assert_eq!(drops.count(), 3, "each buffer is dropped once, and none is leaked");
         ground.assert_nothing_left();
         drop(ground);
@@ -132,7 +133,7 @@ fn a_shutdown_with_a_later_deadline_than_the_builders_waits_for_the_kernel() {
         let runtime = ground.under(builder).build().unwrap();
         let streams = forget_a_read(&runtime, &drops);
         let last = runtime.shutdown_timeout(LONG);
-        assert_eq!((last.tasks, last.ops_in_flight), (0, 0), "seed {}", ground.seed());
+        assert_nothing_left(&last);
         assert_eq!(drops.count(), 1, "seed {}", ground.seed());
         drop(streams);
     }
@@ -212,7 +213,8 @@ fn no_direct_read_writes_its_buffer_after_the_runtime_has_ended() {
             futures
         });
         let last = runtime.shutdown();
-        assert_eq!(last.ops_in_flight, 0, "all were reaped within the deadline");
+        // All were reaped within the deadline.
+        assert_nothing_left(&last);
         // The owners are gone: the memory is the user's again.
         // SAFETY: the whole arena, to which no request refers any more.
         unsafe { arena.write_bytes(0x77, READS * BYTES) };
@@ -251,7 +253,7 @@ fn a_runtime_that_ends_while_its_deadline_runs_gives_up_what_is_stuck() {
             yield_to_kernel().await.unwrap();
         });
         let last = runtime.shutdown();
-        assert_eq!((last.ops_in_flight, last.descriptors), (0, 0), "seed {}", ground.seed());
+        assert_nothing_left(&last);
         ground.assert_nothing_left();
     }
 }
