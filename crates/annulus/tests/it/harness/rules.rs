@@ -20,8 +20,6 @@ const UNCHECKED: &[(&str, &str)] = &[
     ("serve_until_signal", "a process of its own, which is ended by a signal"),
     // None was made.
     ("refusal", "the runtime is refused"),
-    ("sleepy", "only finds out whether the kernel gives a submission thread"),
-    ("a_request_that_found_no_room_is_not_slept_over", "it looks at the requests alone"),
     ("refused", "the server is refused"),
     (
         "a_kernel_that_cannot_says_so_and_what_to_do",
