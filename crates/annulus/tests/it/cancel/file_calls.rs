@@ -11,7 +11,7 @@ use annulus::fs::{
     Advice, AtomicFile, File, FileTimes, OpenOptions, SetXattr, TempDir, TempFile, WriteBack,
 };
 
-use super::{Cut, Points, until};
+use super::{Cut, Points, until, yield_to_kernel};
 
 /// A file for a future that may be forgotten.
 async fn scratch(cut: &Cut, name: &str) -> io::Result<&'static mut File> {
@@ -229,14 +229,20 @@ fn waits_for_a_lock_ended_anywhere_leave_it_to_others() {
             let leaked: *mut File = Box::leak(Box::new(File::open(&path).await?));
             // SAFETY: leaked just now, and only ever shared before it is taken back.
             let waiter = unsafe { &*leaked };
-            holder.try_lock_shared()?;
+            holder.try_lock()?;
+            // Another task gives it up, in two steps, each when it was waited for.
+            let giving = annulus::spawn(async move {
+                yield_to_kernel().await?;
+                holder.try_lock_shared()?;
+                yield_to_kernel().await?;
+                holder.unlock()
+            });
             let waiting = async move {
                 waiter.lock_shared().await?;
-                holder.unlock()?;
-                drop(holder);
                 waiter.lock().await
             };
             let got = cut.end(waiting).await.transpose()?.is_some();
+            giving.await.expect("no panic")?;
             let other = File::open(&path).await?;
             assert!(!got || other.try_lock().is_err());
             // SAFETY: leaked above; the future that borrowed it is gone, or is never polled again.

@@ -153,7 +153,6 @@ fn listings_ended_anywhere_close_their_directories() {
         "fs::read_dir::metadata",
     ])
     .real_only("threads")
-    .not_forgotten()
     .run(|cut| async move {
         let dir = scratch(&cut);
         for name in 0..1030 {
@@ -180,7 +179,6 @@ fn listings_ended_anywhere_close_their_directories() {
 fn walks_ended_anywhere_close_their_directories() {
     Points::of(&["fs::walk::next_entry", "fs::walk::Walk", "fs::walk::metadata"])
         .real_only("threads")
-        .not_forgotten()
         .run(|cut| async move {
             let dir = scratch(&cut);
             for name in 0..3 {
@@ -200,21 +198,19 @@ fn walks_ended_anywhere_close_their_directories() {
 
 #[test]
 fn removals_ended_anywhere_have_removed_only_what_they_were_to() {
-    Points::of(&["fs::remove_tree::remove_dir_all"]).real_only("threads").not_forgotten().run(
-        |cut| async move {
-            let dir = scratch(&cut);
-            for name in 0..3 {
-                std::fs::create_dir_all(dir.join(format!("{name}/below")))?;
-                std::fs::write(dir.join(format!("{name}/file")), "x")?;
-            }
-            std::os::unix::fs::symlink("../../seed", dir.join("0/link"))?;
-            let removing = fs::remove_dir_all(dir.clone());
-            let ended = cut.end(removing).await.transpose()?.is_some();
-            assert!(!ended || !dir.exists(), "{cut:?}");
-            assert!(dir.with_file_name("seed").exists());
-            Ok(())
-        },
-    );
+    Points::of(&["fs::remove_tree::remove_dir_all"]).real_only("threads").run(|cut| async move {
+        let dir = scratch(&cut);
+        for name in 0..3 {
+            std::fs::create_dir_all(dir.join(format!("{name}/below")))?;
+            std::fs::write(dir.join(format!("{name}/file")), "x")?;
+        }
+        std::os::unix::fs::symlink("../../seed", dir.join("0/link"))?;
+        let removing = fs::remove_dir_all(dir.clone());
+        let ended = cut.end(removing).await.transpose()?.is_some();
+        assert!(!ended || !dir.exists(), "{cut:?}");
+        assert!(dir.with_file_name("seed").exists());
+        Ok(())
+    });
 }
 
 #[test]
@@ -249,7 +245,6 @@ fn names_below_a_directory_ended_anywhere_are_moved_or_not() {
         "fs::dir_names::hard_link",
     ])
     .real_only("RENAMEAT and LINKAT")
-    .not_forgotten()
     .run(|cut| async move {
         let (path, dir) = root(&cut).await?;
         let moves = async move {
@@ -277,7 +272,6 @@ fn names_below_a_directory_ended_anywhere_are_made_and_removed_or_not() {
         "fs::dir_names::remove_dir_all",
     ])
     .real_only("UNLINKAT and MKDIRAT")
-    .not_forgotten()
     .run(|cut| async move {
         let (path, dir) = root(&cut).await?;
         let making = async move {
@@ -304,7 +298,6 @@ fn looks_below_a_directory_ended_anywhere_leave_nothing() {
         "fs::dir_names::sync",
     ])
     .real_only("threads")
-    .not_forgotten()
     .run(|cut| async move {
         let (path, dir) = root(&cut).await?;
         std::os::unix::fs::symlink("../file", path.join("sub/link"))?;
