@@ -260,8 +260,11 @@ unsafe impl Kernel for Real {
     }
 
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        // As all calls that a core makes at its work not by libc's function of that name: that is
+        // a cancellation point, which takes two locked instructions where there are threads.
         // SAFETY: closing has no memory effect; whose descriptor it is, is the caller's matter.
-        check(unsafe { libc::close(fd) }).map(drop)
+        let closed = unsafe { libc::syscall(libc::SYS_close, fd) };
+        if closed < 0 { Err(Errno::last()) } else { Ok(()) }
     }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {
@@ -425,7 +428,7 @@ unsafe impl Kernel for Real {
         let (start, len) = (room.as_mut_ptr(), room.len());
         let read = if flags == 0 && offset.is_none() {
             // SAFETY: the room is writable for the length of the call.
-            unsafe { libc::read(fd, start.cast(), len) as c_long }
+            unsafe { libc::syscall(libc::SYS_read, fd, start, len) }
         } else {
             let piece = libc::iovec { iov_base: start.cast(), iov_len: len };
             // The largest number means the position. Where a long has 64 bits, the lower half is
@@ -442,7 +445,7 @@ unsafe impl Kernel for Real {
         let (start, len) = (bytes.as_ptr(), bytes.len());
         let written = if flags == 0 {
             // SAFETY: the bytes are readable for the length of the call.
-            unsafe { libc::write(fd, start.cast(), len) as c_long }
+            unsafe { libc::syscall(libc::SYS_write, fd, start, len) }
         } else {
             let piece = libc::iovec { iov_base: start.cast_mut().cast(), iov_len: len };
             let (list, here) = (&raw const piece, -1 as c_long);
@@ -455,8 +458,9 @@ unsafe impl Kernel for Real {
     fn send(&mut self, socket: RawFd, bytes: &[u8], flags: i32) -> Result<usize, Errno> {
         let (start, len) = (bytes.as_ptr(), bytes.len());
         let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: the bytes are readable for the length of the call.
-        let sent = unsafe { libc::send(socket, start.cast(), len, flags) };
+        let nobody = std::ptr::null::<libc::sockaddr>();
+        // SAFETY: the bytes are readable for the length of the call, and no address is given.
+        let sent = unsafe { libc::syscall(libc::SYS_sendto, socket, start, len, flags, nobody, 0) };
         usize::try_from(sent).map_err(|_| Errno::last())
     }
 
