@@ -9,7 +9,7 @@
 //! skipped with the exit status 77.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use crate::toolchain::{libraries, printed};
 use crate::tree::workspace_root;
@@ -73,19 +73,34 @@ fn suites() -> Result<bool, String> {
     }
     let directory = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
     for Suite { package, tests, options } in SUITES {
-        // The target must be given, so that build scripts are not instrumented.
-        let mut command = Command::new("cargo");
-        command.arg("test").args(*package).args(["--target", target]).arg("--").args(*tests);
-        command.current_dir(workspace_root());
-        command.env("CARGO_TARGET_DIR", format!("{directory}/asan"));
-        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
-        command.env("ASAN_OPTIONS", options);
-        let status = command.status().map_err(|why| why.to_string())?;
+        let command = |tests: &[&str]| {
+            // The target must be given, so that build scripts are not instrumented.
+            let mut command = Command::new("cargo");
+            command.arg("test").args(*package).args(["--target", target]).arg("--").args(tests);
+            command.current_dir(workspace_root());
+            command.env("CARGO_TARGET_DIR", format!("{directory}/asan"));
+            command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
+            command.env("ASAN_OPTIONS", options);
+            command
+        };
+        for name in tests.iter().filter(|name| !name.starts_with("--")) {
+            let listed = command(&["--list", name]).stderr(Stdio::inherit()).output();
+            let listed = listed.map_err(|why| why.to_string())?;
+            if !lists_any(&String::from_utf8_lossy(&listed.stdout)) {
+                return Err(format!("{} has no test like {name}", package.join(" ")));
+            }
+        }
+        let status = command(tests).status().map_err(|why| why.to_string())?;
         if !status.success() {
             return Err(format!("{} ends with {status}", package.join(" ")));
         }
     }
     Ok(true)
+}
+
+/// Whether a test binary that was asked for its tests has named one.
+fn lists_any(listed: &str) -> bool {
+    listed.lines().any(|line| line.ends_with(": test"))
 }
 
 /// The target that rustc builds for, as `rustc -vV` says it.

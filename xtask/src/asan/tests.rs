@@ -1,6 +1,6 @@
 //! What is read off the toolchain, and what is run.
 
-use super::{SUITES, has_runtime, host};
+use super::{SUITES, has_runtime, host, lists_any};
 
 #[test]
 fn the_host_is_read_from_the_version() {
@@ -18,6 +18,12 @@ fn a_toolchain_without_the_runtime_is_seen() {
     assert!(has_runtime(&directory));
     std::fs::remove_dir_all(&directory).unwrap();
     assert!(!has_runtime(&directory));
+}
+
+#[test]
+fn a_name_that_no_test_has_any_more_is_seen() {
+    assert!(lists_any("sim::short: test\n\n1 test, 0 benchmarks\n"));
+    assert!(!lists_any("0 tests, 0 benchmarks\n"));
 }
 
 #[test]
