@@ -322,6 +322,24 @@ mod tests {
     }
 
     #[test]
+    fn ours_and_the_limit_know_their_variants() {
+        use annulus_bench::{WORKLOADS, limit, ours};
+        for peer in PEERS.iter().chain(TUNED).filter(|peer| !peer.variant.is_empty()) {
+            let knows = match peer.package {
+                driver::OURS => ours::knows,
+                "limit" => limit::knows,
+                _ => continue,
+            };
+            // A setting that is asked for by name is one of echoing.
+            let only = if peer.only.is_empty() { LONELY } else { peer.only };
+            for asked in only {
+                let workload = WORKLOADS.iter().find(|workload| workload.name == *asked).unwrap();
+                assert!(knows(workload.family, peer.variant), "{}: {asked}", peer.name);
+            }
+        }
+    }
+
+    #[test]
     fn a_program_in_c_needs_a_compiler_a_library_and_sources_that_build() {
         let directory = tempfile::tempdir().unwrap();
         let (sources, program) = (directory.path(), directory.path().join("program"));

@@ -75,6 +75,32 @@ pub const LOADS: &[(&str, Run)] = &[
 #[cfg(feature = "tls")]
 pub const TLS_LOADS: &[(&str, Run)] = &[("tls", load::tls::run)];
 
+/// Whether the loop of this family has this way of doing it: what it does not know it would refuse
+/// when it is measured, or not do.
+pub fn knows(family: &str, variant: &str) -> bool {
+    let runs = PROGRAMS.iter().any(|(known, _)| *known == family);
+    runs && match family {
+        "echo" | "unix" => echo::Waiting::of(variant).is_ok(),
+        "read" | "direct" | "cat" | "copy" => is_registered(variant).is_ok(),
+        _ => variant.is_empty(),
+    }
+}
+
+/// Whether files and buffers are to be registered.
+fn is_registered(variant: &str) -> io::Result<bool> {
+    match variant {
+        "" => Ok(false),
+        "registered" => Ok(true),
+        _ => no_variant(variant),
+    }
+}
+
+/// An error of a loop that does not know this way of doing it.
+fn no_variant<T>(variant: &str) -> io::Result<T> {
+    let message = format!("no variant {variant:?} of this program");
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
 /// What a ring that is measured is built with: its waits are kept out of the I/O-wait statistics,
 /// as those of the runtime are by default.
 fn builder() -> Builder {

@@ -52,6 +52,23 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("udp-gso", udp::gso),
 ];
 
+/// Whether a program of this family has this way of doing it: what it does not know it would refuse
+/// when it is measured, or not do.
+pub fn knows(family: &str, variant: &str) -> bool {
+    let runs = PROGRAMS.iter().any(|(known, _)| *known == family);
+    runs && match family {
+        "echo" => echo::tuned(variant).is_ok(),
+        "accept" => accept::mode(variant).is_ok(),
+        _ => variant.is_empty(),
+    }
+}
+
+/// An error of a program that does not know this way of doing it.
+fn no_variant<T>(variant: &str) -> io::Result<T> {
+    let message = format!("no variant {variant:?} of this program");
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
 /// Runs as many tasks as the job has to their end, and says what they took together.
 fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
 where

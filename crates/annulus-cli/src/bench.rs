@@ -66,7 +66,7 @@ const SHARED: &[&str] = &["accept-1", "accept-1000"];
 const ENTRIES: &[Entry] = &[
     (OURS, Child::Annulus, "", &[]),
     ("annulus-spin", Child::Annulus, "spin", LONELY),
-    ("annulus-tick", Child::Annulus, "tick", LONELY),
+    ("annulus-no-tick", Child::Annulus, "no-tick", LONELY),
     ("annulus-buffers-16k", Child::Annulus, "buffers-16k", LARGE),
     ("annulus-per-core", Child::Annulus, "per-core", SHARED),
     ("annulus-steered", Child::Annulus, "steered", SHARED),
@@ -130,4 +130,29 @@ pub fn run_child(args: &ChildArgs) -> io::Result<ExitCode> {
         Child::Load => limit::LOADS,
     };
     Ok(main_of(workloads, args.arguments.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use annulus_bench::WORKLOADS;
+
+    use super::*;
+
+    /// A row that its program does not know would be skipped each time.
+    #[test]
+    fn each_program_knows_its_variant_in_the_workloads_that_are_its() {
+        for &(name, child, variant, only) in ENTRIES {
+            let knows = match child {
+                Child::Annulus => ours::knows,
+                Child::Limit => limit::knows,
+                Child::Load => panic!("{name} is no row"),
+            };
+            assert!(variant.is_empty() || !only.is_empty(), "{name} is {variant:?} of what?");
+            for asked in only {
+                let workload = WORKLOADS.iter().find(|workload| workload.name == *asked);
+                let family = workload.expect("a workload of the catalogue").family;
+                assert!(knows(family, variant), "{name}: no {variant:?} of {family}");
+            }
+        }
+    }
 }

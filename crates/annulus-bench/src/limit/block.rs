@@ -29,7 +29,7 @@ pub struct Block {
 impl Block {
     /// As many bytes as the job says, registered if its variant says so.
     pub fn new(job: &Job) -> io::Result<Self> {
-        let (bytes, registered) = (job.bytes, job.variant == "registered");
+        let (bytes, registered) = (job.bytes, super::is_registered(&job.variant)?);
         let mut ring = super::builder().entries(8).build()?;
         let memory = vec![0u8; bytes].leak().as_mut_ptr();
         if registered {

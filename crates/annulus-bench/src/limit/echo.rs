@@ -55,13 +55,17 @@ pub fn run_unix(job: &Job) -> io::Result<Sample> {
 }
 
 impl Waiting {
-    /// The variants are `tick` and `spin`; any other sleeps at once.
-    fn of(variant: &str) -> Self {
-        match variant {
+    /// The variants are `tick` and `spin`; without one it sleeps at once.
+    ///
+    /// # Errors
+    /// There is no such variant.
+    pub fn of(variant: &str) -> io::Result<Self> {
+        Ok(match variant {
+            "" => Self::default(),
             "tick" => Self { tick: true, ..Self::default() },
             "spin" => Self { spin: Duration::from_micros(50), ..Self::default() },
-            _ => Self::default(),
-        }
+            _ => return super::no_variant(variant),
+        })
     }
 }
 
@@ -102,7 +106,7 @@ struct Connection {
 impl Server {
     fn new(listener: RawFd, job: &Job) -> io::Result<Self> {
         let connections = job.tasks;
-        let waiting = Waiting::of(&job.variant);
+        let waiting = Waiting::of(&job.variant)?;
         let mut ring = super::builder().entries(256).cq_entries(8192).build()?;
         // Those that come may be there before those that go are gone.
         let slots = 2 * connections + 64;

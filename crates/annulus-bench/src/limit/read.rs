@@ -29,7 +29,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
 /// As [`run`].
 pub fn of(job: &Job, pages: &Pages, file: &File) -> io::Result<Sample> {
     let meter = job.meter();
-    let mut reads = Reads::new(job.tasks, file, job.variant == "registered")?;
+    let mut reads = Reads::new(job.tasks, file, super::is_registered(&job.variant)?)?;
     let result = reads.run(&meter, pages);
     // An error leaves reads behind that may still write.
     if result.is_err() {

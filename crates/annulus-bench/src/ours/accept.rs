@@ -22,17 +22,17 @@ pub fn run(job: &Job) -> io::Result<Sample> {
 }
 
 /// The default if the variant has no name.
-fn mode(variant: &str) -> io::Result<Accept> {
+///
+/// # Errors
+/// There is no such variant.
+pub fn mode(variant: &str) -> io::Result<Accept> {
     Ok(match variant {
         "" => Accept::Balanced,
         "per-core" => Accept::PerCore,
         "steered" => Accept::Steered,
         "round-robin" => Accept::RoundRobin,
         "least-connections" => Accept::LeastConnections,
-        _ => {
-            let message = format!("no way of accepting {variant:?}");
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-        }
+        _ => return super::no_variant(variant),
     })
 }
 

@@ -22,7 +22,10 @@ pub fn run(job: &Job) -> io::Result<Sample> {
 }
 
 /// The settings of a variant, one for each row of `docs/tuning.md`; all defaults if it has no name.
-fn tuned(variant: &str) -> io::Result<Builder> {
+///
+/// # Errors
+/// There is no such variant.
+pub fn tuned(variant: &str) -> io::Result<Builder> {
     let builder = Runtime::builder();
     Ok(match variant {
         "" => builder,
@@ -38,10 +41,7 @@ fn tuned(variant: &str) -> io::Result<Builder> {
         "buffers-few" => builder.buffers_published(1).buffer_count(1),
         "buffers-whole" => builder.buffers_incremental(false),
         "buffers-16k" => builder.buffer_bytes(16384),
-        _ => {
-            let message = format!("no variant {variant:?} of this program");
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-        }
+        _ => return super::no_variant(variant),
     })
 }
 
