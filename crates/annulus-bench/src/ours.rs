@@ -23,7 +23,7 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 
-use annulus::runtime::Runtime;
+use annulus::runtime::{Builder, Runtime};
 
 use crate::{Job, Meter, Run, Sample};
 
@@ -67,6 +67,27 @@ pub fn knows(family: &str, variant: &str) -> bool {
 fn no_variant<T>(variant: &str) -> io::Result<T> {
     let message = format!("no variant {variant:?} of this program");
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
+/// Runs a future as a task, as the programs of all runtimes do: in some of them the future of
+/// `block_on` is none, and is slower.
+///
+/// # Errors
+/// There is no runtime to be had.
+pub fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    run_on(Runtime::builder(), future)
+}
+
+/// The same, of a runtime with these settings.
+fn run_on<F>(builder: Builder, future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    let task = async { annulus::spawn(future).await };
+    builder.build()?.block_on(task).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Runs as many tasks as the job has to their end, and says what they took together.

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::io;
 
 use annulus::net::TcpListener;
-use annulus::runtime::Runtime;
-use annulus_bench::{GREETING, Job, Sample};
+use annulus_bench::{GREETING, Job, Sample, ours};
 use annulus_http::Io;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,7 +14,7 @@ use hyper::{Request, Response};
 
 pub fn run(_job: &Job) -> io::Result<Sample> {
     annulus_bench::serve(|listener| {
-        Runtime::new()?.block_on(async {
+        ours::run(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
@@ -23,7 +22,7 @@ pub fn run(_job: &Job) -> io::Result<Sample> {
                     http1::Builder::new().serve_connection(Io::new(stream), service_fn(greet));
                 drop(annulus::spawn(connection));
             }
-        })
+        })?
     })
 }
 

@@ -3,8 +3,7 @@
 use std::io;
 
 use annulus::net::{TcpListener, TcpStream};
-use annulus::runtime::Runtime;
-use annulus_bench::{Job, Sample};
+use annulus_bench::{Job, Sample, ours};
 use annulus_tls::{Identity, Resumption, TlsAcceptor};
 
 pub fn run(_job: &Job) -> io::Result<Sample> {
@@ -12,13 +11,13 @@ pub fn run(_job: &Job) -> io::Result<Sample> {
     let identity = Identity::from_pem(made.certificate.as_bytes(), made.key.as_bytes())?;
     let acceptor = TlsAcceptor::builder().identity(identity).resumption(Resumption::Off).build()?;
     annulus_bench::serve(|listener| {
-        Runtime::new()?.block_on(async {
+        ours::run(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 drop(annulus::spawn(connection(acceptor.clone(), stream)));
             }
-        })
+        })?
     })
 }
 

@@ -9,7 +9,8 @@ use compio::fs::File;
 use compio::io::{AsyncBufRead, BufReader};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         loop {
             let mut file = BufReader::new(Cursor::new(File::open(&job.file).await?));
@@ -29,5 +30,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

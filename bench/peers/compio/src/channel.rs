@@ -5,7 +5,8 @@ use std::io;
 use annulus_bench::{CHANNEL_CAPACITY, Job, Sample, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, receiver) = flume::bounded(CHANNEL_CAPACITY);
         compio::runtime::spawn(async move {
             for number in 0u64.. {
@@ -25,5 +26,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
             }
         }
         meter.sample()
-    })
+    })?
 }

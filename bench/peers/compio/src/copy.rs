@@ -10,12 +10,13 @@ use compio::io::{AsyncReadAt, AsyncWriteAtExt};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let sample = super::runtime()?.block_on(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(job.bytes);
         loop {
             let from = File::open(&job.file).await?;
-            let mut to = File::create(scratch.path()).await?;
+            let mut to = File::create(&path).await?;
             let mut offset = 0;
             loop {
                 buf.clear();
@@ -34,7 +35,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

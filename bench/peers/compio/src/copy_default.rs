@@ -8,11 +8,12 @@ use compio::fs::File;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let sample = super::runtime()?.block_on(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         loop {
             let mut from = Cursor::new(File::open(&job.file).await?);
-            let mut to = Cursor::new(File::create(scratch.path()).await?);
+            let mut to = Cursor::new(File::create(&path).await?);
             if compio::io::copy(&mut from, &mut to).await? != FILE_BYTES {
                 return Err(wrong("a short copy"));
             }
@@ -20,7 +21,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

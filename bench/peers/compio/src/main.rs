@@ -50,6 +50,15 @@ fn runtime() -> io::Result<Runtime> {
     Runtime::new()
 }
 
+/// Runs a future as a task, as the programs of all runtimes do.
+fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    let task = async { compio::runtime::spawn(future).await };
+    runtime()?.block_on(task).map_err(|error| io::Error::other(error.to_string()))
+}
+
 /// Runs as many tasks as the job has to their end, and says what they took together.
 fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
 where

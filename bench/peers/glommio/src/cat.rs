@@ -8,7 +8,8 @@ use annulus_bench::{Job, Sample};
 use glommio::io::BufferedFile;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::executor()?.run(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         loop {
             let file = BufferedFile::open(&job.file).await.map_err(super::error)?;
@@ -27,5 +28,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

@@ -11,7 +11,8 @@ use glommio::io::{DmaFile, DmaStreamReaderBuilder};
 const BUFFER_BYTES: u64 = 128 << 10;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::executor()?.run(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         loop {
             let file = DmaFile::open(&job.file).await.map_err(super::error)?;
@@ -31,5 +32,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

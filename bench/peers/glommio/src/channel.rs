@@ -6,7 +6,8 @@ use annulus_bench::{CHANNEL_CAPACITY, Job, Sample, wrong};
 use glommio::channels::local_channel;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::executor()?.run(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, receiver) = local_channel::new_bounded(CHANNEL_CAPACITY);
         glommio::spawn_local(async move {
             for number in 0u64.. {
@@ -26,5 +27,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
             }
         }
         meter.sample()
-    })
+    })?
 }

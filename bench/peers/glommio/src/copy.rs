@@ -9,11 +9,12 @@ use glommio::io::BufferedFile;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let sample = super::executor()?.run(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         loop {
             let from = BufferedFile::open(&job.file).await.map_err(super::error)?;
-            let to = BufferedFile::create(scratch.path()).await.map_err(super::error)?;
+            let to = BufferedFile::create(&path).await.map_err(super::error)?;
             let mut offset = 0;
             loop {
                 let read = from.read_at(offset, job.bytes).await.map_err(super::error)?;
@@ -31,7 +32,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

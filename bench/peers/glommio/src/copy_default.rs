@@ -10,11 +10,12 @@ use glommio::io::{DmaFile, DmaStreamReaderBuilder, DmaStreamWriterBuilder};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let sample = super::executor()?.run(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         loop {
             let from = DmaFile::open(&job.file).await.map_err(super::error)?;
-            let to = DmaFile::create(scratch.path()).await.map_err(super::error)?;
+            let to = DmaFile::create(&path).await.map_err(super::error)?;
             let mut reader = DmaStreamReaderBuilder::new(from).build();
             let mut writer = DmaStreamWriterBuilder::new(to).build();
             if futures_lite::io::copy(&mut reader, &mut writer).await? != FILE_BYTES {
@@ -26,7 +27,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

@@ -13,18 +13,18 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let asked = job.clone();
     let other = thread::spawn(move || {
         asked.pin_other()?;
-        super::executor()?.run(async move {
+        super::run(async move {
             let (theirs, back) = (theirs.connect().await, back.connect().await);
             while let Some(number) = theirs.recv().await {
                 if back.send(number + 1).await.is_err() {
                     break;
                 }
             }
-        });
+        })?;
         io::Result::Ok(())
     });
     let meter = job.meter();
-    let sample = super::executor()?.run(async move {
+    let sample = super::run(async move {
         let (there, ours) = (there.connect().await, ours.connect().await);
         let mut number = 0u64;
         loop {
@@ -37,7 +37,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     other.join().map_err(|_| wrong("the other thread panicked"))??;
     Ok(sample)
 }

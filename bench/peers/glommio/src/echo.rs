@@ -10,14 +10,14 @@ use glommio::net::{TcpListener, TcpStream};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve(|listener| {
-        super::executor()?.run(async {
+        super::run(async move {
             // SAFETY: the descriptor is a listening socket, given away here.
             let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
             loop {
                 let stream = listener.accept().await.map_err(super::error)?;
                 glommio::spawn_local(connection(stream, bytes)).detach();
             }
-        })
+        })?
     })
 }
 

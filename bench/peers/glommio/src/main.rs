@@ -55,6 +55,14 @@ fn error<T>(error: glommio::GlommioError<T>) -> io::Error {
     io::Error::other(error.to_string())
 }
 
+/// Runs a future as a task, as the programs of all runtimes do.
+fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    Ok(executor()?.run(async { glommio::spawn_local(future).await }))
+}
+
 /// Runs as many tasks as the job has to their end, and says what they took together.
 fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
 where

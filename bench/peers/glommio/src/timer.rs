@@ -12,7 +12,8 @@ use std::time::Duration;
 use annulus_bench::{Job, Sample, timers};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::executor()?.run(timers::run(job, sleep))
+    let job = job.clone();
+    super::run(async move { timers::run(&job, sleep).await })?
 }
 
 async fn sleep(duration: Duration) {

@@ -11,17 +11,17 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let asked = job.clone();
     let other = thread::spawn(move || {
         asked.pin_other()?;
-        super::runtime()?.block_on(async move {
+        super::run(async move {
             while let Ok(number) = theirs.recv_async().await {
                 if back.send_async(number + 1).await.is_err() {
                     break;
                 }
             }
-        });
+        })?;
         io::Result::Ok(())
     });
     let meter = job.meter();
-    let sample = super::runtime()?.block_on(async move {
+    let sample = super::run(async move {
         let mut number = 0u64;
         loop {
             there.send_async(number).await.map_err(|_| wrong("the other thread has ended"))?;
@@ -33,7 +33,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     other.join().map_err(|_| wrong("the other thread panicked"))??;
     Ok(sample)
 }

@@ -3,6 +3,7 @@
 
 mod cross;
 
+use std::future::Future;
 use std::io;
 use std::process::ExitCode;
 
@@ -15,4 +16,12 @@ fn main() -> ExitCode {
 /// As in `peers/monoio`.
 fn runtime() -> io::Result<Runtime<IoUringDriver>> {
     RuntimeBuilder::<IoUringDriver>::new().build()
+}
+
+/// As there.
+fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    Ok(runtime()?.block_on(async { monoio::spawn(future).await }))
 }

@@ -7,7 +7,8 @@ use annulus_bench::{Job, Sample};
 use monoio::fs::File;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(job.bytes);
         loop {
@@ -28,5 +29,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

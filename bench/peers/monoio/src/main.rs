@@ -45,6 +45,14 @@ fn runtime() -> io::Result<Runtime<IoUringDriver>> {
     RuntimeBuilder::<IoUringDriver>::new().build()
 }
 
+/// Runs a future as a task, as the programs of all runtimes do.
+fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    Ok(runtime()?.block_on(async { monoio::spawn(future).await }))
+}
+
 /// Runs as many tasks as the job has to their end, and says what they took together.
 fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
 where

@@ -6,7 +6,8 @@ use std::io;
 use annulus_bench::{Job, Sample, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut tasks = Vec::with_capacity(job.tasks as usize);
         loop {
@@ -20,5 +21,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 }
             }
         }
-    })
+    })?
 }

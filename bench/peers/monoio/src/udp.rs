@@ -8,7 +8,7 @@ use monoio::net::udp::UdpSocket;
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_udp(|socket| {
-        super::runtime()?.block_on(async {
+        super::run(async move {
             let socket = UdpSocket::from_std(socket)?;
             let mut buf = Vec::with_capacity(bytes);
             loop {
@@ -18,6 +18,6 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 result?;
                 buf = sent;
             }
-        })
+        })?
     })
 }

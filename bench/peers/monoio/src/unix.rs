@@ -9,13 +9,13 @@ use monoio::net::{UnixListener, UnixStream};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_unix(job, |listener| {
-        super::runtime()?.block_on(async {
+        super::run(async move {
             let listener = UnixListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 monoio::spawn(connection(stream, bytes));
             }
-        })
+        })?
     })
 }
 

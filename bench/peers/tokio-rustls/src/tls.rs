@@ -24,13 +24,13 @@ pub fn run(job: &Job) -> io::Result<Sample> {
         listener.set_nonblocking(true)?;
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-        runtime.block_on(async {
+        runtime.block_on(runtime.spawn_local(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 spawn_local(connection(acceptor.clone(), stream, bytes));
             }
-        })
+        }))?
     })
 }
 

@@ -7,7 +7,8 @@ use annulus_bench::{Job, Sample};
 use tokio_uring::fs::File;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    tokio_uring::start(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(job.bytes);
         loop {
@@ -29,5 +30,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

@@ -6,7 +6,8 @@ use annulus_bench::{CHANNEL_CAPACITY, Job, Sample, wrong};
 use tokio::sync::mpsc;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    tokio_uring::start(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
         tokio_uring::spawn(async move {
             for number in 0u64.. {
@@ -25,5 +26,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
             }
         }
         meter.sample()
-    })
+    })?
 }

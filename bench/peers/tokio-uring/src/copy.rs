@@ -9,12 +9,13 @@ use tokio_uring::fs::File;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let sample = tokio_uring::start(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(job.bytes);
         loop {
             let from = File::open(&job.file).await?;
-            let to = File::create(scratch.path()).await?;
+            let to = File::create(&path).await?;
             let mut offset = 0;
             loop {
                 let (result, filled) = from.read_at(buf, offset).await;
@@ -34,7 +35,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

@@ -9,13 +9,13 @@ use tokio_uring::net::{TcpListener, TcpStream};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve(|listener| {
-        tokio_uring::start(async {
+        super::run(async move {
             let listener = TcpListener::from_std(listener);
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 tokio_uring::spawn(connection(stream, bytes));
             }
-        })
+        })?
     })
 }
 

@@ -43,6 +43,15 @@ fn main() -> ExitCode {
     ])
 }
 
+/// Runs a future as a task, as the programs of all runtimes do and tokio's documentation advises:
+/// that of `start` is that of its `block_on`, and is slower.
+fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    Ok(tokio_uring::start(async { tokio_uring::spawn(future).await })?)
+}
+
 /// Runs as many tasks as the job has to their end, and says what they took together.
 fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
 where

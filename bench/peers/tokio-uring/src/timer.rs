@@ -6,5 +6,6 @@ use annulus_bench::{Job, Sample, timers};
 use tokio::time::sleep;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    tokio_uring::start(timers::run(job, sleep))
+    let job = job.clone();
+    super::run(async move { timers::run(&job, sleep).await })?
 }

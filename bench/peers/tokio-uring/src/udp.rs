@@ -9,7 +9,7 @@ use tokio_uring::net::UdpSocket;
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_udp(|socket| {
-        tokio_uring::start(async {
+        super::run(async move {
             let socket = UdpSocket::from_std(socket);
             let mut buf = vec![0; bytes];
             loop {
@@ -19,6 +19,6 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 result?;
                 buf = sent.into_inner();
             }
-        })
+        })?
     })
 }

@@ -9,11 +9,11 @@ use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::UnixStream;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    let bytes = job.buffer_bytes();
+    let (bytes, tasks) = (job.buffer_bytes(), job.tasks);
     annulus_bench::serve_unix(job, |listener| {
-        tokio_uring::start(async {
-            let mut connections = Vec::with_capacity(job.tasks as usize);
-            for _ in 0..job.tasks {
+        super::run(async move {
+            let mut connections = Vec::with_capacity(tasks as usize);
+            for _ in 0..tasks {
                 let (stream, _peer) = listener.accept()?;
                 let stream = UnixStream::from_std(stream);
                 connections.push(tokio_uring::spawn(connection(stream, bytes)));
@@ -22,7 +22,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 connection.await??;
             }
             Ok(())
-        })
+        })?
     })
 }
 

@@ -8,7 +8,8 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut buf = vec![0; job.bytes];
         loop {
@@ -27,5 +28,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

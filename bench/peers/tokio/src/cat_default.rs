@@ -9,7 +9,8 @@ use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         loop {
             let mut file = BufReader::new(File::open(&job.file).await?);
@@ -29,5 +30,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

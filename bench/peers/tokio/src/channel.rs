@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
         spawn_local(async move {
             for number in 0u64.. {
@@ -26,5 +27,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
             }
         }
         meter.sample()
-    })
+    })?
 }

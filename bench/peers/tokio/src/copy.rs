@@ -9,13 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let to = scratch.path();
-    let sample = super::runtime()?.block_on(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         let mut buf = vec![0; job.bytes];
         loop {
             let mut source = File::open(&job.file).await?;
-            let mut sink = File::create(to).await?;
+            let mut sink = File::create(&path).await?;
             loop {
                 let n = source.read(&mut buf).await?;
                 if n == 0 {
@@ -28,7 +28,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

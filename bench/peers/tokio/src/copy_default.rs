@@ -8,18 +8,18 @@ use annulus_bench::{Job, Sample, Scratch, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let to = scratch.path();
-    let sample = super::runtime()?.block_on(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         loop {
-            if tokio::fs::copy(&job.file, to).await? != FILE_BYTES {
+            if tokio::fs::copy(&job.file, &path).await? != FILE_BYTES {
                 return Err(wrong("a short copy"));
             }
             if !meter.ticks(FILE_MIB) {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

@@ -13,17 +13,17 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let asked = job.clone();
     let other = thread::spawn(move || {
         asked.pin_other()?;
-        super::runtime()?.block_on(async move {
+        super::run(async move {
             while let Some(number) = theirs.recv().await {
                 if back.send(number + 1).await.is_err() {
                     break;
                 }
             }
-        });
+        })?;
         io::Result::Ok(())
     });
     let meter = job.meter();
-    let sample = super::runtime()?.block_on(async move {
+    let sample = super::run(async move {
         let mut number = 0u64;
         loop {
             there.send(number).await.map_err(|_| wrong("the other thread has ended"))?;
@@ -35,7 +35,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     other.join().map_err(|_| wrong("the other thread panicked"))??;
     Ok(sample)
 }

@@ -16,7 +16,7 @@ use tokio::task::spawn_local;
 pub fn run(_job: &Job) -> io::Result<Sample> {
     annulus_bench::serve(|listener| {
         listener.set_nonblocking(true)?;
-        super::runtime()?.block_on(async {
+        super::run(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
@@ -24,7 +24,7 @@ pub fn run(_job: &Job) -> io::Result<Sample> {
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(greet));
                 spawn_local(connection);
             }
-        })
+        })?
     })
 }
 

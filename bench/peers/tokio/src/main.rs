@@ -57,6 +57,16 @@ fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
+/// Runs a future as a task, as the programs of all runtimes do and tokio's documentation advises:
+/// that of `block_on` is none, and is slower.
+fn run<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    let runtime = runtime()?;
+    Ok(runtime.block_on(runtime.spawn_local(future))?)
+}
+
 /// Runs as many tasks as the job has to their end, and says what they took together.
 fn crowd<F, T>(job: &Job, task: F) -> io::Result<Sample>
 where

@@ -7,7 +7,8 @@ use annulus_bench::{Job, Sample, wrong};
 use tokio::task::spawn_local;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    super::runtime()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut tasks = Vec::with_capacity(job.tasks as usize);
         loop {
@@ -21,5 +22,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 }
             }
         }
-    })
+    })?
 }

@@ -11,13 +11,13 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_unix(job, |listener| {
         listener.set_nonblocking(true)?;
-        super::runtime()?.block_on(async {
+        super::run(async move {
             let listener = UnixListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 spawn_local(connection(stream, bytes));
             }
-        })
+        })?
     })
 }
 

@@ -3,7 +3,6 @@
 use std::io;
 
 use annulus::fs::File;
-use annulus::runtime::Runtime;
 
 use crate::pages::{self, FILE_MIB};
 use crate::{Job, Sample};
@@ -13,7 +12,8 @@ const BYTES: usize = 65536;
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = if job.bytes == 0 { BYTES } else { job.bytes };
-    Runtime::new()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(bytes);
         loop {
@@ -33,5 +33,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use annulus::runtime::Runtime;
 use annulus::sync::mpsc;
 
 use crate::{CHANNEL_CAPACITY, Job, Sample, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    Runtime::new()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
         let _sends = annulus::spawn(async move {
             for number in 0u64.. {
@@ -27,5 +27,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
             }
         }
         meter.sample()
-    })
+    })?
 }

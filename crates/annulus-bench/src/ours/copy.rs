@@ -3,19 +3,19 @@
 use std::io;
 
 use annulus::fs::File;
-use annulus::runtime::Runtime;
 
 use crate::pages::{self, FILE_MIB};
 use crate::{Job, Sample, Scratch, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     let scratch = Scratch::new(job)?;
-    let sample = Runtime::new()?.block_on(async {
+    let (job, path) = (job.clone(), scratch.path().to_owned());
+    let sample = super::run(async move {
         let meter = job.meter();
         let mut buf = Vec::with_capacity(job.bytes);
         loop {
             let from = File::open(&job.file).await?;
-            let to = File::create(scratch.path()).await?;
+            let to = File::create(&path).await?;
             let mut offset = 0;
             loop {
                 let (read, written);
@@ -33,7 +33,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })?;
+    })??;
     pages::check_copy(scratch.path())?;
     Ok(sample)
 }

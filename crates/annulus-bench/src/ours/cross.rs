@@ -25,7 +25,7 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let launched = launch(cores, move |core| {
         let ends = ends[core.index()].lock().unwrap_or_else(PoisonError::into_inner).take();
         let (index, job) = (core.index(), asked.clone());
-        async move {
+        let body = async move {
             let (sender, mut receiver) = ends.ok_or_else(|| wrong("a core started twice"))?;
             if index == 1 {
                 while let Some(number) = receiver.recv().await {
@@ -47,7 +47,8 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                     return meter.sample();
                 }
             }
-        }
+        };
+        async { annulus::spawn(body).await.map_err(|error| io::Error::other(error.to_string()))? }
     })
     .map_err(io::Error::from)?;
     let mut results = launched.join().into_iter();

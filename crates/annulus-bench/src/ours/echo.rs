@@ -11,13 +11,13 @@ use crate::{Job, Sample};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let builder = tuned(&job.variant)?;
     crate::serve(|listener| {
-        builder.build()?.block_on(async {
+        super::run_on(builder, async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 drop(annulus::spawn(connection(stream)));
             }
-        })
+        })?
     })
 }
 

@@ -3,12 +3,11 @@
 use std::hint::black_box;
 use std::io;
 
-use annulus::runtime::Runtime;
-
 use crate::{Job, Sample, wrong};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    Runtime::new()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let meter = job.meter();
         let mut tasks = Vec::with_capacity(job.tasks as usize);
         loop {
@@ -22,5 +21,5 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 }
             }
         }
-    })
+    })?
 }

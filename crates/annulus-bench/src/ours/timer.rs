@@ -2,11 +2,11 @@
 
 use std::io;
 
-use annulus::runtime::Runtime;
 use annulus::time::sleep;
 
 use crate::{Job, Sample, timers};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
-    Runtime::new()?.block_on(timers::run(job, sleep))
+    let job = job.clone();
+    super::run(async move { timers::run(&job, sleep).await })?
 }

@@ -3,7 +3,6 @@
 use std::io;
 
 use annulus::net::UdpSocket;
-use annulus::runtime::Runtime;
 
 use crate::{Job, Sample};
 
@@ -15,7 +14,7 @@ const SEGMENTS: usize = 32;
 /// What is there is taken at once, and sent back from where it was received.
 pub fn echo(_job: &Job) -> io::Result<Sample> {
     crate::serve_udp(|socket| {
-        Runtime::new()?.block_on(async {
+        super::run(async move {
             let socket = UdpSocket::from_std(socket)?;
             loop {
                 let datagrams = socket.recv_batch(BATCH).await?;
@@ -27,7 +26,7 @@ pub fn echo(_job: &Job) -> io::Result<Sample> {
                     sent?;
                 }
             }
-        })
+        })?
     })
 }
 
@@ -40,7 +39,8 @@ fn ends() -> io::Result<(UdpSocket, UdpSocket)> {
 
 /// Datagrams, one after the other.
 pub fn plain(job: &Job) -> io::Result<Sample> {
-    Runtime::new()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, receiver) = ends()?;
         sender.connect(receiver.local_addr()?).await?;
         let (meter, mut buf) = (job.meter(), vec![0x5a; job.bytes]);
@@ -50,12 +50,13 @@ pub fn plain(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }
 
 /// The same datagrams, many in one send.
 pub fn gso(job: &Job) -> io::Result<Sample> {
-    Runtime::new()?.block_on(async {
+    let job = job.clone();
+    super::run(async move {
         let (sender, receiver) = ends()?;
         sender.connect(receiver.local_addr()?).await?;
         let (meter, mut buf) = (job.meter(), vec![0x5a; SEGMENTS * job.bytes]);
@@ -66,5 +67,5 @@ pub fn gso(job: &Job) -> io::Result<Sample> {
                 return meter.sample();
             }
         }
-    })
+    })?
 }

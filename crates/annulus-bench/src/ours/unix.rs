@@ -3,19 +3,18 @@
 use std::io;
 
 use annulus::net::{UnixListener, UnixStream};
-use annulus::runtime::Runtime;
 
 use crate::{Job, Sample};
 
 pub fn run(job: &Job) -> io::Result<Sample> {
     crate::serve_unix(job, |listener| {
-        Runtime::new()?.block_on(async {
+        super::run(async move {
             let listener = UnixListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 drop(annulus::spawn(connection(stream)));
             }
-        })
+        })?
     })
 }
 
