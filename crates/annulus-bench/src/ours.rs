@@ -4,6 +4,7 @@
 
 mod accept;
 mod cat;
+mod cat_default;
 mod channel;
 mod copy;
 mod copy_default;
@@ -41,7 +42,7 @@ pub const PROGRAMS: &[(&str, Run)] = &[
     ("read", read::run),
     ("direct", direct::run),
     ("cat", cat::run),
-    ("cat-default", cat::run),
+    ("cat-default", cat_default::run),
     ("copy", copy::run),
     ("copy-default", copy_default::run),
     ("echo", echo::run),

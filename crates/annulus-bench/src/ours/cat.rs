@@ -7,15 +7,11 @@ use annulus::fs::File;
 use crate::pages::{self, FILE_MIB};
 use crate::{Job, Sample};
 
-/// What the examples read at a time.
-const BYTES: usize = 65536;
-
 pub fn run(job: &Job) -> io::Result<Sample> {
-    let bytes = if job.bytes == 0 { BYTES } else { job.bytes };
     let job = job.clone();
     super::run(async move {
         let meter = job.meter();
-        let mut buf = Vec::with_capacity(bytes);
+        let mut buf = Vec::with_capacity(job.bytes);
         loop {
             let file = File::open(&job.file).await?;
             let mut offset = 0;
