@@ -20,7 +20,8 @@ pub fn figures(measured: &Measured, row: &Row) -> Vec<f64> {
 
 fn bytes_per_connection(measured: &Measured, row: &Row) -> Vec<f64> {
     let connections = f64::from(measured.workload.tasks);
-    each(row, |sample| sample.resident_bytes.unwrap_or(0) as f64 / connections)
+    let bytes = |sample: &Sample| sample.resident_bytes.map_or(f64::NAN, |bytes| bytes as f64);
+    each(row, |sample| bytes(sample) / connections)
 }
 
 fn each(row: &Row, figure: impl Fn(&Sample) -> f64) -> Vec<f64> {
@@ -38,24 +39,35 @@ pub enum Verdict {
     Times(f64),
 }
 
+/// What is compared, of each round.
+type Figures = fn(&Measured, &Row) -> Vec<f64>;
+
 /// The noise band of a workload: how far the program that ran twice is from itself.
 pub fn band(measured: &Measured) -> f64 {
+    band_of(measured, figures)
+}
+
+fn band_of(measured: &Measured, of: Figures) -> f64 {
     let Some(again) = measured.rows.iter().find(|row| row.again) else {
         return 0.0;
     };
     let once = measured.rows.iter().find(|row| !row.again && row.peer == again.peer);
-    once.map_or(0.0, |once| stats::band(&figures(measured, once), &figures(measured, again)))
+    once.map_or(0.0, |once| stats::band(&of(measured, once), &of(measured, again)))
 }
 
 /// How a row of a workload compares with ours.
 pub fn verdict(measured: &Measured, row: &Row) -> Verdict {
+    verdict_of(measured, row, figures)
+}
+
+fn verdict_of(measured: &Measured, row: &Row, of: Figures) -> Verdict {
     let ours = measured.rows.iter().find(|row| row.peer == OURS && !row.again);
     let Some(ours) = ours.filter(|_| row.peer != OURS) else {
         return Verdict::None;
     };
-    let (theirs, ours) = (figures(measured, row), figures(measured, ours));
+    let (theirs, ours) = (of(measured, row), of(measured, ours));
     let ratio = stats::ratio(&theirs, &ours);
-    if stats::is_same(ratio, band(measured).max(stats::scatter(&theirs, &ours))) {
+    if stats::is_same(ratio, band_of(measured, of).max(stats::scatter(&theirs, &ours))) {
         return Verdict::Same;
     }
     Verdict::Times(ratio)
@@ -96,7 +108,7 @@ pub fn table(measured: &Measured) -> Table {
 }
 
 /// What a table can show.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Peer,
     Figure,
@@ -174,9 +186,9 @@ impl Column {
             Self::Instructions => {
                 row.instructions.map_or_else(|| "?".to_owned(), |count| format!("{count:.0}"))
             }
-            Self::P50 => latency(row, |latency| latency.p50_ns),
-            Self::P99 => latency(row, |latency| latency.p99_ns),
-            Self::P999 => latency(row, |latency| latency.p999_ns),
+            Self::P50 => micros(&latencies(row, |latency| latency.p50_ns)),
+            Self::P99 => micros(&latencies(row, |latency| latency.p99_ns)),
+            Self::P999 => micros(&latencies(row, |latency| latency.p999_ns)),
             Self::Connection => kib(stats::median(&bytes_per_connection(measured, row))),
             Self::Base => {
                 let base = each(row, |sample| sample.base_bytes.unwrap_or(0) as f64);
@@ -190,11 +202,13 @@ impl Column {
     }
 }
 
-fn latency(row: &Row, figure: fn(&Latency) -> u64) -> String {
-    let each = each(row, |sample| {
-        sample.latency.as_ref().map_or(f64::NAN, |latency| figure(latency) as f64 / 1e3)
-    });
-    format!("{:.1}", stats::median(&each))
+/// In nanoseconds; no number where none was measured.
+fn latencies(row: &Row, figure: fn(&Latency) -> u64) -> Vec<f64> {
+    each(row, |sample| sample.latency.as_ref().map_or(f64::NAN, |latency| figure(latency) as f64))
+}
+
+fn micros(nanos: &[f64]) -> String {
+    format!("{:.1}", stats::median(nanos) / 1e3)
 }
 
 fn kib(bytes: f64) -> String {
@@ -211,25 +225,61 @@ fn percent(share: f64) -> String {
     format!("±{:.1} %", share * 100.0)
 }
 
-/// Where a peer, or the limit, takes less than ours.
+/// What a table shows besides what decides, and in which somebody may be ahead.
+const BESIDES: &[(&str, Column, Figures)] = &[
+    ("p50", Column::P50, |_, row| latencies(row, |latency| latency.p50_ns)),
+    ("p99", Column::P99, |_, row| latencies(row, |latency| latency.p99_ns)),
+    ("memory", Column::Connection, bytes_per_connection),
+];
+
+/// Where a peer, or the limit, takes less than ours: in what decides, and then in latency and in
+/// memory for each connection, where tables have them.
 pub fn losses(results: &Results) -> String {
     let mut text = String::new();
     for measured in &results.tables {
-        let less = ranked(measured).into_iter().filter_map(|row| match verdict(measured, row) {
-            // Ours in another way is not somebody else.
-            _ if row.peer.starts_with(OURS) => None,
-            Verdict::Times(ratio) if ratio < 1.0 => Some(format!("{} {ratio:.2} ×", row.peer)),
-            _ => None,
-        });
-        let less: Vec<String> = less.collect();
+        let less = ahead(measured, figures);
         if !less.is_empty() {
+            let less: Vec<String> = less.iter().map(|one| format!("{one} ×")).collect();
             let _ = writeln!(text, "  {:<14} {}", measured.workload.name, less.join(", "));
         }
     }
     if text.is_empty() {
-        return "\nannulus is behind nobody\n".to_owned();
+        "\nannulus is behind nobody\n".clone_into(&mut text);
+    } else {
+        text.insert_str(0, "\nannulus is behind (CPU time, or memory, to annulus):\n");
     }
-    format!("\nannulus is behind (CPU time, or memory, to annulus):\n{text}")
+    let besides: String = results.tables.iter().filter_map(behind_besides).collect();
+    if !besides.is_empty() {
+        let _ = write!(text, "\nbesides, annulus is behind in (to annulus):\n{besides}");
+    }
+    text
+}
+
+/// The line of a workload in which somebody is ahead in what does not decide.
+fn behind_besides(measured: &Measured) -> Option<String> {
+    let shown = columns(measured);
+    let figures = BESIDES.iter().filter(|(_, column, _)| shown.contains(column));
+    let parts = figures.filter_map(|(name, _, of)| {
+        let less = ahead(measured, *of);
+        (!less.is_empty()).then(|| format!("{name}: {}", less.join(", ")))
+    });
+    let parts: Vec<String> = parts.collect();
+    let line = format!("  {:<14} {}\n", measured.workload.name, parts.join("; "));
+    (!parts.is_empty()).then_some(line)
+}
+
+/// Who takes less than ours of these figures, the least first, with the ratio.
+fn ahead(measured: &Measured, of: Figures) -> Vec<String> {
+    let others = measured.rows.iter().filter(|row| !row.again);
+    // Ours in another way is not somebody else.
+    let others = others.filter(|row| !row.peer.starts_with(OURS));
+    let less = others.filter_map(|row| match verdict_of(measured, row, of) {
+        Verdict::Times(ratio) if ratio < 1.0 => Some((ratio, &row.peer)),
+        _ => None,
+    });
+    let mut less: Vec<(f64, &String)> = less.collect();
+    less.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    less.into_iter().map(|(ratio, peer)| format!("{peer} {ratio:.2}")).collect()
 }
 
 #[cfg(test)]

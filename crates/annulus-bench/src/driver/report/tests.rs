@@ -73,6 +73,73 @@ fn numbers_have_three_digits_at_least() {
     assert_eq!([5.678, 56.78, 567.8, 5678.0].map(number), ["5.68", "56.8", "568", "5678"]);
 }
 
+/// A server of many connections: CPU time and memory as ours, but for what is given.
+fn crowd(peer: &str, again: bool, p50_us: &[u64], p99_us: u64, kib: u64) -> Row {
+    let sample = |&p50_us: &u64| Sample {
+        ops: 1000,
+        cpu_ns: 1_000_000,
+        wall_ns: 1_000_000,
+        resident_bytes: Some(kib * 1000 * 1024),
+        latency: Some(Latency { p50_ns: p50_us * 1000, p99_ns: p99_us * 1000, p999_ns: 1_000_000 }),
+        ..Sample::default()
+    };
+    let samples = p50_us.iter().map(sample).collect();
+    Row { peer: peer.to_owned(), again, samples, ..Row::default() }
+}
+
+fn of_workload(name: &str, rows: Vec<Row>) -> Results {
+    let workload = *WORKLOADS.iter().find(|workload| workload.name == name).unwrap();
+    let table = Measured { workload, rows, skipped: Vec::new() };
+    Results { tables: vec![table], ..Results::default() }
+}
+
+#[test]
+fn who_is_ahead_in_latency_or_memory_is_said_besides_what_decides() {
+    let rows = vec![
+        crowd(OURS, false, &[100, 100, 100], 200, 10),
+        crowd("prompt", false, &[87, 87, 87], 300, 10),
+        crowd("prompter", false, &[50, 50, 50], 200, 20),
+        crowd("small", false, &[101, 101, 101], 100, 3),
+        crowd("annulus-small", false, &[10, 10, 10], 10, 1),
+        crowd(OURS, true, &[102, 102, 102], 200, 10),
+    ];
+    let text = losses(&of_workload("echo-1000", rows));
+    assert!(text.contains("annulus is behind nobody"), "{text}");
+    let line = text.lines().find(|line| line.contains("echo-1000")).unwrap();
+    let expected = "p50: prompter 0.50, prompt 0.87; p99: small 0.50; memory: small 0.30";
+    assert!(line.ends_with(expected), "{text}");
+}
+
+#[test]
+fn what_is_inside_the_noise_or_in_no_column_is_nothing_to_be_behind_in() {
+    let rows = || {
+        vec![
+            crowd(OURS, false, &[100, 100, 100], 200, 10),
+            crowd("near", false, &[95, 95, 95], 200, 10),
+            crowd("scattered", false, &[60, 90, 160], 200, 10),
+            crowd(OURS, true, &[110, 110, 110], 200, 10),
+        ]
+    };
+    let text = losses(&of_workload("echo-1000", rows()));
+    assert!(!text.contains("besides"), "{text}");
+    // Sixty-four connections do not tell what one of them takes.
+    let mut few = rows();
+    few.push(crowd("small", false, &[100, 100, 100], 200, 1));
+    let text = losses(&of_workload("echo-64", few));
+    assert!(!text.contains("besides"), "{text}");
+}
+
+#[test]
+fn what_was_not_measured_is_ahead_of_nobody() {
+    let mut silent = crowd("silent", false, &[50, 50, 50], 50, 1);
+    for sample in &mut silent.samples {
+        (sample.latency, sample.resident_bytes) = (None, None);
+    }
+    let ours = |again| crowd(OURS, again, &[100, 100, 100], 200, 10);
+    let text = losses(&of_workload("echo-1000", vec![ours(false), silent, ours(true)]));
+    assert!(!text.contains("silent"), "{text}");
+}
+
 fn idle(peer: &str, again: bool, bytes: u64) -> Row {
     let sample = Sample {
         ops: 9000,
