@@ -59,7 +59,7 @@ pub use server::{
 };
 pub use shares::{Share, Shares};
 #[cfg(feature = "tls")]
-pub use tls::{Identity, identity};
+pub use tls::{Identity, identity, server_config};
 
 /// Room of the channels that numbers go through.
 pub const CHANNEL_CAPACITY: usize = 128;
