@@ -5,8 +5,12 @@
 
 #![allow(clippy::manual_async_fn, reason = "its futures must be 'static")]
 
+mod cat;
 mod channel;
+mod copy;
+mod direct;
 mod echo;
+mod read;
 mod spawn;
 mod udp;
 mod unix;
@@ -22,7 +26,10 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use annulus_bench::{Job, Meter, Sample, wrong};
-use ringline::{AsyncEventHandler, Config, ConfigBuilder, ConnCtx, RinglineBuilder};
+use ringline::fs::FsConfig;
+use ringline::{
+    AsyncEventHandler, Config, ConfigBuilder, ConnCtx, DirectIoConfig, RinglineBuilder,
+};
 
 fn main() -> ExitCode {
     annulus_bench::main(&[
@@ -30,6 +37,10 @@ fn main() -> ExitCode {
         ("yield", yields::run),
         ("wake", wake::run),
         ("channel", channel::run),
+        ("read", read::run),
+        ("direct", direct::run),
+        ("cat", cat::run),
+        ("copy", copy::run),
         ("echo", echo::run),
         ("unix", unix::run),
         ("udp-echo", udp::run),
@@ -39,14 +50,18 @@ fn main() -> ExitCode {
 /// All defaults, but one worker, which the harness has pinned, room for the tasks, a queue of
 /// connections as long as that of the others, and behind it one for all connections there can be:
 /// its accepting thread closes what finds no room there.
-fn config() -> io::Result<Config> {
+fn config() -> ConfigBuilder {
     let builder = ConfigBuilder::new().workers(1).pin_to_core(false);
-    builder
-        .standalone_task_capacity(4096)
-        .backlog(4096)
-        .accept_queue_capacity(16000)
-        .build()
-        .map_err(error)
+    builder.standalone_task_capacity(4096).backlog(4096).accept_queue_capacity(16000)
+}
+
+/// The same with files, which it leaves out unless they are asked for.
+fn with_files() -> ConfigBuilder {
+    config().fs(FsConfig::default()).direct_io(DirectIoConfig::default())
+}
+
+fn build(config: ConfigBuilder) -> io::Result<Config> {
+    config.build().map_err(error)
 }
 
 fn error(error: ringline::Error) -> io::Error {
@@ -78,11 +93,16 @@ impl AsyncEventHandler for Handler {
     }
 }
 
-/// Runs a future on a worker.
+/// Runs a future on a worker, where it is a task.
 fn run(job: &Job, start: Start) -> io::Result<Sample> {
+    run_on(config(), job, start)
+}
+
+/// The same, of a worker with these settings.
+fn run_on(config: ConfigBuilder, job: &Job, start: Start) -> io::Result<Sample> {
     let (sender, receiver) = sync_channel(1);
     ORDER.set((job.clone(), start, sender)).map_err(|_| wrong("started twice"))?;
-    let _worker = RinglineBuilder::new(config()?).launch::<Handler>().map_err(error)?;
+    let _worker = RinglineBuilder::new(build(config)?).launch::<Handler>().map_err(error)?;
     receiver.recv().map_err(|_| wrong("the worker has ended"))?
 }
 

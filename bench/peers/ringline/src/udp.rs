@@ -61,7 +61,7 @@ async fn send(udp: UdpCtx, to: SocketAddr, payload: &[u8]) {
 pub fn run(_job: &Job) -> io::Result<Sample> {
     annulus_bench::serve_udp_at(
         |address| {
-            let builder = RinglineBuilder::new(super::config()?).bind_udp(address);
+            let builder = RinglineBuilder::new(super::build(super::config())?).bind_udp(address);
             builder.launch::<Echo>().map_err(super::error)
         },
         |(_shutdown, workers)| join(workers),
