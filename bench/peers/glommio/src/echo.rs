@@ -10,15 +10,20 @@ use glommio::net::{TcpListener, TcpStream};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve(|listener| {
-        super::run(async move {
-            // SAFETY: the descriptor is a listening socket, given away here.
-            let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
+        super::serve(job, async move {
+            let listener = adopt(listener);
             loop {
                 let stream = listener.accept().await.map_err(super::error)?;
                 glommio::spawn_local(connection(stream, bytes)).detach();
             }
         })?
     })
+}
+
+/// A listener as glommio has them.
+pub fn adopt(listener: std::net::TcpListener) -> TcpListener {
+    // SAFETY: the descriptor is a listening socket, given away here.
+    unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) }
 }
 
 async fn connection(mut stream: TcpStream, bytes: usize) -> io::Result<()> {

@@ -46,10 +46,20 @@ fn main() -> ExitCode {
     ])
 }
 
-/// An executor on this thread, pinned by the harness already.
+/// An executor on this thread, pinned by the harness already, with the depth of rings that it has
+/// by default.
 fn executor() -> io::Result<LocalExecutor> {
-    LocalExecutorBuilder::new(Placement::Unbound).make().map_err(error)
+    executor_of(DEFAULT_DEPTH)
 }
+
+/// The same, whose rings are as deep.
+fn executor_of(depth: usize) -> io::Result<LocalExecutor> {
+    LocalExecutorBuilder::new(Placement::Unbound).ring_depth(depth).make().map_err(error)
+}
+
+const DEFAULT_DEPTH: usize = 128;
+/// There are three rings of that depth.
+const MOST_DEPTH: usize = 8192;
 
 fn error<T>(error: glommio::GlommioError<T>) -> io::Error {
     io::Error::other(error.to_string())
@@ -61,6 +71,16 @@ where
     F: Future<Output: 'static> + 'static,
 {
     Ok(executor()?.run(async { glommio::spawn_local(future).await }))
+}
+
+/// Runs a server, with rings as deep as it has connections: glommio's documentation says that the
+/// depth is how many requests it can have at once.
+fn serve<F>(job: &Job, server: F) -> io::Result<F::Output>
+where
+    F: Future<Output: 'static> + 'static,
+{
+    let depth = (job.tasks as usize).next_power_of_two().clamp(DEFAULT_DEPTH, MOST_DEPTH);
+    Ok(executor_of(depth)?.run(async { glommio::spawn_local(server).await }))
 }
 
 /// Runs as many tasks as the job has to their end, and says what they took together.

@@ -9,7 +9,7 @@ use glommio::net::{UnixListener, UnixStream};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_unix_at(job, |path| {
-        super::run(async move {
+        super::serve(job, async move {
             let listener = UnixListener::bind(path).map_err(super::error)?;
             loop {
                 let stream = listener.accept().await.map_err(super::error)?;
