@@ -107,6 +107,7 @@ pub const PEERS: &[Peer] = &[
     peer("tokio-rustls", "TLS above tokio, on one thread"),
     peer("monoio", "on io_uring"),
     Peer { shows: "monoio", ..peer("monoio-sync", "the same, for two threads") },
+    Peer { shows: "monoio", ..peer("monoio-hyper", "the same, beside epoll, for hyper") },
     peer("compio", "on io_uring"),
     peer("glommio", "one executor"),
     peer("tokio-uring", "io_uring beside tokio"),

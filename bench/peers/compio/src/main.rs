@@ -8,9 +8,11 @@ mod copy_default;
 mod cross;
 mod direct;
 mod echo;
+mod http;
 mod read;
 mod spawn;
 mod timer;
+mod tls;
 mod udp;
 mod unix;
 mod wake;
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
         ("copy", copy::run),
         ("copy-default", copy_default::run),
         ("echo", echo::run),
+        ("http", http::run),
+        ("tls", tls::run),
         ("unix", unix::run),
         ("udp-echo", udp::run),
     ])

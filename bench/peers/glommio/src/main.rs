@@ -8,6 +8,7 @@ mod copy_default;
 mod cross;
 mod direct;
 mod echo;
+mod http;
 mod read;
 mod spawn;
 mod timer;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("copy", copy::run),
         ("copy-default", copy_default::run),
         ("echo", echo::run),
+        ("http", http::run),
         ("unix", unix::run),
         ("udp-echo", udp::run),
     ])

@@ -8,6 +8,7 @@ mod echo;
 mod read;
 mod spawn;
 mod timer;
+mod tls;
 mod udp;
 mod unix;
 mod wake;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ("cat", cat::run),
         ("copy", copy::run),
         ("echo", echo::run),
+        ("tls", tls::run),
         ("unix", unix::run),
         ("udp-echo", udp::run),
     ])

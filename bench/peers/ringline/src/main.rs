@@ -10,8 +10,10 @@ mod channel;
 mod copy;
 mod direct;
 mod echo;
+mod http;
 mod read;
 mod spawn;
+mod tls;
 mod udp;
 mod unix;
 mod wake;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         ("cat", cat::run),
         ("copy", copy::run),
         ("echo", echo::run),
+        ("http", http::run),
+        ("tls", tls::run),
         ("unix", unix::run),
         ("udp-echo", udp::run),
     ])
