@@ -61,6 +61,10 @@ pub enum Fault {
     /// A datagram of UDP is lost, comes twice, or overtakes others. Not one of [`ALL`](Self::ALL):
     /// it changes what a program sees.
     Datagram,
+    /// A receive loses its bytes, and its completion names a buffer that the kernel does not have:
+    /// the one that it gave back last, or one that there is not. Not one of [`ALL`](Self::ALL):
+    /// Linux does no such thing, and a driver cannot hide it.
+    WrongBuffer,
 }
 
 impl Fault {
@@ -94,7 +98,7 @@ impl Fault {
             Self::Eagain | Self::Ebusy | Self::LateError | Self::Overflow => 50,
             Self::NoBuffers | Self::MultishotEnd | Self::SpuriousWake | Self::CancelLost => 100,
             Self::Poison => 1000,
-            Self::NoWorker | Self::SplitChain | Self::Datagram => 0,
+            Self::NoWorker | Self::SplitChain | Self::Datagram | Self::WrongBuffer => 0,
         }
     }
 
@@ -120,11 +124,12 @@ impl Fault {
             Self::NoWorker => "no worker",
             Self::SplitChain => "split chain",
             Self::Datagram => "datagram",
+            Self::WrongBuffer => "wrong buffer",
         }
     }
 }
 
-const CLASSES: usize = Fault::Datagram as usize + 1;
+const CLASSES: usize = Fault::WrongBuffer as usize + 1;
 
 /// How often each class of faults happens, of a thousand occasions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

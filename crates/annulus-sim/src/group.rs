@@ -19,6 +19,8 @@ pub(crate) struct Group {
     /// The free-running index up to which buffers were seen.
     seen: u16,
     held: VecDeque<Provided>,
+    /// The one that was given to the program last.
+    given: Option<u16>,
 }
 
 /// A buffer that the kernel has.
@@ -41,7 +43,7 @@ pub(crate) struct Taken {
 
 impl Group {
     pub(crate) fn new(memory: GroupMemory) -> Self {
-        Self { memory, seen: 0, held: VecDeque::new() }
+        Self { memory, seen: 0, held: VecDeque::new(), given: None }
     }
 
     /// Looks what was published since the last time.
@@ -92,8 +94,16 @@ impl Group {
             self.memory.advance(front.index, count);
         } else {
             self.held.pop_front();
+            self.given = Some(taken.bid);
         }
         Ok(taken)
+    }
+
+    /// A buffer that the kernel does not have: the last one that it had, if it was not given back
+    /// since, or one that there is not.
+    pub(crate) fn foreign(&self) -> u16 {
+        let given = self.given.filter(|&bid| self.held.iter().all(|held| held.bid != bid));
+        given.unwrap_or(u16::MAX)
     }
 
     /// Touches all memory that the kernel has.

@@ -14,6 +14,7 @@ use annulus_abi::{Cqe, CqeFlags, Opcode, RecvSendFlags};
 
 use crate::fault::Fault;
 use crate::files::Id;
+use crate::group::Taken;
 use crate::machine::Machine;
 use crate::request::{Request, Tried, Wait};
 use crate::ring::Posted;
@@ -106,9 +107,13 @@ impl Machine {
     }
 
     pub(super) fn fill_buffer(&mut self, ring: usize, request: &Request, bytes: &[u8]) -> CqeFlags {
+        let strays = self.strikes(Fault::WrongBuffer);
         let bgid = request.entry.buf_group();
         let group = self.ring(ring).groups.get_mut(&bgid);
-        let filled = group.map(|group| group.fill(bytes));
+        let filled = group.map(|group| match strays {
+            true => Ok(Taken { bid: group.foreign(), more: false }),
+            false => group.fill(bytes),
+        });
         let taken = match filled {
             Some(Ok(taken)) => taken,
             Some(Err(what)) => self.violation(what),

@@ -1,5 +1,6 @@
 //! Every class of faults happens, and only when it is switched on.
 
+use annulus_ring::abi::BufRegFlags;
 use annulus_sim::{Fault, Faults, Profile, Report, World};
 
 use crate::bench::Bench;
@@ -53,4 +54,30 @@ fn swarms_differ() {
     swarms.sort();
     swarms.dedup();
     assert!(swarms.len() > 45);
+}
+
+#[test]
+fn a_receive_that_names_a_wrong_buffer_loses_its_bytes_and_leaves_the_buffers_alone() {
+    let wrong = Faults::none().with(Fault::WrongBuffer, 1000);
+    let world = World::new(7).with_faults(Faults::none());
+    let mut bench = Bench::new(Some(world.clone()), Profile::LINUX_6_18, 64);
+    let [left, right] = bench.pair();
+    bench.provide(2, 8, BufRegFlags::EMPTY);
+    bench.recv_multi(right, 1);
+    // One that there is not, the first, that one again, the second.
+    let named = [(wrong, u16::MAX), (Faults::none(), 0), (wrong, 0), (Faults::none(), 1)];
+    for (user_data, (faults, bid)) in (10..).zip(named) {
+        world.set_faults(faults);
+        let piece = format!("piece {user_data}");
+        bench.send(left, piece.as_bytes(), 0, user_data);
+        assert_eq!(bench.end_of(user_data).res, 8);
+        let cqe = bench.next();
+        assert_eq!((cqe.res, cqe.buffer_id(), cqe.more()), (8, Some(bid), true));
+        if faults == Faults::none() {
+            assert_eq!(bench.buffer(bid), piece.as_bytes());
+        }
+    }
+    assert_eq!(world.report().count(Fault::WrongBuffer), 2);
+    bench.close(left);
+    bench.close(right);
 }
