@@ -329,11 +329,6 @@ fn elsewhere(id: CoreId) -> io::Error {
     }
 }
 
-/// Buffers came back from another thread: serves who waits for them.
-pub(crate) fn feed_current() {
-    let _ = with_any(|core| core.state.borrow_mut().feed_starved());
-}
-
 /// A descriptor that was taken out of its record, as `std` owns it.
 pub(crate) fn adopted_fd(fd: RawFd) -> OwnedFd {
     // SAFETY: `State::detach` removed the record that owned it, so it has no other owner.

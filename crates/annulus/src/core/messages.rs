@@ -124,7 +124,7 @@ impl Messages {
 }
 
 impl State {
-    /// No buffer is left for this socket: it is served when one comes back.
+    /// No buffer is left for this socket: it is served in the next turn, as a stream is.
     pub(crate) fn starve_messages(&mut self, key: Key) {
         let Some(datagrams) = self.records.datagrams(key) else {
             return;
@@ -136,7 +136,6 @@ impl State {
         self.counters.starvations.add(1);
         if let Some(pool) = self.messages.group() {
             pool.grow();
-            pool.announce_starvation(true);
         }
     }
 
@@ -148,7 +147,6 @@ impl State {
         }
         let Some(pool) = self.messages.group() else { return };
         pool.replenish();
-        pool.announce_starvation(false);
         let mut buffers = usize::from(pool.published());
         for _ in 0..self.messages.starved.len() {
             let Some(key) = self.messages.starved.pop_front() else {

@@ -21,8 +21,7 @@
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use annulus_ring::abi::BufRegFlags;
 use annulus_ring::{BufRing, Ring};
@@ -30,6 +29,10 @@ use annulus_task::CoreId;
 
 use super::metrics::Board;
 use crate::buf::Lease;
+
+mod returns;
+
+use returns::Returns;
 
 /// How a group is laid out.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +72,7 @@ pub(crate) struct Shared {
     /// The owner core's own view; touched by its thread alone.
     local: UnsafeCell<Local>,
     /// Leases that came back on other threads.
-    remote: Mutex<Remote>,
-    /// The core has no free buffer and wants to hear of the next that comes back.
-    starved: AtomicBool,
+    returns: Returns,
 }
 
 struct Local {
@@ -80,13 +81,6 @@ struct Local {
     /// Leases on each buffer, plus one while the kernel has it.
     holds: Vec<u32>,
     leases: u32,
-}
-
-#[derive(Default)]
-struct Remote {
-    returned: Vec<u16>,
-    /// Once the core is gone: leases still out.
-    outstanding: Option<u32>,
 }
 
 // SAFETY: `local` is touched only on the owner core's thread while the core lives (`give_back` and
@@ -138,8 +132,7 @@ impl Pool {
                 holds: vec![0; usize::from(shape.count)],
                 leases: 0,
             }),
-            remote: Mutex::default(),
-            starved: AtomicBool::new(false),
+            returns: Returns::new(),
         });
         let mut pool = Self {
             shared: NonNull::from(Box::leak(shared)),
@@ -179,8 +172,7 @@ impl Pool {
 
     /// Leases that are out; those that came back on other threads count until they are collected.
     pub(crate) fn leases_out(&self) -> u32 {
-        let remote = lock(&self.shared().remote).returned.len() as u32;
-        self.with_local(|local| local.leases) - remote
+        self.with_local(|local| local.leases) - self.shared().returns.waiting()
     }
 
     /// Whether the kernel has fewer buffers than it is to have.
@@ -202,7 +194,7 @@ impl Pool {
     fn publish_free(&mut self) {
         let missing = self.target - self.published;
         if self.with_local(|local| local.free.len() < usize::from(missing)) {
-            self.collect_remote();
+            self.collect_returns();
         }
         let shared = self.shared;
         let bytes = self.buffer_bytes();
@@ -251,13 +243,6 @@ impl Pool {
         left
     }
 
-    /// Asks to be told (by a job on this core) when the next lease comes back from another thread.
-    pub(crate) fn announce_starvation(&self, starved: bool) {
-        // ORDERING: Relaxed; pairs with the load in `give_back`, which happens under the mutex that
-        // `collect_remote` takes before the core relies on the answer.
-        self.shared().starved.store(starved, Ordering::Relaxed);
-    }
-
     /// Turns what a completion says into a lease. `more` is `IORING_CQE_F_BUF_MORE`.
     pub(crate) fn lease(&mut self, bid: u16, len: u32, more: bool) -> Option<Lease> {
         let shape = self.shared().shape;
@@ -296,12 +281,9 @@ impl Pool {
         self.ring.take()
     }
 
-    fn collect_remote(&mut self) {
-        let shared = self.shared;
-        // SAFETY: `shared` lives as long as the pool.
-        let mut remote = lock(&unsafe { shared.as_ref() }.remote);
-        let returned = std::mem::take(&mut remote.returned);
-        drop(remote);
+    /// Takes back what came back on other threads.
+    fn collect_returns(&mut self) {
+        let returned = self.shared().returns.collect();
         self.shared().board.leases_out.subtract(returned.len() as u64);
         self.with_local(|local| {
             for bid in returned {
@@ -343,15 +325,10 @@ impl Local {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let shared = self.shared;
         let leases = self.with_local(|local| local.leases);
-        let mut remote = lock(&self.shared().remote);
-        let outstanding = leases - remote.returned.len() as u32;
-        remote.outstanding = Some(outstanding);
-        drop(remote);
-        if outstanding == 0 {
+        if self.shared().returns.end(leases) {
             // SAFETY: the pool is going away, and no lease is left to reach `shared`.
-            unsafe { free(shared) };
+            unsafe { free(self.shared) };
         }
     }
 }
@@ -382,24 +359,10 @@ pub(crate) unsafe fn give_back(shared: NonNull<Shared>, bid: u16) {
     if super::process::is_inherited(this.core) {
         return; // the memory is the parent's; a child has neither it nor the buffer
     }
-    let mut remote = lock(&this.remote);
-    if let Some(outstanding) = &mut remote.outstanding {
-        *outstanding -= 1;
-        if *outstanding == 0 {
-            drop(remote);
-            // SAFETY: the core is gone and this was the last lease.
-            unsafe { free(shared) };
-        }
-        return;
-    }
-    remote.returned.push(bid);
-    // ORDERING: Relaxed; pairs with `announce_starvation`, see there.
-    let starved = this.starved.load(Ordering::Relaxed);
-    let core = this.core;
-    drop(remote);
-    if starved {
-        // A core that is gone meanwhile has nobody left to feed.
-        let _ = annulus_task::post(core, super::feed_current);
+    if this.returns.give(bid) {
+        // SAFETY: the core is gone and this was the last lease. Who gave the one before may still
+        // be inside of the lock's release, which of a lock of `std` uses no more than its address.
+        unsafe { free(shared) };
     }
 }
 
@@ -410,10 +373,6 @@ unsafe fn free(shared: NonNull<Shared>) {
     let shared = unsafe { Box::from_raw(shared.as_ptr()) };
     // SAFETY: mapped in `Pool::new` with this size; nobody uses it any more.
     unsafe { memory::unmap(shared.memory, shared.shape.bytes()) };
-}
-
-fn lock(remote: &Mutex<Remote>) -> std::sync::MutexGuard<'_, Remote> {
-    remote.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 mod memory {

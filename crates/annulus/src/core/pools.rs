@@ -111,24 +111,21 @@ impl State {
         Ok(())
     }
 
-    /// No buffer is left for this stream: it is served when one comes back.
+    /// No buffer is left for this stream: it is served in the next turn, from a buffer that has
+    /// come back meanwhile, or through the heap.
     pub(crate) fn starve(&mut self, key: Key) {
         let Some(stream) = self.records.stream(key) else {
             return;
         };
         stream.recv.arm = Arm::Starved;
-        let group = stream.recv.group;
         self.starved.push_back(key);
         self.has_chores = true;
         self.note_starved();
         self.counters.starvations.add(1);
-        if let Some(pool) = self.pools.get(group) {
-            pool.announce_starvation(true);
-        }
     }
 
     /// Buffers may have come back: re-arms as many starved streams as there are buffers for, and
-    /// serves the others by a receive into the heap.
+    /// serves the others by a receive into the heap, so that no stream waits for a lease.
     pub(crate) fn feed_starved(&mut self) {
         self.feed_starved_messages();
         if self.starved.is_empty() {
@@ -161,9 +158,6 @@ impl State {
             } else {
                 self.launch_heap_receive(key);
             }
-        }
-        if self.starved.is_empty() {
-            self.pools.iter().for_each(|pool| pool.announce_starvation(false));
         }
         self.note_starved();
     }
