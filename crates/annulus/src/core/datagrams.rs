@@ -162,7 +162,7 @@ impl State {
             Err(error) => Poll::Ready(Err(error)),
             Ok(Found::Message(message)) => Poll::Ready(Ok(Some(message))),
             Ok(Found::End) => Poll::Ready(Ok(None)),
-            Ok(Found::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+            Ok(Found::Failed(errno)) => Poll::Ready(Err(errors::of_receive(errno))),
             Ok(Found::Nothing) => {
                 self.wait_message(key, waiter, who);
                 self.arm_messages(key);
@@ -300,6 +300,7 @@ impl State {
         }
         let mut starving = false;
         match cqe.res {
+            res if res > 0 && message.is_none() => datagrams.failed = Some(errors::MISNAMED),
             res if res >= 0 => datagrams.has_come(),
             res if is_passing(-res) && (is_asked || !datagrams.is_in_vain()) => {}
             res if -res == libc::ENOBUFS && ended => {

@@ -45,6 +45,22 @@ pub(crate) fn no_capacity() -> io::Error {
     )
 }
 
+/// Stands for an errno where a receive failed because the kernel named a buffer that it did not
+/// have: above all that the kernel returns.
+pub(crate) const MISNAMED: i32 = 4096;
+
+/// What a receive failed with.
+#[cold]
+pub(crate) fn of_receive(errno: i32) -> io::Error {
+    match errno {
+        MISNAMED => io::Error::other(
+            "for what came here the kernel named a buffer that it did not have, so the bytes are \
+             lost: close the socket, and report it (Metrics::stale_cqes counts such completions)",
+        ),
+        errno => io::Error::from_raw_os_error(errno),
+    }
+}
+
 /// `-errno` as an error.
 pub(crate) fn from_res(res: i32) -> io::Error {
     io::Error::from_raw_os_error(-res)

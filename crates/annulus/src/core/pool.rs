@@ -16,8 +16,10 @@
 //! completions of one ring in the order in which the receives consumed the group (measured on
 //! 6.18 by `annulus-ring/tests/it/shared_buffers.rs`).
 //!
-//! Invariants: every buffer is in exactly one of the three states; memory lives until the last
-//! lease is gone, whichever thread drops it and however long the core is dead.
+//! Invariants: every buffer is in exactly one of the three states, whatever the kernel names: a
+//! completion takes room only from a buffer that the kernel has, and is refused if it names another
+//! or more than is left; memory lives until the last lease is gone, whichever thread drops it and
+//! however long the core is dead.
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
@@ -100,9 +102,16 @@ pub(crate) struct Pool {
     target: u16,
     /// Streams that may still be armed for the buffers that are published.
     ration: u16,
-    /// How much of a published buffer is consumed; incremental groups only.
+    /// How much of each buffer the kernel has consumed, which is nothing outside of incremental
+    /// groups; [`GONE`] for one that it does not have.
     consumed: Vec<u32>,
 }
+
+/// Consumed of a buffer that the kernel does not have: more than a buffer can be long, so the look
+/// whether there is room for what a completion names is the look whose buffer it is as well.
+const GONE: u32 = u32::MAX;
+/// The most bytes of one buffer. The kernel receives no more at once.
+pub(crate) const BUFFER_BYTES_MAX: u32 = i32::MAX as u32;
 
 impl Pool {
     /// Reserves the memory, of which nothing is touched before it is published, and registers the
@@ -141,8 +150,12 @@ impl Pool {
             published: 0,
             target: shape.published.clamp(1, shape.count),
             ration: 0,
-            consumed: vec![0; usize::from(shape.count)],
+            consumed: vec![GONE; usize::from(shape.count)],
         };
+        debug_assert!(
+            shape.buffer_bytes <= BUFFER_BYTES_MAX,
+            "no buffer is consumed by GONE bytes"
+        );
         pool.replenish();
         pool.shared().board.buffers.add(u64::from(shape.count));
         Ok(pool)
@@ -243,16 +256,19 @@ impl Pool {
         left
     }
 
-    /// Turns what a completion says into a lease. `more` is `IORING_CQE_F_BUF_MORE`.
+    /// Turns what a completion says into a lease. `more` is `IORING_CQE_F_BUF_MORE`. `None` if the
+    /// kernel does not have that buffer, or not that much of it: then nothing has happened.
     pub(crate) fn lease(&mut self, bid: u16, len: u32, more: bool) -> Option<Lease> {
         let shape = self.shared().shape;
-        let offset = self.consumed.get(usize::from(bid)).copied().unwrap_or(shape.buffer_bytes);
-        if bid >= shape.count || u64::from(offset) + u64::from(len) > shape.buffer_bytes.into() {
-            debug_assert!(false, "the kernel names room in a buffer of this group");
-            return None;
+        let Some(consumed) = self.consumed.get_mut(usize::from(bid)) else {
+            return self.misnamed();
+        };
+        let offset = *consumed;
+        if u64::from(offset) + u64::from(len) > shape.buffer_bytes.into() {
+            return self.misnamed();
         }
-        self.consumed[usize::from(bid)] += len;
         let kernel_keeps = shape.incremental && more;
+        *consumed = if kernel_keeps { offset + len } else { GONE };
         self.with_local(|local| {
             local.leases += 1;
             // The kernel's own hold passes to the lease unless the kernel keeps the buffer.
@@ -265,13 +281,20 @@ impl Pool {
             self.published -= 1;
         }
         let address = self.shared().address(bid, offset);
-        // SAFETY: the kernel wrote `len` bytes at `address`, inside buffer `bid`, will not write
-        // there again before the buffer is published anew, and the lease holds the buffer until
-        // dropped.
+        // SAFETY: the kernel had the buffer and wrote `len` bytes at `address`, inside of it, will
+        // not write there again before the buffer is published anew, and the lease holds the buffer
+        // until dropped.
         Some(unsafe { Lease::from_pool(self.shared, bid, address, len as usize) })
     }
 
-    /// Takes back a buffer that came with a completion that carries no data.
+    /// A completion names what the kernel cannot have filled: counted, as one that is nobody's.
+    #[cold]
+    fn misnamed(&self) -> Option<Lease> {
+        self.shared().board.stale_cqes.add(1);
+        None
+    }
+
+    /// Takes back a buffer that came with a completion that carries no data, if the kernel had it.
     pub(crate) fn discard(&mut self, bid: u16, more: bool) {
         drop(self.lease(bid, 0, more));
     }

@@ -81,10 +81,14 @@ pub(crate) struct Receive {
 }
 
 impl Receive {
-    /// It brought something.
-    fn has_come(&mut self) {
-        self.in_vain = 0;
-        self.unfed = 0;
+    /// It brought something. What is behind an end, or a gap, is nobody's.
+    #[inline]
+    fn bring(&mut self, lease: Lease, joined_max: usize) {
+        if self.end.is_none() {
+            self.in_vain = 0;
+            self.unfed = 0;
+            self.queue.push_back(lease, joined_max);
+        }
     }
 
     /// A receive has ended for a passing reason. True if it has done so too often for that.
@@ -97,16 +101,21 @@ impl Receive {
     /// if no buffer was left.
     fn note(&mut self, res: i32, is_asked: bool) -> bool {
         match res {
-            0 => self.end = Some(End::Eof),
+            0 => self.ends(End::Eof),
             res if res > 0 => {}
             res if is_passing(-res) && (is_asked || !self.is_in_vain()) => {}
             res if -res == libc::ENOBUFS => {
                 self.unfed = self.unfed.saturating_add(1);
-                return !self.leaving;
+                return !self.leaving && self.end.is_none();
             }
-            res => self.end = Some(End::Failed(-res)),
+            res => self.ends(End::Failed(-res)),
         }
         false
+    }
+
+    /// No more data will come, unless that was known.
+    fn ends(&mut self, end: End) {
+        self.end.get_or_insert(end);
     }
 }
 
@@ -248,7 +257,7 @@ impl State {
             Err(error) => Poll::Ready(Err(error)),
             Ok(Found::Lease(lease)) => Poll::Ready(Ok(Some(lease))),
             Ok(Found::Eof) => Poll::Ready(Ok(None)),
-            Ok(Found::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+            Ok(Found::Failed(errno)) => Poll::Ready(Err(errors::of_receive(errno))),
             Ok(Found::Nothing) => {
                 if let Some(stream) = self.records.stream(key) {
                     self.waiters.wait(&mut stream.recv.waiters, waiter, who);
@@ -357,14 +366,11 @@ impl State {
             return;
         };
         match res {
-            0 => stream.recv.end = Some(End::Eof),
-            res if res > 0 => {
-                stream.recv.has_come();
-                stream.recv.queue.push_back(Lease::from_vec(bytes), JOINED_BYTES);
-            }
+            0 => stream.recv.ends(End::Eof),
+            res if res > 0 => stream.recv.bring(Lease::from_vec(bytes), JOINED_BYTES),
             res if res == -libc::ECANCELED => {}
             res if is_passing(-res) && !stream.recv.is_in_vain() => {}
-            res => stream.recv.end = Some(End::Failed(-res)),
+            res => stream.recv.ends(End::Failed(-res)),
         }
         self.wake_reader(key);
     }
@@ -412,9 +418,10 @@ impl State {
         if ended {
             recv.arm = Arm::Idle;
         }
-        if let Some(lease) = lease {
-            recv.has_come();
-            recv.queue.push_back(lease, joined_max);
+        match lease {
+            Some(lease) => recv.bring(lease, joined_max),
+            None if cqe.res > 0 => return self.miss_bytes(key),
+            None => {}
         }
         let starving = recv.note(cqe.res, is_asked);
         if starving {
@@ -435,6 +442,17 @@ impl State {
         }
         if crowded {
             self.limit_unread(key);
+        }
+    }
+
+    /// Bytes came, and are nowhere: the kernel named a buffer that it did not have. That is the end
+    /// of the stream.
+    #[cold]
+    fn miss_bytes(&mut self, key: Key) {
+        if let Some(stream) = self.records.stream(key) {
+            stream.recv.ends(End::Failed(errors::MISNAMED));
+            self.pause_recv(key);
+            self.wake_reader(key);
         }
     }
 

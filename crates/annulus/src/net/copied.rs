@@ -70,7 +70,7 @@ impl<S: Scatter> Future for Copied<S> {
             match copy(state, (key, *waiter), into, takes) {
                 Err(error) => Poll::Ready(Err(error)),
                 Ok(Seen::Some | Seen::Eof) => Poll::Ready(Ok(())),
-                Ok(Seen::Failed(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+                Ok(Seen::Failed(errno)) => Poll::Ready(Err(errors::of_receive(errno))),
                 Ok(Seen::Nothing) => {
                     state.wait_received(key, waiter, who);
                     state.arm_recv(key);
@@ -93,7 +93,7 @@ impl<S: Scatter> End for Copied<S> {
             self.place.look(|state, key, waiter| copy(state, (key, Some(waiter)), into, takes));
         Some(match seen {
             Some(Ok(Seen::Some | Seen::Eof)) => self.finish(Ok(())),
-            Some(Ok(Seen::Failed(errno))) => self.finish(Err(errors::from_res(-errno))),
+            Some(Ok(Seen::Failed(errno))) => self.finish(Err(errors::of_receive(errno))),
             Some(Err(error)) => self.finish(Err(error)),
             Some(Ok(Seen::Nothing | Seen::NotYourTurn)) | None => {
                 self.finish(Err(errors::cancelled()))

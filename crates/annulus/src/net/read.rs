@@ -129,8 +129,7 @@ impl<B: IoBufMut> Future for ReadInto<B> {
                 Ok(Look::Wait) => return Poll::Pending,
                 Ok(Look::Full | Look::End) => return Poll::Ready(this.finish(None)),
                 Ok(Look::Failed(errno)) => {
-                    let error = io::Error::from_raw_os_error(errno);
-                    return Poll::Ready(this.finish(Some(error)));
+                    return Poll::Ready(this.finish(Some(errors::of_receive(errno))));
                 }
                 Err(error) => return Poll::Ready(this.finish(Some(error))),
                 Ok(Look::Direct) => {
@@ -186,7 +185,7 @@ impl<B: IoBufMut> End for ReadInto<B> {
                     .look(|state, key, waiter| take(state, (key, Some(waiter)), into, exact));
                 Some(match found {
                     Some(Ok(Look::Full | Look::End)) => self.finish(None),
-                    Some(Ok(Look::Failed(errno))) => self.give_up(errors::from_res(-errno)),
+                    Some(Ok(Look::Failed(errno))) => self.give_up(errors::of_receive(errno)),
                     Some(Err(error)) => self.give_up(error),
                     Some(Ok(Look::Wait | Look::Direct)) | None => self.give_up(errors::cancelled()),
                 })

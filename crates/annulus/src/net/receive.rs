@@ -73,7 +73,7 @@ pub(super) fn take(
     match state.take_message(key, waiter) {
         Ok(Found::Message(message)) => Some(Ok(Some(message))),
         Ok(Found::End) => Some(Ok(None)),
-        Ok(Found::Failed(errno)) => Some(Err(io::Error::from_raw_os_error(errno))),
+        Ok(Found::Failed(errno)) => Some(Err(errors::of_receive(errno))),
         Ok(Found::Nothing | Found::NotYourTurn) => None,
         Err(error) => Some(Err(error)),
     }

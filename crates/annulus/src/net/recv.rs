@@ -199,7 +199,7 @@ impl End for Recv<'_> {
             self.place.look(|state, key, waiter| match state.take_received(key, Some(waiter)) {
                 Ok(Found::Lease(lease)) => Some(Ok(Some(lease))),
                 Ok(Found::Eof) => Some(Ok(None)),
-                Ok(Found::Failed(errno)) => Some(Err(io::Error::from_raw_os_error(errno))),
+                Ok(Found::Failed(errno)) => Some(Err(errors::of_receive(errno))),
                 Ok(Found::Nothing | Found::NotYourTurn) => None,
                 Err(error) => Some(Err(error)),
             });

@@ -63,7 +63,7 @@ pub(crate) async fn forward(from: &TcpStream, to: &TcpStream) -> io::Result<Forw
                 to.write_all(lease).await?;
             }
             Found::Nothing => break,
-            Found::Failed(errno) => return Err(errors::from_res(-errno)),
+            Found::Failed(errno) => return Err(errors::of_receive(errno)),
             Found::Eof => {
                 done.ended = true;
                 return Ok(done);

@@ -8,6 +8,7 @@ use annulus_task::OnPanic;
 
 use super::stall::Report;
 use super::{DevicePolling, Error, Runtime, Stall};
+use crate::core::pool::BUFFER_BYTES_MAX;
 use crate::core::setup::{Config, KernelMaker};
 
 /// What a runtime is made of. Every knob has a default that suits a server with thousands of
@@ -63,9 +64,9 @@ impl Builder {
 
     /// Bytes of one provided buffer: the most that one lease can hold. By default 64 KiB where
     /// receives [share](Self::buffers_incremental) buffers, which are then cut in two seldom, and
-    /// 16 KiB elsewhere.
+    /// 16 KiB elsewhere. At least 64, and less than 2 GiB.
     pub fn buffer_bytes(mut self, bytes: u32) -> Self {
-        self.config.buffer_bytes = Some(bytes.max(64));
+        self.config.buffer_bytes = Some(bytes.clamp(64, BUFFER_BYTES_MAX));
         self
     }
 
@@ -156,7 +157,9 @@ impl Builder {
     /// one.
     pub fn receive_pool(mut self, buffer_bytes: u32, count: u16) -> Self {
         if self.config.receive_pools.len() < usize::from(u8::MAX) {
-            self.config.receive_pools.push((buffer_bytes.max(64), count.clamp(1, 32768)));
+            self.config
+                .receive_pools
+                .push((buffer_bytes.clamp(64, BUFFER_BYTES_MAX), count.clamp(1, 32768)));
         }
         self
     }

@@ -62,8 +62,8 @@ pub struct Metrics {
     pub sq_full: u64,
     /// Times that completions had overflowed their queue and were flushed.
     pub cq_overflows: u64,
-    /// Completions that belonged to nothing; anything but 0 is a bug of the kernel or of this
-    /// crate.
+    /// Completions that belonged to nothing, or named a provided buffer that the kernel did not
+    /// have; anything but 0 is a bug of the kernel or of this crate.
     pub stale_cqes: u64,
     /// Times that another thread rang the core out of its sleep.
     pub bell_rings: u64,

@@ -118,7 +118,8 @@ impl Ground {
     }
 }
 
-fn under_world(world: &World, profile: Profile, builder: Builder) -> Builder {
+/// Puts the kernel of a world behind a runtime that this thread makes.
+pub fn under_world(world: &World, profile: Profile, builder: Builder) -> Builder {
     WORLD.set(Some((world.clone(), profile)));
     builder.kernel(|| {
         let (world, profile) = WORLD.take().expect("a world was chosen on this thread");

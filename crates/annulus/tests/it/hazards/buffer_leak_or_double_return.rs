@@ -4,20 +4,27 @@
 //!
 //! *Answer*: a lease is the only owner of its part of a buffer, and gives it back once, from any
 //! thread, also after its core has ended; buffers that the kernel took for an end, a reset or a
-//! cancelled receive go back with that completion.
+//! cancelled receive go back with that completion; a completion that names a buffer which the
+//! kernel does not have, or too much of one, takes nothing and is an error of its socket.
 //!
-//! *Also proven*: the accounting in `core::pool`; the loom model of the pool's shared half.
+//! *Also proven*: each buffer in one place after every step, whatever completions name, in the
+//! tests of `core::pool`; the half of it that other threads reach in the models of
+//! `core::pool::returns`.
 
+use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
 use std::net::Shutdown;
 
-use annulus::net::UnixStream;
-use annulus::runtime::metrics;
+use annulus::buf::Lease;
+use annulus::net::{UdpSocket, UnixStream};
+use annulus::runtime::{Builder, metrics};
+use annulus_sim::{Fault, Faults, Profile, World};
 
 use super::{all_returned, few_buffers, pattern, read_to_end};
-use crate::cancel::yield_to_kernel;
-use crate::harness::ground::{on_both, on_both_with};
-use crate::harness::{run_on, share_process};
+use crate::cancel::{until, yield_to_kernel};
+use crate::harness::ground::{is_whole_run, on_both, on_both_with, seeds, under_world};
+use crate::harness::{made, run_on, share_process};
 
 #[test]
 fn ends_and_resets_and_cancels_lose_no_buffer() {
@@ -181,5 +188,118 @@ fn leases_return_from_everywhere_once() {
         }
         drop((left, right));
         all_returned().await
+    });
+}
+
+/// A simulated kernel that names wrong buffers when it is told to, and a runtime on it with so many
+/// buffers, all published. Runs `body`, and checks that each wrong name was counted and that
+/// nothing else is left.
+fn on_a_kernel_that_errs<F>(builder: impl Fn() -> Builder, body: impl Fn(World, u64) -> F)
+where
+    F: Future<Output = io::Result<()>>,
+{
+    let _shared = share_process();
+    let mut wrong = 0;
+    for seed in seeds(40) {
+        let world = World::new(seed).with_faults(Faults::none());
+        let runtime = made(under_world(&world, Profile::LINUX_6_18, builder()));
+        runtime.block_on(body(world.clone(), seed)).unwrap();
+        let last = runtime.shutdown();
+        let count = world.report().count(Fault::WrongBuffer);
+        assert_eq!((last.stale_cqes, last.leases_out, last.ops_in_flight), (count, 0, 0));
+        assert_eq!((world.in_flight(), world.open_descriptors()), (0, 0), "of the kernel");
+        wrong += count;
+    }
+    assert!(wrong > 0 || !is_whole_run(), "the kernel never named a wrong buffer");
+}
+
+const WRONG: Faults = Faults::none().with(Fault::WrongBuffer, 150);
+
+fn assert_is_of_a_wrong_buffer(error: &io::Error) {
+    assert_eq!(error.kind(), io::ErrorKind::Other);
+    assert!(error.to_string().contains("named a buffer that it did not have"), "{error}");
+}
+
+#[test]
+fn a_buffer_that_the_kernel_does_not_have_fails_its_stream_and_is_leased_to_nobody() {
+    const BUFFERS: u16 = 8;
+    for incremental in [false, true] {
+        let builder = || few_buffers(BUFFERS, incremental).buffers_published(BUFFERS);
+        on_a_kernel_that_errs(builder, |world, seed| async move {
+            // Kept, so that a buffer that is in two hands is seen to be.
+            let mut kept: VecDeque<(Vec<u8>, Lease)> = VecDeque::new();
+            for round in 0..20usize {
+                world.set_faults(WRONG);
+                let (left, right) = UnixStream::pair()?;
+                let sent = pattern(round + seed as usize, 1500);
+                let mut got = Vec::new();
+                let mut failed = false;
+                // In pieces that need two buffers each, so that something comes right behind a gap;
+                // or at once, with the end.
+                let piece = if round % 2 == 0 { 300 } else { 1500 };
+                for end in (piece..=1500).step_by(piece) {
+                    left.write_all(sent[end - piece..end].to_vec()).await?;
+                    if end == 1500 {
+                        left.shutdown(Shutdown::Write)?;
+                    }
+                    while !failed && got.len() < end {
+                        match right.recv().await {
+                            Ok(lease) => {
+                                let lease = lease.expect("no end yet");
+                                got.extend_from_slice(&lease);
+                                kept.push_back((lease.to_vec(), lease));
+                            }
+                            Err(error) => {
+                                assert_is_of_a_wrong_buffer(&error);
+                                failed = true;
+                            }
+                        }
+                    }
+                    kept.drain(..kept.len().saturating_sub(3));
+                }
+                // What is behind a gap is not taken for what was in it, then or later.
+                assert_eq!(got, sent[..got.len()]);
+                assert_eq!(failed, got.len() < sent.len());
+                assert!(right.recv().await?.is_none(), "it is told once");
+                for (bytes, lease) in &kept {
+                    assert_eq!(**lease, **bytes, "a buffer was in two hands");
+                }
+            }
+            world.set_faults(Faults::none());
+            drop(kept);
+            all_returned().await?;
+            let all = || metrics().expect("it runs").buffers_published == u32::from(BUFFERS);
+            until("the kernel has every buffer", all).await
+        });
+    }
+}
+
+#[test]
+fn a_message_in_a_buffer_that_the_kernel_does_not_have_is_an_error_and_the_next_one_comes() {
+    let builder = || few_buffers(4, false).buffers_published(4);
+    on_a_kernel_that_errs(builder, |world, _| async move {
+        let sender = UdpSocket::bind("127.0.0.1:0")?;
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let mut kept = VecDeque::new();
+        for number in 0..60u8 {
+            world.set_faults(WRONG);
+            let before = world.report().count(Fault::WrongBuffer);
+            sender.send_to(vec![number; 100], socket.local_addr()?).await?;
+            let received = socket.recv().await;
+            if world.report().count(Fault::WrongBuffer) > before {
+                assert_is_of_a_wrong_buffer(&received.expect_err("its bytes are nowhere"));
+                continue;
+            }
+            kept.push_back((number, received?));
+            kept.drain(..kept.len().saturating_sub(2));
+            for (number, datagram) in &kept {
+                assert_eq!(**datagram, [*number; 100], "a buffer was in two hands");
+            }
+        }
+        world.set_faults(Faults::none());
+        drop(kept);
+        all_returned().await?;
+        let all = || metrics().expect("it runs").buffers_published == metrics().unwrap().buffers;
+        until("the kernel has every buffer", all).await
     });
 }
