@@ -16,29 +16,35 @@
 //! inbox that precedes the next one: whoever rang before that has sent something before, which that
 //! look finds.
 //!
-//! Owns: the word, or the eventfd and where it is read to. Does not own: when a bell is rung (the
-//! handshake of `annulus-task` rings only a core that sleeps), nor the request (the driver).
+//! Owns: the memory of the word, or the eventfd and where it is read to. Does not own: what the
+//! word says and when ([`Word`]), when a bell is rung (the handshake of `annulus-task` rings only a
+//! core that sleeps), nor the request (the driver).
 //!
 //! Invariant: the memory stays until the request has ended, and as long as a thread may ring.
 
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{FutexWait, Op as _, Read, Target};
-use annulus_ring::{Kernel as _, Ring};
+use annulus_ring::{AnyKernel, Kernel as _, Ring};
 use annulus_task::CoreId;
 
 use super::process;
+
+mod word;
+
+pub(crate) use word::Ended;
+use word::{SILENT, Word};
 
 /// `FUTEX2_SIZE_U32 | FUTEX2_PRIVATE`: a word of 32 bits that only this process uses.
 const FUTEX_FLAGS: u32 = 0x02 | 0x80;
 
 /// What a core's bell is made of.
 pub(crate) enum Bell {
-    Futex(NonNull<AtomicU32>),
+    Futex(NonNull<Word<AtomicU32>>),
     Eventfd { fd: RawFd, count: NonNull<u64> },
 }
 
@@ -46,7 +52,8 @@ impl Bell {
     /// A futex where the ring can wait for one, else an eventfd.
     pub(crate) fn new(ring: &mut Ring) -> io::Result<Self> {
         if ring.capabilities().supports(Opcode::FUTEX_WAIT) {
-            return Ok(Self::Futex(NonNull::from(Box::leak(Box::new(AtomicU32::new(0))))));
+            let word = Box::new(Word::new(AtomicU32::new(SILENT)));
+            return Ok(Self::Futex(NonNull::from(Box::leak(word))));
         }
         let fd = ring.kernel().eventfd()?;
         Ok(Self::Eventfd { fd, count: NonNull::from(Box::leak(Box::new(0))) })
@@ -68,7 +75,7 @@ impl Bell {
     }
 
     /// The word on which a core can sleep, if this is one.
-    pub(crate) fn word(&self) -> Option<&AtomicU32> {
+    fn word(&self) -> Option<&Word<AtomicU32>> {
         match self {
             // SAFETY: the word lives until `release`.
             Self::Futex(word) => Some(unsafe { word.as_ref() }),
@@ -76,30 +83,30 @@ impl Bell {
         }
     }
 
-    /// Takes back that it was rung: after a sleep, before the core looks at its inbox again.
-    pub(crate) fn hush(&self) {
-        if let Some(word) = self.word() {
-            // ORDERING: Relaxed. A ring that this overwrites was for a sleep that is over; the
-            // announcement of the next one is a full fence.
-            word.store(0, Ordering::Relaxed);
+    /// Sleeps on it without its request, which is not armed; refused if that cannot be done.
+    pub(crate) fn sleep(&self, kernel: &mut AnyKernel) -> Ended {
+        match self.word() {
+            Some(word) => word.sleep(|atomic| kernel.wait_on_word(atomic, SILENT)),
+            None => Ended::Refused,
         }
     }
 
-    /// Whether its request has ended because it was rung, which any success says: a ring that began
-    /// before the wait may come to its wake later. A wait that finds the word rung already says
-    /// EAGAIN.
-    pub(crate) fn was_rung(&self, res: i32) -> bool {
-        // ORDERING: Relaxed; that the request has ended orders it behind the ring that it saw.
-        res >= 0 || self.word().is_some_and(|word| word.load(Ordering::Relaxed) != 0)
+    /// Its request has ended, before the core looks at its inbox again. True if it was rung.
+    pub(crate) fn has_ended(&self, res: i32) -> bool {
+        match self.word() {
+            Some(word) => word.has_ended(res),
+            None => res >= 0,
+        }
     }
 
     /// Fills the request that ends when the bell is rung. The one before has ended.
     pub(crate) fn encode(&self, sqe: &mut Sqe) {
         match self {
             Self::Futex(word) => {
-                let mask = u64::from(u32::MAX);
-                let futex = word.as_ptr().cast::<u32>().cast_const();
-                FutexWait { futex, value: 0, mask, flags: FUTEX_FLAGS }.encode(sqe);
+                // SAFETY: as in `word`.
+                let futex = unsafe { word.as_ref() }.atomic().as_ptr().cast_const();
+                let (value, mask) = (u64::from(SILENT), u64::from(u32::MAX));
+                FutexWait { futex, value, mask, flags: FUTEX_FLAGS }.encode(sqe);
             }
             Self::Eventfd { fd, count } => {
                 let addr = count.as_ptr().cast();
@@ -133,16 +140,15 @@ impl Bell {
 /// Ends the sleep of the core whose word is at this address. A forked child has a word of its own,
 /// so that it cannot reach its parent.
 fn ring_futex(word: u64) {
-    let word = std::ptr::with_exposed_provenance::<AtomicU32>(word as usize);
+    let word = std::ptr::with_exposed_provenance::<Word<AtomicU32>>(word as usize);
     // SAFETY: the executor calls this only while the bell is set; the bell is taken away before the
     // word is freed.
     let word = unsafe { &*word };
-    // ORDERING: Release, pairs with the kernel's read under the lock of the futex: a wait that
-    // begins later sees it and ends at once.
-    word.store(1, Ordering::Release);
-    let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: the word is valid; waking has no other precondition.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), wake, 1) };
+    word.ring(|atomic| {
+        let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the word is valid; waking has no other precondition.
+        unsafe { libc::syscall(libc::SYS_futex, atomic.as_ptr(), wake, 1) };
+    });
 }
 
 /// Ends the sleep of the core whose eventfd the word names.
@@ -155,3 +161,6 @@ fn ring_eventfd(word: u64) {
     // bell is taken away before its descriptor is closed.
     unsafe { libc::write(word as i32, std::ptr::from_ref(&one).cast(), 8) };
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -86,9 +86,7 @@ impl State {
     #[inline(never)]
     pub(crate) fn on_bell(&mut self, res: i32) {
         self.bell_armed = false;
-        let was_rung = self.bell.was_rung(res);
-        self.bell.hush();
-        if was_rung {
+        if self.bell.has_ended(res) {
             self.counters.bell_rings.add(1);
             self.rests.unrung = 0;
         } else {

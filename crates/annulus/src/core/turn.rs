@@ -20,9 +20,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use annulus_ring::Run;
 use annulus_ring::abi::Errno;
-use annulus_ring::{Kernel as _, Run};
 
+use super::bell::Ended;
 use super::metrics::Board;
 use super::pool::Pool;
 use super::{Core, State};
@@ -371,20 +372,15 @@ impl State {
         let alone = self.table.used() + self.records.used() + self.cancels + self.closes == 0
             && !self.tick.is_armed()
             && !self.ring.wants_enter()
-            && self.ring.cq_ready() == 0;
-        let Some(word) = self.bell.word().filter(|_| alone && !self.stopping) else {
-            return false;
-        };
-        let waited = self.ring.kernel().wait_on_word(word, 0);
-        if waited.is_err_and(|errno| !matches!(errno.0, libc::EAGAIN | libc::EINTR)) {
+            && self.ring.cq_ready() == 0
+            && !self.stopping;
+        if !alone {
             return false;
         }
-        self.bell.hush();
-        self.counters.waits_alone.add(1);
-        if matches!(waited, Ok(()) | Err(Errno(libc::EAGAIN))) {
-            self.counters.bell_rings.add(1);
-        }
-        true
+        let ended = self.bell.sleep(self.ring.kernel());
+        self.counters.waits_alone.add(u64::from(ended != Ended::Refused));
+        self.counters.bell_rings.add(u64::from(ended == Ended::Rung));
+        ended != Ended::Refused
     }
 
     /// How long until the next timer is due, or the bound if that is less.

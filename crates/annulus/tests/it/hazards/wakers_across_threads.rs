@@ -7,7 +7,7 @@
 //! sleeps; a stale one finds another generation. Futures are dropped by their owner.
 //!
 //! *Also proven*: the loom models of `annulus-task` (wake and sleep and exit, the inbox, epochs of
-//! the registry); `foreign`, `wakers`.
+//! the registry) and of `core::bell` (the futex under it); `foreign`, `wakers`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
