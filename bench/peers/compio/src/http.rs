@@ -15,7 +15,7 @@ use hyper::{Request, Response};
 
 pub fn run(_job: &Job) -> io::Result<Sample> {
     annulus_bench::serve(|listener| {
-        super::run(async move {
+        super::runtime()?.block_on(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
@@ -23,7 +23,7 @@ pub fn run(_job: &Job) -> io::Result<Sample> {
                 let connection = http1::Builder::new().serve_connection(io, service_fn(greet));
                 compio::runtime::spawn(connection).detach();
             }
-        })?
+        })
     })
 }
 

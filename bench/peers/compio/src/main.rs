@@ -50,11 +50,14 @@ fn main() -> ExitCode {
     ])
 }
 
+/// Servers, and the body that spawns, are the future of its `block_on`, where the other programs
+/// have a task: compio's documentation does not call that slower, and has servers so, and its loop
+/// makes two turns, with system calls in both, for a task that another one spawns and waits for.
 fn runtime() -> io::Result<Runtime> {
     Runtime::new()
 }
 
-/// Runs a future as a task, as the programs of all runtimes do.
+/// Runs any other body as a task, as the programs of all runtimes do.
 fn run<F>(future: F) -> io::Result<F::Output>
 where
     F: Future<Output: 'static> + 'static,

@@ -1,8 +1,4 @@
 //! Tasks that give a number, spawned and awaited, so many at a time.
-//!
-//! By the future of `block_on`, where all other programs have a task: compio's documentation does
-//! not call it slower, and its loop makes two turns, with system calls in both, for each task that
-//! another one spawns and waits for.
 
 use std::hint::black_box;
 use std::io;

@@ -15,13 +15,13 @@ pub fn run(job: &Job) -> io::Result<Sample> {
     let acceptor = TlsAcceptor::from(annulus_bench::server_config()?);
     let bytes = job.bytes.clamp(4096, RECORD_BYTES);
     annulus_bench::serve(|listener| {
-        super::run(async move {
+        super::runtime()?.block_on(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 compio::runtime::spawn(connection(acceptor.clone(), stream, bytes)).detach();
             }
-        })?
+        })
     })
 }
 

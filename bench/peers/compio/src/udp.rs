@@ -9,7 +9,7 @@ use compio::net::UdpSocket;
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_udp(|socket| {
-        super::run(async move {
+        super::runtime()?.block_on(async move {
             let socket = UdpSocket::from_std(socket)?;
             let mut buf = Vec::with_capacity(bytes);
             loop {
@@ -20,6 +20,6 @@ pub fn run(job: &Job) -> io::Result<Sample> {
                 result?;
                 buf = sent;
             }
-        })?
+        })
     })
 }

@@ -10,13 +10,13 @@ use compio::net::{UnixListener, UnixStream};
 pub fn run(job: &Job) -> io::Result<Sample> {
     let bytes = job.buffer_bytes();
     annulus_bench::serve_unix(job, |listener| {
-        super::run(async move {
+        super::runtime()?.block_on(async move {
             let listener = UnixListener::from_std(listener)?;
             loop {
                 let (stream, _peer) = listener.accept().await?;
                 compio::runtime::spawn(connection(stream, bytes)).detach();
             }
-        })?
+        })
     })
 }
 
