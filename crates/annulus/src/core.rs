@@ -36,6 +36,7 @@ pub(crate) mod end;
 pub(crate) mod errors;
 pub(crate) mod file_call;
 pub(crate) mod file_op;
+mod futex_hash;
 pub(crate) mod futex_op;
 pub(crate) mod fxattr_op;
 pub(crate) mod inherited;

@@ -32,7 +32,7 @@ use annulus_ring::op::{FutexWait, Op as _, Read, Target};
 use annulus_ring::{AnyKernel, Kernel as _, Ring};
 use annulus_task::CoreId;
 
-use super::process;
+use super::{futex_hash, process};
 
 mod word;
 
@@ -49,9 +49,9 @@ pub(crate) enum Bell {
 }
 
 impl Bell {
-    /// A futex where the ring can wait for one, else an eventfd.
+    /// A futex where the ring can wait for one that every wake finds, else an eventfd.
     pub(crate) fn new(ring: &mut Ring) -> io::Result<Self> {
-        if ring.capabilities().supports(Opcode::FUTEX_WAIT) {
+        if ring.capabilities().supports(Opcode::FUTEX_WAIT) && futex_hash::settle() {
             let word = Box::new(Word::new(AtomicU32::new(SILENT)));
             return Ok(Self::Futex(NonNull::from(Box::leak(word))));
         }
