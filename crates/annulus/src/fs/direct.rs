@@ -1,7 +1,6 @@
 //! A file past the page cache.
 
 mod alignment;
-mod polled;
 
 use std::io;
 use std::path::Path;
@@ -13,7 +12,7 @@ use super::synced::WriteSynced;
 use super::{File, OpenOptions, ReadStream, RwOptions, Synced};
 use crate::buf::{AlignedBuf, BufResult, IoBuf, IoBufMut};
 use crate::core::Owned;
-use crate::core::devices;
+use crate::core::devices::{self, Polled};
 use crate::core::direct_op::{Limits, With};
 use crate::core::file_call::{FileCall, NO_TARGET};
 use crate::core::file_op::{ReadAt, WriteAt};
@@ -22,7 +21,6 @@ use crate::op::{Linkable, OpExt, Shaped};
 
 pub(crate) use alignment::Span;
 pub use alignment::{Alignment, AtomicWrites, Misaligned, Part};
-pub use polled::DirectPolled;
 
 /// A file that is open with `O_DIRECT`: its reads and writes go from and to the device, past the
 /// page cache, as storage engines want it that have a cache of their own.
@@ -176,15 +174,9 @@ impl Direct {
     /// `READ_FIXED`, 5.1, with a buffer that is registered on this core; else `READ`, 5.6.
     /// Asynchronous; punted where the file's blocks have to be looked up first.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// let (n, page) = file.read_at(page, 0).await?;
     /// assert!(n <= page.len());
     /// # Ok(())
@@ -212,15 +204,9 @@ impl Direct {
     /// write that makes the file longer is punted, and excludes others:
     /// [`allocate`](Self::allocate) first.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// let (n, page) = file.write_at(page, 0).await?;
     /// assert!(n <= page.len());
     /// # Ok(())
@@ -245,15 +231,9 @@ impl Direct {
     /// # Kernel
     /// As [`write_at`](Self::write_at), as often as it takes.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// let ((), _page) = file.write_all_at(page, 0).await?;
     /// # Ok(())
     /// # }
@@ -279,15 +259,9 @@ impl Direct {
     /// As [`write_at`](Self::write_at), with `IOSQE_IO_LINK`, 5.3, and `FSYNC`, 5.1, always punted;
     /// as often as it takes.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// let ((), _page) = file.write_synced_at(page, 0, Synced::Data).await?; // it lasts
     /// # Ok(())
     /// # }
@@ -350,15 +324,9 @@ impl Direct {
     /// # Kernel
     /// `READ`, 5.6, one for whatever ranges are merged; asynchronous.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// let ranges = file.read_ranges(&[100..200, 9000..9100], Merge::default()).await?;
     /// assert!(ranges.get(0).is_some_and(|range| range.len() <= 100));
     /// # Ok(())
@@ -388,15 +356,9 @@ impl Direct {
     /// # Kernel
     /// `FALLOCATE`, 5.6; always punted.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// file.allocate(0, 1 << 30).await?;
     /// # Ok(())
     /// # }
@@ -422,15 +384,9 @@ impl Direct {
     /// # Kernel
     /// `FSYNC`, 5.1; always punted.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// file.write_all_at(page, 0).await?;
     /// file.sync_all().await?;
     /// # Ok(())
@@ -452,15 +408,9 @@ impl Direct {
     /// # Kernel
     /// `FSYNC` with `IORING_FSYNC_DATASYNC`, 5.1; always punted.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// file.write_all_at(page, 0).await?;
     /// file.sync_data().await?;
     /// # Ok(())
@@ -511,15 +461,9 @@ impl<'a> DirectWith<'a> {
     /// # Kernel
     /// As [`Direct::read_at`], with the flags and the priority of the options.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// use annulus::fs::RwOptions;
     ///
     /// let (n, page) = file.with(RwOptions::new().nowait()).read_at(page, 0).await?;
@@ -547,15 +491,9 @@ impl<'a> DirectWith<'a> {
     /// # Kernel
     /// As [`Direct::write_at`], with the flags and the priority of the options.
     ///
-    /// ```no_run
-    /// # #[annulus::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # use annulus::{buf::DirectPool, fs::{Direct, Merge, OpenOptions, Synced}};
-    /// # let mut options = OpenOptions::new();
-    /// # let file = Direct::open_with(options.read(true).write(true).create(true), "table").await?;
-    /// # let block = file.alignment().block_bytes();
-    /// # let pool = DirectPool::with_align(32, block, block)?;
-    /// # let page = pool.take().await;
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
     /// use annulus::fs::RwOptions;
     ///
     /// let (n, page) = file.with(RwOptions::new().dsync()).write_at(page, 0).await?; // it lasts
@@ -569,5 +507,76 @@ impl<'a> DirectWith<'a> {
         offset: u64,
     ) -> impl Linkable<Output = BufResult<usize, B>> + use<'a, B> {
         self.writing(buf, offset)
+    }
+}
+
+/// A direct file whose device is polled for completions: [`Direct::polled`].
+///
+/// A request is a few microseconds sooner done than by an interrupt, on a device that is as fast;
+/// its core burns a CPU meanwhile. It cannot be cancelled: [`cancel`](OpExt::cancel) and a deadline
+/// wait for its end.
+#[derive(Clone, Copy, Debug)]
+#[doc(alias = "RWF_HIPRI")]
+pub struct DirectPolled<'a> {
+    direct: &'a Direct,
+}
+
+impl<'a> DirectPolled<'a> {
+    /// As [`Direct::read_at`].
+    ///
+    /// # Errors
+    /// As there; `Unsupported` for a device without queues that can be polled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the request to its end, and then its buffer goes.
+    ///
+    /// # Kernel
+    /// `READ`, 5.6, or `READ_FIXED`, 5.1, on a ring with `IORING_SETUP_IOPOLL`, 5.1.
+    ///
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
+    /// let (n, page) = file.polled()?.read_at(page, 0).await?;
+    /// assert!(n <= page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read_at<B: IoBufMut>(
+        self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'a, B> {
+        let transfer = ReadAt { handle: self.direct.file.handle(), buf, offset };
+        let (how, limits) = (RwOptions::new(), self.direct.limits);
+        Op::new(Polled(With { transfer, how, limits }))
+    }
+
+    /// As [`Direct::write_at`].
+    ///
+    /// # Errors
+    /// As there; `Unsupported` for a device without queues that can be polled.
+    ///
+    /// # Cancel safety
+    /// As [`read_at`](Self::read_at): the bytes are written all the same.
+    ///
+    /// # Kernel
+    /// `WRITE`, 5.6, or `WRITE_FIXED`, 5.1, on a ring with `IORING_SETUP_IOPOLL`, 5.1.
+    ///
+    /// ```
+    /// # use annulus::{buf::DirectBuf, fs::{Direct, Merge, Synced}};
+    /// # async fn example(file: Direct, page: DirectBuf) -> std::io::Result<()> {
+    /// let (n, page) = file.polled()?.write_at(page, 0).await?;
+    /// assert!(n <= page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn write_at<B: IoBuf>(
+        self,
+        buf: B,
+        offset: u64,
+    ) -> impl OpExt<Output = BufResult<usize, B>> + use<'a, B> {
+        let transfer = WriteAt { handle: self.direct.file.handle(), buf, offset };
+        let (how, limits) = (RwOptions::new(), self.direct.limits);
+        Op::new(Polled(With { transfer, how, limits }))
     }
 }

@@ -141,13 +141,15 @@ fn unleak<T>(leaked: &'static T) -> T {
 
 #[test]
 fn a_buffer_of_a_stream_is_dropped_once_wherever_its_future_ends() {
-    Points::of(&["net::tcp_stream::read"]).real_only("more descriptors").run(|cut| async move {
-        let (_client, server) = talking_pair().await?;
-        dropped_once(cut, |buf| server.read(buf)).await?;
-        drop(unleak(server));
-        Ok(())
-    });
-    Points::of(&["net::tcp_stream::read_exact"]).real_only("more descriptors").run(
+    Points::of(&["net::tcp_stream::receiving::read"]).real_only("more descriptors").run(
+        |cut| async move {
+            let (_client, server) = talking_pair().await?;
+            dropped_once(cut, |buf| server.read(buf)).await?;
+            drop(unleak(server));
+            Ok(())
+        },
+    );
+    Points::of(&["net::tcp_stream::receiving::read_exact"]).real_only("more descriptors").run(
         |cut| async move {
             let (_client, server) = talking_pair().await?;
             dropped_once(cut, |buf| server.read_exact(buf)).await?;

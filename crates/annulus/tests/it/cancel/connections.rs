@@ -96,14 +96,14 @@ fn unix_halves() -> io::Result<(Halves<UnixStream>, Halves<UnixStream>)> {
 
 #[test]
 fn a_peek_ended_anywhere_takes_nothing() {
-    Points::of(&["net::tcp_stream::peek"]).run(|cut| async move {
+    Points::of(&["net::tcp_stream::receiving::peek"]).run(|cut| async move {
         reading(cut, tcp_halves().await?, |half| async {
             half.as_ref().peek(Vec::with_capacity(2)).await?;
             Ok(Vec::new())
         })
         .await
     });
-    Points::of(&["net::unix_stream::peek", "net::halves::peek"]).run(|cut| async move {
+    Points::of(&["net::unix_stream::receiving::peek", "net::halves::peek"]).run(|cut| async move {
         reading(cut, unix_halves()?, |half| async {
             half.as_ref().peek(Vec::with_capacity(2)).await?;
             half.peek(Vec::with_capacity(2)).await?;
@@ -116,7 +116,7 @@ fn a_peek_ended_anywhere_takes_nothing() {
 #[test]
 fn a_read_into_several_buffers_ended_anywhere_loses_no_byte() {
     let buffers = || (Vec::with_capacity(1), Vec::with_capacity(3));
-    Points::of(&["net::tcp_stream::read_vectored"]).run(move |cut| async move {
+    Points::of(&["net::tcp_stream::receiving::read_vectored"]).run(move |cut| async move {
         reading(cut, tcp_halves().await?, move |half| async move {
             let (n, (head, tail)) = half.as_ref().read_vectored(buffers()).await?;
             assert_eq!(n, head.len() + tail.len());
@@ -124,7 +124,7 @@ fn a_read_into_several_buffers_ended_anywhere_loses_no_byte() {
         })
         .await
     });
-    Points::of(&["net::unix_stream::read_vectored"]).run(move |cut| async move {
+    Points::of(&["net::unix_stream::receiving::read_vectored"]).run(move |cut| async move {
         reading(cut, unix_halves()?, move |half| async move {
             let (_, (head, tail)) = half.as_ref().read_vectored(buffers()).await?;
             Ok([head, tail].concat())
@@ -225,23 +225,26 @@ fn writes_of_several_buffers_ended_anywhere_send_all_or_nothing() {
             assert!(matches!(&sent[..], b"" | b"one" | b"onetwo"), "{cut:?}: {sent:?}");
             Ok(())
         });
-    Points::of(&["net::tcp_stream::sending::write_vectored", "net::unix_stream::write_vectored"])
-        .real_only("SENDMSG")
-        .run(|cut| async move {
-            let (left, right) = UnixStream::pair()?;
-            let sent = sending(&cut, tcp_halves().await?, |half| async move {
-                half.as_ref().write_vectored(("on", "e")).await?;
-                left.write_vectored(("a", "b")).await.map(drop)?;
-                Ok(())
-            })
-            .await?;
-            assert_eq!(sent, if cut.polled() { &b"one"[..] } else { b"" }, "{cut:?}");
-            if !cut.forgets() {
-                let got = right.recv().await?;
-                assert!(got.is_none_or(|lease| *lease == *b"ab"), "{cut:?}");
-            }
+    Points::of(&[
+        "net::tcp_stream::sending::write_vectored",
+        "net::unix_stream::sending::write_vectored",
+    ])
+    .real_only("SENDMSG")
+    .run(|cut| async move {
+        let (left, right) = UnixStream::pair()?;
+        let sent = sending(&cut, tcp_halves().await?, |half| async move {
+            half.as_ref().write_vectored(("on", "e")).await?;
+            left.write_vectored(("a", "b")).await.map(drop)?;
             Ok(())
-        });
+        })
+        .await?;
+        assert_eq!(sent, if cut.polled() { &b"one"[..] } else { b"" }, "{cut:?}");
+        if !cut.forgets() {
+            let got = right.recv().await?;
+            assert!(got.is_none_or(|lease| *lease == *b"ab"), "{cut:?}");
+        }
+        Ok(())
+    });
 }
 
 #[test]

@@ -71,7 +71,7 @@ where
 
 #[test]
 fn a_leased_receive_ended_anywhere_loses_no_datagram() {
-    Points::of(&["net::udp_socket::recv", "net::udp_socket::recv_batch"])
+    Points::of(&["net::udp_socket::receiving::recv", "net::udp_socket::receiving::recv_batch"])
         .real_only("datagrams")
         .run(|cut| {
             receiving(cut, |socket, taken| async move {
@@ -88,9 +88,9 @@ fn a_leased_receive_ended_anywhere_loses_no_datagram() {
 #[test]
 fn a_receive_into_a_buffer_ended_anywhere_loses_no_datagram() {
     Points::of(&[
-        "net::udp_socket::read",
-        "net::udp_socket::recv_from",
-        "net::udp_socket::recv_msg",
+        "net::udp_socket::receiving::read",
+        "net::udp_socket::receiving::recv_from",
+        "net::udp_socket::receiving::recv_msg",
     ])
     .real_only("datagrams")
     .run(|cut| {
@@ -107,8 +107,9 @@ fn a_receive_into_a_buffer_ended_anywhere_loses_no_datagram() {
 
 #[test]
 fn receives_of_all_kinds_ended_anywhere_lose_no_datagram() {
-    Points::of(&["net::udp_socket::recv", "net::udp_socket::read"]).real_only("datagrams").run(
-        |cut| {
+    Points::of(&["net::udp_socket::receiving::recv", "net::udp_socket::receiving::read"])
+        .real_only("datagrams")
+        .run(|cut| {
             receiving(cut, |socket, taken| async move {
                 // Noted at once: a join that is dropped drops the outputs that it has.
                 let read = async {
@@ -125,13 +126,12 @@ fn receives_of_all_kinds_ended_anywhere_lose_no_datagram() {
                 note(&taken, socket.read(Vec::with_capacity(9)).await?.1);
                 Ok(())
             })
-        },
-    );
+        });
 }
 
 #[test]
 fn a_peek_ended_anywhere_takes_nothing() {
-    Points::of(&["net::udp_socket::peek", "net::udp_socket::peek_from"])
+    Points::of(&["net::udp_socket::receiving::peek", "net::udp_socket::receiving::peek_from"])
         .real_only("datagrams")
         .run(|cut| {
             receiving(cut, |socket, _| async {
@@ -148,11 +148,11 @@ fn a_peek_ended_anywhere_takes_nothing() {
 fn a_send_ended_anywhere_sends_whole_datagrams_or_none() {
     Points::of(&[
         "net::udp_socket::connect",
-        "net::udp_socket::send",
-        "net::udp_socket::send_to",
-        "net::udp_socket::send_segments",
-        "net::udp_socket::send_batch",
-        "net::udp_socket::send_msg",
+        "net::udp_socket::sending::send",
+        "net::udp_socket::sending::send_to",
+        "net::udp_socket::sending::send_segments",
+        "net::udp_socket::sending::send_batch",
+        "net::udp_socket::sending::send_msg",
     ])
     .real_only("datagrams")
     .run(|cut| async move {
@@ -212,12 +212,12 @@ fn passing() -> io::Result<Control> {
 #[test]
 fn receives_of_unix_datagrams_ended_anywhere_lose_nothing_and_leave_no_descriptor() {
     Points::of(&[
-        "net::unix_datagram::recv",
-        "net::unix_datagram::recv_batch",
-        "net::unix_datagram::read",
-        "net::unix_datagram::recv_from",
-        "net::unix_datagram::recv_msg",
-        "net::unix_datagram::peek_from",
+        "net::unix_datagram::receiving::recv",
+        "net::unix_datagram::receiving::recv_batch",
+        "net::unix_datagram::receiving::read",
+        "net::unix_datagram::receiving::recv_from",
+        "net::unix_datagram::receiving::recv_msg",
+        "net::unix_datagram::receiving::peek_from",
         "net::unix_datagram::send_msg",
     ])
     .real_only("datagrams")

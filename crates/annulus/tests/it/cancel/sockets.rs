@@ -59,7 +59,7 @@ fn recv_ended_anywhere_loses_no_byte() {
 
 #[test]
 fn read_ended_anywhere_loses_no_byte() {
-    Points::of(&["net::tcp_stream::read"]).run(|cut| {
+    Points::of(&["net::tcp_stream::receiving::read"]).run(|cut| {
         reading(cut, |server| async {
             let (n, buf) = server.read(Vec::with_capacity(2)).await?;
             assert_eq!(n, buf.len());
@@ -70,7 +70,7 @@ fn read_ended_anywhere_loses_no_byte() {
 
 #[test]
 fn read_exact_ended_anywhere_gives_back_the_part_that_it_had() {
-    Points::of(&["net::tcp_stream::read_exact"]).run(|cut| {
+    Points::of(&["net::tcp_stream::receiving::read_exact"]).run(|cut| {
         reading(cut, |server| async {
             let ((), buf) = server.read_exact(vec![0; 6]).await?;
             Ok(buf)
@@ -80,7 +80,7 @@ fn read_exact_ended_anywhere_gives_back_the_part_that_it_had() {
 
 #[test]
 fn read_exact_behind_a_leased_receive_gives_back_the_part_that_it_had() {
-    Points::of(&["net::tcp_stream::read_exact"]).run(|cut| {
+    Points::of(&["net::tcp_stream::receiving::read_exact"]).run(|cut| {
         reading(cut, |server| async {
             // Arms the multishot receive, so that read_exact is served from the queue.
             let mut first = Box::pin(server.recv());
@@ -94,7 +94,7 @@ fn read_exact_behind_a_leased_receive_gives_back_the_part_that_it_had() {
 
 #[test]
 fn with_data_ended_anywhere_loses_no_byte() {
-    Points::of(&["net::tcp_stream::with_data"]).run(|cut| {
+    Points::of(&["net::tcp_stream::receiving::with_data"]).run(|cut| {
         reading(cut, |server| async {
             let mut taken = Vec::new();
             server
@@ -110,7 +110,7 @@ fn with_data_ended_anywhere_loses_no_byte() {
 
 #[test]
 fn with_data_that_needs_more_gives_back_what_it_held() {
-    Points::of(&["net::tcp_stream::with_data"]).run(|cut| {
+    Points::of(&["net::tcp_stream::receiving::with_data"]).run(|cut| {
         reading(cut, |server| async {
             let mut taken = Vec::new();
             server
@@ -145,7 +145,7 @@ fn a_reader_ended_anywhere_gives_back_what_it_did_not_consume() {
 
 #[test]
 fn a_timed_read_ended_anywhere_loses_no_byte_and_no_timer() {
-    Points::of(&["time::timeout::Timeout", "net::tcp_stream::read"]).run(|cut| {
+    Points::of(&["time::timeout::Timeout", "net::tcp_stream::receiving::read"]).run(|cut| {
         reading(cut, |server| async {
             let read = server.read(Vec::with_capacity(3));
             let (_, buf) = annulus::time::timeout(Duration::from_secs(1000), read).await??;
@@ -301,7 +301,7 @@ fn a_head_and_a_file_ended_anywhere_have_sent_a_part_in_order() {
 fn pieces_ended_anywhere_are_sent_all_or_not_at_all() {
     Points::of(&[
         "net::tcp_stream::sending::write_all_vectored",
-        "net::unix_stream::write_all_vectored",
+        "net::unix_stream::sending::write_all_vectored",
     ])
     .real_only("SENDMSG")
     .run(|cut| async move {
@@ -409,49 +409,51 @@ fn into_std_ended_anywhere_closes_the_stream() {
 
 #[test]
 fn futures_of_unix_streams_ended_anywhere_lose_no_byte() {
-    Points::of(&["net::unix_stream::read_exact", "net::unix_stream::write_all"]).run(
-        |cut| async move {
-            let (left, right) = UnixStream::pair()?;
-            let right: &'static UnixStream = Box::leak(Box::new(right));
-            let peer = annulus::spawn(async move {
-                for piece in PIECES {
-                    left.write_all(piece).await?;
-                    super::yield_to_kernel().await?;
-                }
-                io::Result::Ok(left)
-            });
-            let exchange = async {
-                let ((), buf) = right.read_exact(vec![0; 5]).await?;
-                right.write_all("ok").await?;
-                io::Result::Ok(buf)
-            };
-            let mut all = cut.end(exchange).await.transpose()?.unwrap_or_default();
-            let left = peer.await.expect("the peer does not panic")?;
-            if cut.forgets() {
-                return Ok(());
+    Points::of(&[
+        "net::unix_stream::receiving::read_exact",
+        "net::unix_stream::sending::write_all",
+    ])
+    .run(|cut| async move {
+        let (left, right) = UnixStream::pair()?;
+        let right: &'static UnixStream = Box::leak(Box::new(right));
+        let peer = annulus::spawn(async move {
+            for piece in PIECES {
+                left.write_all(piece).await?;
+                super::yield_to_kernel().await?;
             }
-            // Once its read was over, the exchange had taken five bytes for good.
-            left.shutdown(Shutdown::Write)?;
-            while let Some(lease) = right.recv().await? {
-                all.extend_from_slice(&lease);
-            }
-            let sent = PIECES.concat();
-            assert!(sent.as_bytes().ends_with(&all), "{cut:?}: {all:?}");
-            assert!(all.len() == 7 || all.len() == 2, "{cut:?}: {all:?}");
-            // SAFETY: leaked above; the future that borrowed it is gone.
-            drop(unsafe { Box::from_raw(std::ptr::from_ref(right).cast_mut()) });
-            Ok(())
-        },
-    );
+            io::Result::Ok(left)
+        });
+        let exchange = async {
+            let ((), buf) = right.read_exact(vec![0; 5]).await?;
+            right.write_all("ok").await?;
+            io::Result::Ok(buf)
+        };
+        let mut all = cut.end(exchange).await.transpose()?.unwrap_or_default();
+        let left = peer.await.expect("the peer does not panic")?;
+        if cut.forgets() {
+            return Ok(());
+        }
+        // Once its read was over, the exchange had taken five bytes for good.
+        left.shutdown(Shutdown::Write)?;
+        while let Some(lease) = right.recv().await? {
+            all.extend_from_slice(&lease);
+        }
+        let sent = PIECES.concat();
+        assert!(sent.as_bytes().ends_with(&all), "{cut:?}: {all:?}");
+        assert!(all.len() == 7 || all.len() == 2, "{cut:?}: {all:?}");
+        // SAFETY: leaked above; the future that borrowed it is gone.
+        drop(unsafe { Box::from_raw(std::ptr::from_ref(right).cast_mut()) });
+        Ok(())
+    });
 }
 
 #[test]
 fn the_other_futures_of_unix_streams_ended_anywhere_lose_no_byte() {
     Points::of(&[
-        "net::unix_stream::read",
-        "net::unix_stream::with_data",
-        "net::unix_stream::write",
-        "net::unix_stream::flush",
+        "net::unix_stream::receiving::read",
+        "net::unix_stream::receiving::with_data",
+        "net::unix_stream::sending::write",
+        "net::unix_stream::sending::flush",
     ])
     .run(|cut| async move {
         let (left, right) = UnixStream::pair()?;
