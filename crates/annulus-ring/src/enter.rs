@@ -250,3 +250,6 @@ pub(crate) fn from_now(timeout_ns: u64) -> Timespec {
 
 /// A wait by poll(2) looks again after so long: task work that is deferred wakes no poll.
 const LOOK_AGAIN_NS: u64 = 10_000_000;
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,9 @@
 use core::{fmt, ptr};
 use std::{io, os::fd::RawFd};
 
-use annulus_abi::{EnterFlags, Errno, GetEventsArg, SetupFlags, Timespec};
+use annulus_abi::{EnterFlags, Errno, GetEventsArg, SetupFlags};
 
-use crate::{Builder, Kernel, Ring, SetupError, Why};
+use crate::{Builder, Kernel, Ring, SetupError, Why, enter::from_now};
 
 /// A ring for several threads could not be made.
 #[derive(Debug)]
@@ -171,10 +171,7 @@ impl Port {
         if !self.ext_arg {
             return self.poll(want, timeout_ns);
         }
-        let timeout = Timespec {
-            sec: (timeout_ns / 1_000_000_000) as i64,
-            nsec: (timeout_ns % 1_000_000_000) as i64,
-        };
+        let timeout = from_now(timeout_ns);
         let arg = GetEventsArg {
             ts: (&raw const timeout).expose_provenance() as u64,
             ..GetEventsArg::default()
