@@ -181,7 +181,13 @@ pub(crate) fn release(core: CoreId) {
     // ORDERING: Relaxed, pairs with the load in `post`; the closed posts refuse late comers.
     let epoch = slot(core.slot()).epoch.fetch_add(1, Ordering::Relaxed);
     debug_assert_eq!(epoch, core.epoch(), "a slot was released by a core that did not hold it");
-    free.released.push(core.slot());
+}
+
+/// Whether a slot in this epoch is that of a core. A name of any bits may be asked about, also one
+/// of an epoch in which nobody had the slot.
+#[inline]
+fn is_of(core: CoreId, epoch: u64) -> bool {
+    epoch == core.epoch() && epoch & 1 == 1
 }
 
 /// Hands `job` to a core, from any thread. It runs on the core's own thread, in its next
@@ -196,7 +202,7 @@ pub fn post(core: CoreId, job: impl FnOnce() + Send + 'static) -> Result<(), Clo
     let slot = slot(core.slot());
     // ORDERING: Acquire, pairs with the increment in `claim`. An epoch that ends right after this
     // load is caught by the closed posts, or by the epoch in the job.
-    if slot.epoch.load(Ordering::Acquire) != core.epoch() {
+    if !is_of(core, slot.epoch.load(Ordering::Acquire)) {
         return Err(Closed);
     }
     slot.door.posts.push(Job::new(core.epoch(), job)).map_err(|_job| Closed)?;
@@ -211,7 +217,7 @@ pub fn inbox_waits(core: CoreId) -> bool {
     let slot = slot(core.slot());
     // ORDERING: Relaxed, pairs with the increments in `claim` and `release`; an answer about the
     // core that follows is as stale as any.
-    let lives = slot.epoch.load(Ordering::Relaxed) == core.epoch();
+    let lives = is_of(core, slot.epoch.load(Ordering::Relaxed));
     lives && !(slot.door.inbox.is_empty() && slot.door.posts.is_empty())
 }
 

@@ -22,6 +22,28 @@ fn a_post_to_a_core_that_never_lived_is_refused() {
 }
 
 #[test]
+fn a_name_of_a_core_that_never_lived_is_of_a_core_that_has_ended_also_in_a_slot_nobody_had() {
+    // Alone, so that nobody claims what was free.
+    in_child(|| {
+        let unclaimed = (0..COUNT as u32).rev().find(|number| slot(*number).epoch() == 0);
+        let never = CoreId::from_bits(u64::from(unclaimed.expect("there are many"))).unwrap();
+        assert_eq!(post(never, || ()), Err(Closed));
+        let closed = crate::spawn_on(never, || async {}).err();
+        assert_eq!(closed, Some(Closed));
+
+        let core = claim().unwrap();
+        let door = &slot(core.slot()).door;
+        door.posts.close();
+        release(core);
+        let between = CoreId::from_bits(core.to_bits() + (1 << crate::id::SLOT_BITS)).unwrap();
+        assert!(!inbox_waits(between) && post(between, || ()) == Err(Closed));
+        // What is sent under the last breath of a core waits there for the next one.
+        assert!(door.inbox.send(5, slot(core.slot()).pages.grow(5).remote()));
+        assert!(!inbox_waits(between), "there is no such core");
+    });
+}
+
+#[test]
 fn a_child_claims_slots_while_a_thread_of_its_parent_claimed_one_and_none_of_its_parent() {
     let ours: Vec<CoreId> = (0..3).map(|_| claim().unwrap()).collect();
     let released = claim().unwrap();
