@@ -23,8 +23,9 @@ const EPOCH_MASK: u64 = (1 << (64 - SLOT_BITS)) - 1;
 
 /// The name of one task of one core.
 ///
-/// It fits the data word of a waker. A name that outlived its task is *stale*: waking it does
-/// nothing, or (after 2^28 tasks in the same place) wakes another task for nothing.
+/// It fits the data word of a waker. A name that outlived its task is *stale*: it is never that of
+/// another task, so waking or aborting it does nothing. (That of the future of `block_on`, which
+/// has no task, may wake another such future for nothing, after 2^28 executors in the same slot.)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct TaskId(NonZeroU64);
@@ -67,7 +68,7 @@ impl TaskId {
         (self.to_bits() >> GENERATION_BITS) as u32 & (INDEX_LIMIT - 1)
     }
 
-    /// How many tasks had this place before (modulo 2^28).
+    /// How many tasks had this place before.
     #[must_use]
     pub const fn generation(self) -> u32 {
         self.to_bits() as u32 & GENERATION_MASK

@@ -184,12 +184,22 @@ impl Local {
             self.free.set(own.link());
             return own;
         }
-        let index = self.high.get() + 1;
-        self.slot.pages.grow(index);
-        self.high.set(index);
-        let own = self.own(index);
-        own.set_index(index);
-        own
+        self.first_used()
+    }
+
+    /// A header that this executor has not used yet.
+    fn first_used(&self) -> Own {
+        loop {
+            let index = self.high.get() + 1;
+            self.slot.pages.grow(index);
+            self.high.set(index);
+            let own = self.own(index);
+            own.set_index(index);
+            // An earlier core of the slot may have used up its names.
+            if !own.is_spent() {
+                return own;
+            }
+        }
     }
 
     /// A task moves into `own`, ready to be polled.
@@ -202,7 +212,9 @@ impl Local {
 
     #[inline]
     fn release(&self, own: Own) {
-        own.set_link(self.free.replace(Some(own)));
+        if !own.is_spent() {
+            own.set_link(self.free.replace(Some(own)));
+        }
     }
 
     /// Whether a task is of this core, and the core has not ended.

@@ -10,8 +10,8 @@
 //! linked through the headers.
 //!
 //! Invariants: a header is in at most one of the free list and the run queues; its mark says
-//! whether it has a cell, and whether it is in a queue. It has a cell exactly
-//! while its task is alive; one that is neither alive nor queued is free.
+//! whether it has a cell, and whether it is in a queue. It has a cell exactly while its task is
+//! alive; one that is neither alive nor queued is free, or spent: no two tasks of it have one name.
 
 #[cfg(not(any(loom, shuttle)))]
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
@@ -145,11 +145,25 @@ impl Own {
         TaskId::new(slot, self.index(), self.remote().generation())
     }
 
-    /// Makes every name that was given out for this header stale.
+    /// Makes every name that was given out for this header stale. It is not spent.
     #[inline]
     pub(crate) fn retire(&self) {
+        debug_assert!(!self.is_spent(), "a header without a name was given out");
+        let remote = self.remote();
+        remote.set_generation(remote.generation() + 1);
+    }
+
+    /// As [`retire`](Self::retire), of a header that is needed for ever: its names come again.
+    pub(crate) fn rename(&self) {
         let remote = self.remote();
         remote.set_generation((remote.generation() + 1) & GENERATION_MASK);
+    }
+
+    /// Whether every name of this header was given out: its next task would have that of an earlier
+    /// one, so it gets none.
+    #[inline]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.remote().generation() == GENERATION_MASK
     }
 }
 

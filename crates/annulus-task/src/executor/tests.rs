@@ -4,6 +4,8 @@ use std::future::{pending, ready};
 use std::mem;
 
 use super::*;
+use crate::fork::tests::in_child;
+use crate::id::GENERATION_MASK;
 use crate::waker::wake_current;
 
 #[test]
@@ -16,6 +18,54 @@ fn a_header_is_used_again_under_another_name() {
     assert_ne!(first, second);
     executor.wake(first);
     assert_eq!(executor.run(10), 1, "a stale name wakes nobody");
+}
+
+#[test]
+fn a_header_that_has_no_more_names_is_not_used_again_by_this_core_or_the_next_one() {
+    // Alone, so that the next core gets the slot of this one.
+    in_child(|| {
+        let executor = Executor::new(OnPanic::Contain).unwrap();
+        let first = executor.spawn(ready(())).id();
+        assert_eq!(executor.run(10), 1);
+        executor.local().own(first.index()).remote().set_generation(GENERATION_MASK - 1);
+        let last = executor.spawn(ready(()));
+        assert_eq!(
+            (last.id().index(), last.id().generation()),
+            (first.index(), GENERATION_MASK - 1)
+        );
+        assert_eq!(executor.run(10), 1);
+        let beside = executor.spawn(pending::<()>());
+        assert_ne!(beside.id().index(), first.index());
+        // One that ends while it stands in the queue, and one that is dropped there.
+        for ends in [true, false] {
+            executor.run(10);
+            let place = executor.spawn(ready(())).id().index();
+            executor.run(10);
+            executor.local().own(place).remote().set_generation(GENERATION_MASK - 1);
+            let queued = executor.spawn(async move {
+                wake_current(current::current_task().unwrap());
+                if !ends {
+                    pending::<()>().await;
+                }
+            });
+            assert_eq!(queued.id().index(), place);
+            let own = executor.local().own(place);
+            assert_eq!(executor.run(1), 1);
+            if !ends {
+                executor.local().end_tasks([queued.id()].into_iter());
+            }
+            assert!(queued.is_finished() && executor.has_ready());
+            executor.run(10);
+            assert!(own.is_spent());
+            assert_ne!(executor.spawn(pending::<()>()).id().index(), place);
+        }
+        let slot = executor.id().slot();
+        drop(executor);
+        let next = Executor::new(OnPanic::Contain).unwrap();
+        assert_eq!(next.id().slot(), slot);
+        assert_ne!(next.spawn(ready(())).id().index(), first.index());
+        assert_eq!(next.run(10), 1);
+    });
 }
 
 #[test]

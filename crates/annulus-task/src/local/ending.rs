@@ -119,8 +119,8 @@ impl Local {
         debug_assert_eq!(self.live(), 0, "a core ended with live tasks");
         debug_assert!(!self.has_ready(), "a core ended with a run queue");
         self.receive();
-        self.root.retire();
-        self.own(DEFER).retire();
+        self.root.rename();
+        self.own(DEFER).rename();
         self.number.set(u32::MAX);
         registry::release(self.core);
     }
