@@ -2,6 +2,8 @@
 
 use std::future::{pending, ready};
 use std::mem;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Wake;
 
 use super::*;
 use crate::fork::tests::in_child;
@@ -66,6 +68,28 @@ fn a_header_that_has_no_more_names_is_not_used_again_by_this_core_or_the_next_on
         assert_ne!(next.spawn(ready(())).id().index(), first.index());
         assert_eq!(next.run(10), 1);
     });
+}
+
+#[test]
+fn wakers_that_panic_when_they_are_dropped_do_not_keep_a_core_from_ending() {
+    struct Bomb(Arc<AtomicU32>);
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("as the test wants it");
+        }
+    }
+    let dropped = Arc::new(AtomicU32::new(0));
+    let executor = Executor::new(OnPanic::Contain).unwrap();
+    for _ in 0..3 {
+        let waker = Waker::from(Arc::new(Bomb(dropped.clone())));
+        assert!(executor.local().defer(waker).is_none());
+    }
+    drop(executor);
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
 }
 
 #[test]

@@ -41,8 +41,9 @@ impl Local {
         self.ready.append(&self.yielded);
         while let Some(own) = self.ready.pop() {
             if own.index() == DEFER {
-                let unwoken = self.deferred.take();
-                forget(contain(self.policy == OnPanic::Abort, || drop(unwoken)));
+                for unwoken in self.deferred.take() {
+                    forget(contain(self.policy == OnPanic::Abort, || drop(unwoken)));
+                }
             } else if own.cell().is_none() {
                 self.release(own);
             }
