@@ -48,3 +48,24 @@ fn jobs_that_nobody_consumes_are_dropped() {
     drop(jobs);
     assert_eq!(Arc::strong_count(&witness), 1);
 }
+
+#[test]
+fn a_job_that_panics_when_it_is_dropped_keeps_no_other_from_being_dropped() {
+    struct Bomb(Arc<()>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(Arc::strong_count(&self.0) == 0, "as the test wants it");
+        }
+    }
+    let posts = Posts::new();
+    let witness = Arc::new(());
+    for _ in 0..2 {
+        let bomb = Bomb(Arc::clone(&witness));
+        assert!(posts.push(Job::new(1, move || drop(bomb))).is_ok());
+        let held = Arc::clone(&witness);
+        assert!(posts.push(Job::new(1, move || drop(held))).is_ok());
+    }
+    let jobs = posts.take();
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(jobs)));
+    assert_eq!(Arc::strong_count(&witness), 1);
+}
