@@ -48,17 +48,22 @@ unsafe fn bury_in_turn(cell: CellRef, head: NonNull<Head>) {
     if BURYING.with(|burying| burying.replace(true)) {
         return;
     }
-    while let Some(head) = WAITING.with(Cell::get) {
-        // SAFETY: cells on the list were given up by callers of this function, as above.
-        let cell = unsafe { CellRef::new(head) };
-        WAITING.with(|waiting| waiting.set(cell.head().next.take()));
-        if cell.head().has(ALIVE) {
-            cell.cancel();
-            cell.finish(wake_current);
-        } else {
-            // SAFETY: neither task nor handle know the cell, and it left the list.
-            unsafe { cell.free() };
-        }
-    }
+    while bury_next() {}
     BURYING.with(|burying| burying.set(false));
+}
+
+/// Buries one that waits. False if none does.
+pub(crate) fn bury_next() -> bool {
+    let Some(head) = WAITING.with(Cell::get) else { return false };
+    // SAFETY: cells on the list were given up by callers of `bury`, and are live until they left.
+    let cell = unsafe { CellRef::new(head) };
+    WAITING.with(|waiting| waiting.set(cell.head().next.take()));
+    if cell.head().has(ALIVE) {
+        cell.cancel();
+        cell.finish(wake_current);
+    } else {
+        // SAFETY: neither task nor handle know the cell, and it left the list.
+        unsafe { cell.free() };
+    }
+    true
 }

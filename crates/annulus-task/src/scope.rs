@@ -16,6 +16,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::bury::bury_next;
 use crate::cell::{Label, contain, forget};
 use crate::id::TaskId;
 use crate::join::JoinHandle;
@@ -264,5 +265,7 @@ impl Drop for End {
             })
             .collect();
         group.local.end_tasks(children.into_iter());
+        // A core that has shut down buries what it is given, and perhaps a burial is under way.
+        while group.live.get() > 0 && bury_next() {}
     }
 }

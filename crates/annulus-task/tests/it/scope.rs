@@ -213,3 +213,26 @@ fn a_scope_that_outlives_its_executor_is_dropped_in_peace() {
     drop(executor);
     drop(running);
 }
+
+#[test]
+fn a_scope_of_a_core_that_has_ended_drops_its_children_first_while_something_is_buried() {
+    let executor = executor();
+    let _entered = executor.enter();
+    let asked = Rc::new(RefCell::new(None));
+    let answer = Rc::clone(&asked);
+    let last_will = OnDrop(move || {
+        let (child, counts) = Probe::new(0);
+        let mut running = Box::pin(scope(|s| async move {
+            s.spawn(child);
+            pending::<()>().await;
+        }));
+        assert!(poll_once(&mut running).is_pending());
+        drop(running);
+        *answer.borrow_mut() = Some(counts.get());
+    });
+    let task = executor.spawn(async move { last_will });
+    settle(&executor);
+    executor.shutdown();
+    drop(task);
+    assert_eq!(*asked.borrow(), Some((0, 1)));
+}
