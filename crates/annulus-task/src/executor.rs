@@ -353,13 +353,16 @@ impl Executor {
     /// Sets how other threads wake this core while it sleeps. Returns when no thread is ringing the
     /// previous bell any more.
     pub fn set_bell(&self, bell: Bell) {
-        self.local.slot.door.handshake.set_bell(Some(bell));
+        self.local.set_bell(Some(bell));
     }
 
     /// Takes the bell away; returns when no thread is ringing it any more, so that what its word
     /// names can be closed. Dropping the executor does the same.
+    ///
+    /// In a process that was forked since the executor was made it does not wait: who was ringing
+    /// then is a thread of the parent.
     pub fn clear_bell(&self) {
-        self.local.slot.door.handshake.set_bell(None);
+        self.local.set_bell(None);
     }
 
     /// What this core counts of its tasks, for any thread and also after its end. Counting costs

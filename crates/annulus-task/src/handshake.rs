@@ -142,6 +142,17 @@ impl Handshake {
     /// Owner: changes the bell, or takes it away.
     pub fn set_bell(&self, bell: Option<Bell>) {
         self.quiesce();
+        self.replace_bell(bell);
+    }
+
+    /// Owner in a forked child, awake: as [`set_bell`](Self::set_bell), but waits for nobody. Who
+    /// was ringing when the parent forked is ringing here for ever, on no thread.
+    pub fn inherit_bell(&self, bell: Option<Bell>) {
+        self.withdraw();
+        self.replace_bell(bell);
+    }
+
+    fn replace_bell(&self, bell: Option<Bell>) {
         let (ring, word) = match bell {
             Some(bell) => (bell.ring as *mut (), bell.word),
             None => (ptr::null_mut(), 0),

@@ -14,6 +14,7 @@ use std::task::{Context, Waker};
 use crate::cell::{CellRef, contain, forget};
 use crate::coop;
 use crate::executor::OnPanic;
+use crate::handshake::Bell;
 use crate::id::{CoreId, TaskId};
 use crate::inbox::NIL;
 use crate::memory::Memory;
@@ -34,6 +35,8 @@ const DEFER: u32 = 2;
 
 pub(crate) struct Local {
     pub(crate) core: CoreId,
+    /// The process that claimed the slot.
+    process: u32,
     pub(crate) policy: OnPanic,
     pub(crate) slot: &'static Slot,
     /// The number of the slot; `u32::MAX`, which matches no task, after the slot was given back.
@@ -83,6 +86,7 @@ impl Local {
         });
         Self {
             core,
+            process: std::process::id(),
             policy,
             slot,
             number: Cell::new(core.slot()),
@@ -119,6 +123,21 @@ impl Local {
 
     pub(crate) fn is_open(&self) -> bool {
         self.number.get() != u32::MAX
+    }
+
+    /// Whether this is the copy of a core in a forked child.
+    fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    /// Changes the bell, or takes it away, when nobody is ringing it.
+    pub(crate) fn set_bell(&self, bell: Option<Bell>) {
+        let handshake = &self.slot.door.handshake;
+        if self.is_inherited() {
+            handshake.inherit_bell(bell);
+        } else {
+            handshake.set_bell(bell);
+        }
     }
 
     /// The name of the root.
@@ -210,6 +229,8 @@ impl Local {
         self.ready.push(own);
     }
 
+    /// A header whose task has ended is free, unless it is spent: then it is left alone for ever,
+    /// for 2^28 tasks.
     #[inline]
     fn release(&self, own: Own) {
         if !own.is_spent() {

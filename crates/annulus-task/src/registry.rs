@@ -178,6 +178,19 @@ pub(crate) fn claim() -> Result<CoreId, RegistryFull> {
 /// Gives a slot back, whose tasks are gone and whose posts are closed.
 pub(crate) fn release(core: CoreId) {
     let mut free = free();
+    end_epoch(core);
+    free.released.push(core.slot());
+}
+
+/// As [`release`], of a slot that an ancestor of this process claimed: threads of that may have
+/// been sending, so it is one of those that are looked at before they are taken.
+pub(crate) fn leave(core: CoreId) {
+    let _free = free();
+    end_epoch(core);
+}
+
+/// Under the lock of the free list.
+fn end_epoch(core: CoreId) {
     // ORDERING: Relaxed, pairs with the load in `post`; the closed posts refuse late comers.
     let epoch = slot(core.slot()).epoch.fetch_add(1, Ordering::Relaxed);
     debug_assert_eq!(epoch, core.epoch(), "a slot was released by a core that did not hold it");

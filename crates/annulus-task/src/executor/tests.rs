@@ -2,6 +2,8 @@
 
 use std::future::{pending, ready};
 use std::mem;
+use std::panic::AssertUnwindSafe;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Wake;
 
@@ -90,6 +92,41 @@ fn wakers_that_panic_when_they_are_dropped_do_not_keep_a_core_from_ending() {
     }
     drop(executor);
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_child_ends_a_core_that_a_thread_of_its_parent_was_ringing() {
+    static RUNG: Barrier = Barrier::new(2);
+    static FORKED: Barrier = Barrier::new(2);
+    // Alone, so that nobody else claims slots.
+    in_child(|| {
+        let executor = Executor::new(OnPanic::Contain).unwrap();
+        let ring = |_| {
+            RUNG.wait();
+            FORKED.wait();
+        };
+        executor.set_bell(Bell { ring, word: 0 });
+        let core = executor.id();
+        executor.sleep(|may_block| {
+            assert!(may_block);
+            let ringer = std::thread::spawn(move || crate::post(core, || ()));
+            RUNG.wait();
+            let told = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                in_child(|| {
+                    executor.set_bell(Bell { ring: |_| (), word: 0 });
+                    // SAFETY: the executor is this process's own copy, and is not used again.
+                    drop(unsafe { std::ptr::read(&executor) });
+                    let others: Vec<_> =
+                        std::iter::from_fn(|| Executor::new(OnPanic::Contain).ok()).collect();
+                    assert!(others.iter().all(|other| other.id().slot() != core.slot()));
+                    drop(others);
+                });
+            }));
+            FORKED.wait();
+            ringer.join().unwrap().unwrap();
+            told.expect("the child waits for a thread that it does not have");
+        });
+    });
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Local {
 
     /// The executor has shut down and is gone.
     pub(crate) fn end(&self) {
-        self.slot.door.handshake.set_bell(None);
+        self.set_bell(None);
         if self.ending.get() {
             self.ends_late.set(true);
         } else {
@@ -123,6 +123,10 @@ impl Local {
         self.root.rename();
         self.own(DEFER).rename();
         self.number.set(u32::MAX);
-        registry::release(self.core);
+        if self.is_inherited() {
+            registry::leave(self.core);
+        } else {
+            registry::release(self.core);
+        }
     }
 }
