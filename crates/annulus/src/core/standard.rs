@@ -132,9 +132,10 @@ unsafe impl<B: IoBufMut> Operation for ReadHere<B> {
 
     fn orphan(mut self, _core: &Core, late: Late) {
         if late.res > 0 {
-            // SAFETY: the kernel wrote so many bytes from the start, within the capacity.
-            unsafe { self.buf.set_bytes_len(late.res as usize) };
-            let read = &self.buf.as_init()[..late.res as usize];
+            let from = self.buf.bytes_mut_ptr();
+            // SAFETY: the kernel wrote so many bytes from the start, within the capacity, and has
+            // ended the request; the buffer, which need not have a length of its own, is ours.
+            let read = unsafe { std::slice::from_raw_parts(from, late.res as usize) };
             self.turn.late.extend_from_slice(read);
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 use annulus::OpExt as _;
+use annulus::buf::IoBufMut;
 use annulus::io::{AsyncRead as _, AsyncWrite as _, copy, stderr, stdin, stdout};
 use annulus::op::Cancelled;
 use annulus::runtime::Runtime;
@@ -145,6 +146,20 @@ fn a_task_waits_for_input_without_holding_up_others() {
 #[test]
 fn a_read_that_is_given_up_at_any_moment_loses_no_line() {
     let _own = own_process();
+    gives_reads_up(|| Vec::with_capacity(64), |buf, n| buf[..n].to_vec());
+}
+
+#[test]
+fn a_read_into_uninitialised_memory_that_is_given_up_loses_no_line_either() {
+    let _own = own_process();
+    // SAFETY: a read has just filled so many bytes.
+    gives_reads_up(
+        || Box::<[u8]>::new_uninit_slice(64),
+        |buf, n| buf[..n].iter().map(|byte| unsafe { byte.assume_init() }).collect(),
+    );
+}
+
+fn gives_reads_up<B: IoBufMut + Send>(make: fn() -> B, filled: fn(B, usize) -> Vec<u8>) {
     let (out, into) = pipe();
     let (typist, theirs) = terminal();
     for (fd, peer) in [(&out, &into), (&theirs, &typist)] {
@@ -152,7 +167,7 @@ fn a_read_that_is_given_up_at_any_moment_loses_no_line() {
         with(fd, 0, || async move {
             for round in 0..200 {
                 let input = stdin()?;
-                let mut reading = input.read(Vec::with_capacity(64));
+                let mut reading = input.read(make());
                 assert!(poll!(&mut reading).is_pending());
                 if round % 2 == 0 {
                     yield_to_kernel().await?;
@@ -161,25 +176,25 @@ fn a_read_that_is_given_up_at_any_moment_loses_no_line() {
                 let mut got = None;
                 for _ in 0..round % 7 {
                     if let std::task::Poll::Ready(read) = poll!(&mut reading) {
-                        got = Some(read?.1);
+                        got = Some(read?);
                         break;
                     }
                     yield_to_kernel().await?;
                 }
                 if got.is_none() && round % 3 == 0 {
                     match reading.cancel().await {
-                        Ok((_, line)) => got = Some(line),
+                        Ok(read) => got = Some(read),
                         Err(error) => assert!(Cancelled::of(error.error()).is_some(), "{error}"),
                     }
                 } else {
                     drop(reading);
                 }
-                let line = match got {
-                    Some(line) => line,
+                let (n, line) = match got {
+                    Some(read) => read,
                     // Another handle reads on where the first has left.
-                    None => stdin()?.read(Vec::with_capacity(64)).await?.1,
+                    None => stdin()?.read(make()).await?,
                 };
-                assert_eq!(line, format!("{round}\n").into_bytes());
+                assert_eq!(filled(line, n), format!("{round}\n").into_bytes());
             }
             Ok(())
         });
