@@ -93,19 +93,21 @@ impl<H: Readable> TlsStream<H> {
     ///     Ok(())
     /// }
     /// ```
-    pub async fn read_exact<B: IoBufMut>(&self, mut buf: B) -> BufResult<(), B> {
-        let (mut filled, room) = (0, buf.bytes_capacity());
-        while filled < room {
-            let read = self.read(buf.slice_mut(filled..)).await;
+    pub async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        let mut rest = buf.slice_mut(..);
+        while rest.bytes_capacity() > 0 {
+            let read = self.read(rest).await;
             let (n, part) = read.map_err(|error| error.map_buf(Slice::into_inner))?;
-            buf = part.into_inner();
-            filled += n;
+            rest = part;
+            rest.advance(n);
             if n == 0 {
-                let text = format!("the stream ended after {filled} of {room} bytes");
-                return Err(BufError::new(io::Error::new(io::ErrorKind::UnexpectedEof, text), buf));
+                let text =
+                    format!("the stream ended after {} of {} bytes", rest.begin(), rest.end());
+                let error = io::Error::new(io::ErrorKind::UnexpectedEof, text);
+                return Err(BufError::new(error, rest.into_inner()));
             }
         }
-        Ok(((), buf))
+        Ok(((), rest.into_inner()))
     }
 
     /// Hands received bytes to `parse` until it consumes some. Gives how many it consumed; 0 means

@@ -83,7 +83,7 @@ impl<B: IoBufMut> ReadOnce<B> {
         if let Some(lent) = Self::in_one(buf.bytes_capacity()).then(Lent::new).flatten() {
             let open = Op::new(OpenLent { lent: lent.clone(), path });
             let close = Op::new(CloseLent { lent: lent.clone() });
-            let steps = (open, Self::read_lent(&lent, buf, 0), close);
+            let steps = (open, Self::read_lent(&lent, buf.slice_mut(..), 0), close);
             return Sequence::new(
                 Self::Lent { lent, read: 0 },
                 Next::Go(Either::Left(chain(steps))),
@@ -99,24 +99,23 @@ impl<B: IoBufMut> ReadOnce<B> {
         clamp_transfer(capacity) as usize == capacity
     }
 
-    fn read_lent(lent: &Lent, buf: B, read: usize) -> Read<B> {
-        let (lent, buf) = (lent.clone(), buf.slice_mut(read..));
-        Op::new(ReadLent { lent, buf, offset: read as u64 })
+    fn read_lent(lent: &Lent, buf: Slice<B>, read: usize) -> Read<B> {
+        Op::new(ReadLent { lent: lent.clone(), buf, offset: read as u64 })
     }
 
-    /// Reads on, where the last request has left off.
-    fn go_on(&mut self, buf: B) -> Next<<Self as Sequel>::Request, BufResult<usize, B>> {
+    /// Reads on, where the last request has left off, into the rest of the buffer.
+    fn go_on(&mut self, buf: Slice<B>) -> Next<<Self as Sequel>::Request, BufResult<usize, B>> {
         match self {
             Self::Lent { lent, read } => {
                 Next::Go(Either::Right(Either::Left(Self::read_lent(lent, buf, *read))))
             }
             Self::Opened { file: Some(file), read, .. } => {
                 let handle = file.handle();
-                let read = ReadAt { handle, buf: buf.slice_mut(*read..), offset: *read as u64 };
+                let read = ReadAt { handle, buf, offset: *read as u64 };
                 Next::Go(Either::Right(Either::Right(Either::Right(Op::new(read)))))
             }
             Self::Opened { file: None, .. } => {
-                Next::Ready(Err(BufError::new(errors::handle_gone(), buf)))
+                Next::Ready(Err(BufError::new(errors::handle_gone(), buf.into_inner())))
             }
         }
     }
@@ -128,17 +127,18 @@ impl<B: IoBufMut> ReadOnce<B> {
         ending: bool,
     ) -> Next<<Self as Sequel>::Request, BufResult<usize, B>> {
         let (Self::Lent { read, .. } | Self::Opened { read, .. }) = self;
-        let (n, buf) = match done {
-            Ok((n, slice)) => (n, slice.into_inner()),
+        let (n, mut buf) = match done {
+            Ok(done) => done,
             Err(failed) => return Next::Ready(Err(failed.map_buf(Slice::into_inner))),
         };
         *read += n;
-        if n == 0 || *read == buf.bytes_capacity() {
-            return Next::Ready(Ok((*read, buf)));
+        buf.advance(n);
+        if n == 0 || buf.bytes_capacity() == 0 {
+            return Next::Ready(Ok((*read, buf.into_inner())));
         }
         if ending {
             let done = *read;
-            return Next::Ready(Err(BufError::new(errors::cut_short(done), buf)));
+            return Next::Ready(Err(BufError::new(errors::cut_short(done), buf.into_inner())));
         }
         self.go_on(buf)
     }
@@ -159,7 +159,7 @@ impl<B: IoBufMut> ReadOnce<B> {
             Err(error) => Next::Ready(Err(BufError::new(error, buf))),
             Ok(owned) => {
                 *file = Some(owned);
-                self.go_on(buf)
+                self.go_on(buf.slice_mut(..))
             }
         }
     }

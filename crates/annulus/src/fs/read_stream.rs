@@ -297,13 +297,13 @@ enum Stage<B: IoBufMut> {
 impl<B: IoBufMut> Fill<B> {
     pub(super) fn new(handle: Handle, buf: B, (offset, room, wanted): (u64, usize, usize)) -> Self {
         let mut this = Self { handle, offset, room, wanted, done: 0, stage: Stage::Done };
-        this.go(buf);
+        this.go(buf.slice_mut(..room));
         this
     }
 
-    fn go(&mut self, buf: B) {
+    /// Reads on into the rest.
+    fn go(&mut self, buf: Slice<B>) {
         let offset = self.offset.saturating_add(self.done as u64);
-        let buf = buf.slice_mut(self.done..self.room);
         self.stage = Stage::Reading(Op::new(ReadAt { handle: self.handle, buf, offset }));
     }
 
@@ -324,7 +324,7 @@ impl<B: IoBufMut> Fill<B> {
     ) -> Poll<io::Result<(Chunk<B>, bool)>> {
         loop {
             self.look(cx);
-            let (n, slice) = match std::mem::replace(&mut self.stage, Stage::Done) {
+            let (n, mut rest) = match std::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Ended(ended) => ended?,
                 reading => {
                     self.stage = reading;
@@ -332,14 +332,14 @@ impl<B: IoBufMut> Fill<B> {
                 }
             };
             self.done += n;
-            let buf = slice.into_inner();
             // What does not end with a block ends with the file.
             if n == 0 || self.done >= self.room || self.done % block_bytes != 0 {
                 let len = self.done.min(self.wanted);
-                let chunk = Chunk { buf, offset: self.offset, len };
+                let chunk = Chunk { buf: rest.into_inner(), offset: self.offset, len };
                 return Poll::Ready(Ok((chunk, len == self.wanted)));
             }
-            self.go(buf);
+            rest.advance(n);
+            self.go(rest);
         }
     }
 }

@@ -109,28 +109,29 @@ impl<'a, B: IoBufMut> ReadExactAt<'a, B> {
     pub(super) fn new(handle: Handle, buf: B, place: Place<'a>) -> Self {
         let direction = Direction::Read;
         let progress = Progress { handle, place, direction, done: 0, ending: false };
-        let stage = Self::next(&progress, buf);
+        let stage = Self::next(&progress, buf.slice_mut(..));
         Self { progress, stage }
     }
 
-    fn next(progress: &Progress<'_>, buf: B) -> Stage<Op<Here<ReadAt<Slice<B>>>>, B> {
-        if progress.done >= buf.bytes_capacity() {
-            return Stage::Whole(buf);
+    /// Reads into the rest of the buffer.
+    fn next(progress: &Progress<'_>, buf: Slice<B>) -> Stage<Op<Here<ReadAt<Slice<B>>>>, B> {
+        if buf.bytes_capacity() == 0 {
+            return Stage::Whole(buf.into_inner());
         }
-        let buf = buf.slice_mut(progress.done..);
         Stage::Running(progress.next(ReadAt { handle: progress.handle, buf, offset: 0 }))
     }
 
     /// The request has read some. Gives the error of a file that ends here.
-    fn go_on(&mut self, n: usize, buf: B) -> Result<(), BufError<B>> {
+    fn go_on(&mut self, n: usize, mut buf: Slice<B>) -> Result<(), BufError<B>> {
         self.progress.done += n;
+        buf.advance(n);
         if n == 0 {
-            let (done, capacity) = (self.progress.done, buf.bytes_capacity());
+            let (done, capacity) = (self.progress.done, buf.end());
             let error = io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 format!("the file ended after {done} of {capacity} bytes"),
             );
-            return Err(BufError::new(error, buf));
+            return Err(BufError::new(error, buf.into_inner()));
         }
         self.stage = Self::next(&self.progress, buf);
         Ok(())
@@ -154,7 +155,8 @@ impl<'a, B: IoBuf> WriteAllAt<'a, B> {
     }
 
     /// The request has written some. Gives the error of a file that takes no more.
-    fn go_on(&mut self, n: usize, buf: B) -> Result<(), BufError<B>> {
+    fn go_on(&mut self, n: usize, lent: Slice<B>) -> Result<(), BufError<B>> {
+        let buf = lent.into_inner();
         self.progress.done += n;
         if n == 0 {
             return Err(BufError::new(takes_no_more(), buf));
@@ -213,7 +215,7 @@ macro_rules! whole {
                             return Poll::Ready(Err(self.progress.failed(failed, $given_back)));
                         }
                         Ok((n, lent)) => {
-                            if let Err(ended) = self.go_on(n, $given_back(lent)) {
+                            if let Err(ended) = self.go_on(n, lent) {
                                 return Poll::Ready(Err(ended));
                             }
                             if self.progress.ending {

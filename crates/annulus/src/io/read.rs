@@ -134,20 +134,18 @@ pub trait AsyncRead {
     /// ```
     fn read_exact<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
         async move {
-            let (mut buf, mut filled, room) = {
-                let room = buf.bytes_capacity();
-                (buf, 0, room)
-            };
+            let mut rest = buf.slice_mut(..);
             loop {
-                let read = self.read(buf.slice_mut(filled..)).await;
+                let read = self.read(rest).await;
                 let (n, part) = read.map_err(|error| error.map_buf(Slice::into_inner))?;
-                buf = part.into_inner();
-                filled += n;
-                if filled == room {
-                    return Ok(((), buf));
+                rest = part;
+                rest.advance(n);
+                if rest.bytes_capacity() == 0 {
+                    return Ok(((), rest.into_inner()));
                 }
                 if n == 0 {
-                    return Err(BufError::new(ended_early(filled, room), buf));
+                    let ended = ended_early(rest.begin(), rest.end());
+                    return Err(BufError::new(ended, rest.into_inner()));
                 }
             }
         }

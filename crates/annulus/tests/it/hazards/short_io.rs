@@ -13,8 +13,8 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::RawFd;
 
-use annulus::fs::{File, OpenOptions};
-use annulus::io::{AsyncRead as _, BufReader};
+use annulus::fs::{File, OpenOptions, read_once};
+use annulus::io::{AsyncRead, BufReader};
 use annulus::net::{TcpListener, TcpStream, UnixStream};
 use annulus::runtime::Runtime;
 use annulus_ring::abi::Errno;
@@ -120,6 +120,41 @@ fn leases_and_what_is_made_of_them_have_every_byte_in_short_steps() {
         drop(writing.await.expect("no panic")?);
         Ok(())
     });
+}
+
+#[test]
+fn memory_that_nobody_has_initialised_is_filled_in_short_steps_too() {
+    let total = on_seeds(
+        20,
+        |world| world.set_faults(always_short()),
+        tiny,
+        |ground| async move {
+            let bytes = pattern(ground.seed() as usize, 4096);
+            let room = || Box::<[u8]>::new_uninit_slice(4096);
+            let path = ground.file("in", &bytes);
+            let mut file = File::open(&path).await?;
+            assert!(initialised(file.read_exact_at(room(), 0).await?.1) == bytes);
+            let error = file.read_exact_at(room(), 200).await.expect_err("it ends before");
+            assert_eq!(error.error().kind(), ErrorKind::UnexpectedEof);
+            assert!(initialised(AsyncRead::read_exact(&mut file, room()).await?.1) == bytes);
+            let (n, whole) = read_once(&path, room()).await?;
+            assert!(n == 4096 && initialised(whole) == bytes);
+
+            let (left, right) = UnixStream::pair()?;
+            left.write_all(bytes.clone()).await?;
+            left.write_all(bytes.clone()).await?;
+            assert!(initialised(right.read_exact(room()).await?.1) == bytes);
+            let mut limited = (&right).take(4096);
+            assert!(initialised(limited.read_exact(room()).await?.1) == bytes);
+            Ok(())
+        },
+    );
+    assert!(total.count(Fault::ShortRead) > 0);
+}
+
+fn initialised(read: Box<[MaybeUninit<u8>]>) -> Vec<u8> {
+    // SAFETY: it was read into up to its end.
+    unsafe { read.assume_init() }.into_vec()
 }
 
 #[test]
