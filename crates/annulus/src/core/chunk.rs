@@ -18,6 +18,7 @@ use super::op::{Late, Operation, vtable};
 use super::record::Kind;
 use super::table::{Lane, Phase, locate};
 use super::{Core, State, errors};
+use crate::buf::clamp_transfer;
 
 /// A chunk is full when it has this many bytes; the next ones start another.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -31,6 +32,14 @@ const SPARE_LARGE_BYTES: usize = 96 * 1024;
 struct Chunk {
     bytes: Vec<u8>,
     sent: usize,
+}
+
+impl Chunk {
+    /// The result of the whole, from that of its last send.
+    fn outcome(&self, res: i32) -> i32 {
+        // The last one took nothing, or nobody waited for the rest: that is lost.
+        if res >= 0 && self.sent < self.bytes.len() { -libc::EIO } else { res }
+    }
 }
 
 // SAFETY: the bytes are on the heap, owned by the chunk, and not changed once it is encoded: only
@@ -51,7 +60,7 @@ unsafe impl Operation for Chunk {
         let send = op::Send {
             target,
             addr: rest.as_ptr(),
-            len: rest.len() as u32,
+            len: clamp_transfer(rest.len()),
             flags: libc::MSG_NOSIGNAL | libc::MSG_WAITALL,
             ioprio: RecvSendFlags::EMPTY,
         };
@@ -68,9 +77,10 @@ unsafe impl Operation for Chunk {
     fn refuse(_this: Option<Self>, _error: io::Error) {}
 
     fn reclaim_at_once(self, state: &mut State, late: Late) {
+        let res = self.outcome(late.res);
         let mut bytes = self.bytes;
         if let Some(key) = late.record {
-            state.chunk_ended(key, bytes.len(), late.res);
+            state.chunk_ended(key, bytes.len(), res);
         }
         match bytes.capacity() {
             ..=SPARE_CHUNK_BYTES if state.spare_chunks.len() < SPARE_CHUNKS => {
@@ -272,3 +282,6 @@ fn full(queued: usize) -> io::Error {
         format!("{queued} bytes wait to be sent and the peer reads slower: await flush() first"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,7 +235,8 @@ impl TcpStream {
     }
 
     /// Copies `bytes` into the send queue without waiting. They are sent at the end of the turn,
-    /// together with others queued in it.
+    /// together with others queued in it. A queue with room takes them whole, however many they
+    /// are, so the bound may be passed once.
     ///
     /// # Errors
     /// `WouldBlock` if more than [`send_high_bytes`](crate::runtime::Builder::send_high_bytes) wait
