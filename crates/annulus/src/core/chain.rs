@@ -72,26 +72,31 @@ impl State {
     #[cold]
     pub(crate) fn mend_chain(&mut self) {
         self.has_unsent_chain = self.ring.sq_pending() > 0;
-        let mut res = -libc::ENOMEM;
+        // All of them first: settling one may submit what is still in the queue.
+        let mut taken_back = Vec::new();
         for nth in 0.. {
-            let Some(sqe) = self.ring.unconsumed(nth) else { return };
-            let Some((UserKind::Op, key)) = parse(sqe.user_data) else { return };
+            let Some(sqe) = self.ring.unconsumed(nth) else { break };
+            let Some((UserKind::Op, key)) = parse(sqe.user_data) else { break };
             // The first step of a chain is in flight once it is pushed; only the others wait for
             // their turn, and none has come in between.
             let waits =
                 |slot: &mut Slot| slot.lane() == Lane::Chain && slot.phase() == Phase::Queued;
             if !self.table.get(key).is_some_and(waits) {
-                return;
+                break;
             }
             // What stands in its place has the name of a cancel that found what it looked for.
             self.cancels += 1;
             let _ = self.ring.take_back(nth, cancel_of(sqe.user_data));
             self.table.at(key.index).next = NONE;
+            taken_back.push(key);
+            if !sqe.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK) {
+                break;
+            }
+        }
+        let mut res = -libc::ENOMEM;
+        for key in taken_back {
             self.settle(key.index, res, 0);
             res = -libc::ECANCELED;
-            if !sqe.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK) {
-                return;
-            }
         }
     }
 

@@ -185,3 +185,37 @@ fn a_cut_chain_may_be_given_up_at_any_moment() {
         Ok(())
     });
 }
+
+#[test]
+fn a_submission_that_the_end_of_a_step_needs_begins_nothing_of_its_chain() {
+    on_both(|ground| async move {
+        let names = ["first", "second", "third", "last"];
+        let mut paths = Vec::new();
+        for name in names {
+            paths.push(ground.file(name, &[0]));
+        }
+        for round in 1..=60_u8 {
+            let mut files = Vec::new();
+            for path in &paths {
+                files.push(OpenOptions::new().write(true).open(path).await?);
+            }
+            let write = |number: usize| files[number].write_at(vec![round], 0);
+            let mut running = chain((write(0), write(1), write(2), write(3)));
+            assert!(poll!(&mut running).is_pending());
+            drop(running);
+            // Each of these is closed through the ring when its step has ended.
+            drop(files);
+            // The queue is full, or nearly so.
+            let count = 9 + usize::from(round % 4);
+            // SAFETY: a no-op points to nothing.
+            let nops = (0..count).map(|_| Box::pin(unsafe { annulus::submit(Nop) }));
+            for nop in futures_util::future::join_all(nops).await {
+                nop?;
+            }
+            at_rest().await?;
+            let written = names.map(|name| ground.contents(name) == [round]);
+            assert!(written.is_sorted_by_key(|written| !written), "a gap: {written:?}");
+        }
+        Ok(())
+    });
+}
