@@ -28,7 +28,7 @@ use annulus_task::CoreId;
 
 use super::cached_read::Wanted;
 use super::key::{Handle, Key};
-use super::table::{Found, Lane, Slot, Taken, Ticket, Vtable, locate};
+use super::table::{Found, Lane, Phase, Taken, Ticket, Vtable, locate};
 use super::{Core, State, current_id, errors, try_core, with_any, with_core};
 
 /// A result that came after its future was gone.
@@ -387,10 +387,17 @@ impl Core {
     /// The future of a slot is polled by somebody else than before, or not by a task of this core.
     #[cold]
     fn rewake(&self, key: Key, waker: &Waker) {
-        let waiter = self.executor.waiter(waker);
-        let replace = |slot: &mut Slot| std::mem::replace(&mut slot.waiter, waiter);
-        let displaced = self.state.borrow_mut().table.get(key).map(replace);
-        drop(displaced);
+        // Not while the state is borrowed: a waker may be user code, also one that is displaced.
+        let mut waiter = self.executor.waiter(waker);
+        let mut state = self.state.borrow_mut();
+        // The request may even have ended meanwhile, and has woken whoever waited then.
+        let slot = state.table.get(key).filter(|slot| slot.phase() != Phase::Done);
+        let waits = slot.map(|slot| std::mem::swap(&mut slot.waiter, &mut waiter)).is_some();
+        drop(state);
+        drop(waiter);
+        if !waits {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -415,3 +422,6 @@ fn orphan(core: CoreId, key: Key, cancels: bool) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
