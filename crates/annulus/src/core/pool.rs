@@ -348,6 +348,12 @@ impl Local {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if let Some(ring) = self.ring.take() {
+            // Nobody has taken it from the kernel, because the core did not end in order: what the
+            // kernel may still write to is leaked, never freed.
+            std::mem::forget(ring);
+            return;
+        }
         let leases = self.with_local(|local| local.leases);
         if self.shared().returns.end(leases) {
             // SAFETY: the pool is going away, and no lease is left to reach `shared`.

@@ -215,6 +215,8 @@ impl Core {
         match errno.0 {
             libc::EINTR | libc::ETIME => {}
             libc::EAGAIN | libc::EBUSY => state.enter_refused(errno, self.executor.is_idle()),
+            // What waits for these would wait for ever, and its memory is leaked with the core.
+            libc::EBADR => panic!("the kernel had no memory for completions, and has lost some"),
             _ => panic!(
                 "io_uring_enter failed with {errno}: the ring is valid and owned by this thread"
             ),

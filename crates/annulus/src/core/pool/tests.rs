@@ -185,3 +185,31 @@ fn what_is_refused_leaves_no_group_with_the_ring() {
     let group = pool.take_ring().expect("it is registered");
     assert!(ring.unregister_buf_ring(group).is_ok(), "nobody else has it");
 }
+
+#[test]
+fn memory_of_a_group_that_the_ring_still_has_is_not_freed() {
+    let mut ring = Ring::new(8).expect("io_uring is there");
+    if !ring.capabilities().buf_rings() {
+        return;
+    }
+    let executor = Executor::new(OnPanic::Contain).expect("there is room for a core");
+    let workers = Workers::new(Threads::default());
+    let board = Board::new(executor.id(), executor.tally(), workers);
+    let shape = Shape { buffer_bytes: 4096, count: 4, published: 4, incremental: false };
+    for ends_in_order in [true, false] {
+        let mut pool = Pool::new(&mut ring, board.clone(), shape, 4).expect("its number is free");
+        let memory = pool.shared().memory;
+        if ends_in_order {
+            let group = pool.take_ring().expect("it is registered");
+            assert!(ring.unregister_buf_ring(group).is_ok(), "nobody else has it");
+        }
+        drop(pool);
+        if !ends_in_order {
+            let mut resident = [0; 4];
+            // SAFETY: room for the answer about four pages, whether or not they are there.
+            let found =
+                unsafe { libc::mincore(memory.as_ptr().cast(), 4096, resident.as_mut_ptr()) };
+            assert_eq!(found, 0, "the kernel may still write there");
+        }
+    }
+}
