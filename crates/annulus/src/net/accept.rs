@@ -125,21 +125,43 @@ impl<S: Adopt> Future for Accept<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let polled =
-                self.place.poll(cx, |state, key, waiter, who| state.poll_accept(key, waiter, who));
+            let owned = self.owned;
+            let polled = self.place.poll(cx, |state, key, waiter, who| {
+                state.poll_accept(key, waiter, who).map_ok(|fd| Untaken { fd, owned })
+            });
             let fd = match polled {
                 Ok(poll) => ready!(poll),
                 Err(error) => Err(error),
             };
             match fd {
                 Err(error) => return Poll::Ready(Err(error)),
-                Ok(fd) => {
-                    if let Some(accepted) = self.adopt(fd) {
+                Ok(untaken) => {
+                    if let Some(accepted) = self.adopt(untaken.take()) {
                         return Poll::Ready(accepted);
                     }
                 }
             }
         }
+    }
+}
+
+/// A connection that has left the queue, and is closed if a waker that is dropped meanwhile panics.
+struct Untaken<'a> {
+    fd: RawFd,
+    owned: &'a Owned,
+}
+
+impl Untaken<'_> {
+    fn take(self) -> RawFd {
+        let fd = self.fd;
+        std::mem::forget(self);
+        fd
+    }
+}
+
+impl Drop for Untaken<'_> {
+    fn drop(&mut self) {
+        let _ = self.owned.with(|state, _| state.close_descriptor(self.fd));
     }
 }
 

@@ -1,11 +1,17 @@
 //! Listeners: true addresses, queues, running out of descriptors.
 
 use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::ptr;
+use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use annulus::net::{ListenOptions, TcpListener, TcpStream};
 use annulus::runtime::Runtime;
+use futures_util::poll;
 
+use crate::cancel::yield_to_kernel;
 use crate::harness::{check, own_process, run};
 
 /// Longer than anything takes that happens at all.
@@ -135,4 +141,41 @@ fn running_out_of_descriptors_is_reported_and_recovered_from() {
         Ok(())
     });
     crate::limits::set_descriptor_limit(soft);
+}
+
+/// A waker of which no clone can be dropped.
+fn dangerous() -> Waker {
+    static ORIGINAL: RawWakerVTable =
+        RawWakerVTable::new(|_| RawWaker::new(ptr::null(), &CLONE), |_| (), |_| (), |_| ());
+    static CLONE: RawWakerVTable = RawWakerVTable::new(
+        |_| RawWaker::new(ptr::null(), &CLONE),
+        |_| (),
+        |_| (),
+        |_| panic!("as the test wants it"),
+    );
+    // SAFETY: the functions of the tables may be called on any thread, and use no data.
+    unsafe { Waker::from_raw(RawWaker::new(ptr::null(), &ORIGINAL)) }
+}
+
+#[test]
+fn a_waker_that_panics_leaves_no_accepted_connection_open_that_nobody_has() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let mut accepting = pin!(listener.accept());
+        assert!(poll!(&mut accepting).is_pending());
+        let client = TcpStream::connect(listener.local_addr()?).await?;
+        yield_to_kernel().await?;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            accepting.as_mut().poll(&mut Context::from_waker(&dangerous())).is_ready()
+        }));
+        assert!(polled.is_err(), "it was accepted, and the waker is not needed");
+        let mut ended = pin!(client.recv());
+        for _ in 0..1000 {
+            if poll!(&mut ended).is_ready() {
+                return Ok(());
+            }
+            yield_to_kernel().await?;
+        }
+        panic!("the connection is still open");
+    });
 }
