@@ -156,7 +156,10 @@ pub unsafe trait Kernel {
     ///
     /// # Errors
     /// As close(2); the descriptor is gone whatever is returned, except with EBADF.
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno>;
+    ///
+    /// # Safety
+    /// * Nobody else owns the descriptor, or uses it after this.
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno>;
 
     /// socket(2); the caller adds `SOCK_CLOEXEC` to `kind`.
     ///

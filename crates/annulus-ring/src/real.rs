@@ -259,10 +259,10 @@ unsafe impl Kernel for Real {
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     }
 
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
         // As all calls that a core makes at its work not by libc's function of that name: that is
         // a cancellation point, which takes two locked instructions where there are threads.
-        // SAFETY: closing has no memory effect; whose descriptor it is, is the caller's matter.
+        // SAFETY: the descriptor is the caller's to close.
         let closed = unsafe { libc::syscall(libc::SYS_close, fd) };
         if closed < 0 { Err(Errno::last()) } else { Ok(()) }
     }

@@ -468,8 +468,23 @@ impl<S: SqeShape, C: CqeShape> Ring<S, C> {
         &self.capabilities
     }
 
-    /// The kernel behind it.
-    pub fn kernel(&mut self) -> &mut AnyKernel {
+    /// The kernel behind it. It has no size that the compiler would know of, so that no other can
+    /// be put in its place: requests of this ring would be another one's, and their memory too.
+    ///
+    /// ```compile_fail,E0277
+    /// # fn swap(one: &mut annulus_ring::Ring, other: &mut annulus_ring::Ring) {
+    /// std::mem::swap(one.kernel(), other.kernel());
+    /// # }
+    /// ```
+    pub fn kernel(&mut self) -> &mut (impl Kernel + ?Sized) {
+        &mut self.kernel
+    }
+
+    /// As [`kernel`](Self::kernel), for who has to name its type.
+    ///
+    /// # Safety
+    /// * No other is put in its place.
+    pub unsafe fn any_kernel(&mut self) -> &mut AnyKernel {
         &mut self.kernel
     }
 

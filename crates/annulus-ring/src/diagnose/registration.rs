@@ -55,7 +55,7 @@ pub fn registrations(ring: &mut Ring) -> Vec<Registration> {
     let answer = |&(name, op, nr, since): &Row| Registration {
         name,
         since,
-        known: match ring.kernel() {
+        known: match &mut ring.kernel {
             AnyKernel::Real(kernel) => known(attempt(kernel, RegisterOp(op), nr)),
             AnyKernel::Dyn(_) => None,
         },

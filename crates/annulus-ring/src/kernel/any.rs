@@ -147,8 +147,13 @@ unsafe impl Kernel for AnyKernel {
         forward!(self.has_process_descriptors())
     }
 
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        forward!(self.close(fd))
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        match self {
+            // SAFETY: the caller's promise is passed on.
+            Self::Real(kernel) => unsafe { kernel.close(fd) },
+            // SAFETY: the caller's promise is passed on.
+            Self::Dyn(kernel) => unsafe { kernel.close(fd) },
+        }
     }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {

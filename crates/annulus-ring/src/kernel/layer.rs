@@ -158,8 +158,12 @@ pub unsafe trait Layer {
     }
 
     /// As [`Kernel::close`].
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        self.inner_mut().close(fd)
+    ///
+    /// # Safety
+    /// * As for [`Kernel::close`].
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.inner_mut().close(fd) }
     }
 
     /// As [`Kernel::socket`].
@@ -367,8 +371,9 @@ unsafe impl<L: Layer> Kernel for L {
         Layer::has_process_descriptors(self)
     }
 
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        Layer::close(self, fd)
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { Layer::close(self, fd) }
     }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd, Errno> {

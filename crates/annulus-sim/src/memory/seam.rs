@@ -85,7 +85,7 @@ unsafe impl Kernel for Sim {
         false
     }
 
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
         self.close_fd(fd)
     }
 

@@ -56,7 +56,7 @@ impl Bench {
         self.ring.as_mut().unwrap()
     }
 
-    pub fn kernel(&mut self) -> &mut AnyKernel {
+    pub fn kernel(&mut self) -> &mut (impl Kernel + ?Sized) {
         self.ring().kernel()
     }
 
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     pub fn close(&mut self, fd: RawFd) {
-        self.kernel().close(fd).unwrap();
+        close(self.kernel(), fd).unwrap();
     }
 
     // --- Requests --------------------------------------------------------------------------------
@@ -346,4 +346,10 @@ pub const PROFILES: [Profile; 3] = [Profile::LINUX_6_1, Profile::LINUX_6_12, Pro
 pub fn push_borrowing(ring: &mut Ring, sqe: &Sqe) {
     // SAFETY: the tests that use this reap the completion before they return.
     unsafe { ring.push_sqe(sqe) }.unwrap();
+}
+
+/// Closes a descriptor of a test.
+pub fn close(kernel: &mut (impl Kernel + ?Sized), fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: the test made it, and is done with it.
+    unsafe { kernel.close(fd) }
 }

@@ -4,7 +4,7 @@ use annulus_ring::abi::{Errno, Features, Opcode, SetupFlags};
 use annulus_ring::{AnyKernel, Kernel, Mask, Ring, TaskWork};
 use annulus_sim::{Fault, Faults, Profile, World};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, close};
 
 fn ring(profile: Profile) -> Ring {
     let world = World::new(0).with_faults(Faults::none());
@@ -121,10 +121,10 @@ fn rings_of_one_world_share_its_descriptors_and_its_clock() {
     let [left, right] = one.kernel().socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
     let before = one.kernel().now();
     assert!(other.kernel().now() > before);
-    other.kernel().close(left).unwrap();
-    assert_eq!(one.kernel().close(left), Err(Errno(libc::EBADF)));
+    close(other.kernel(), left).unwrap();
+    assert_eq!(close(one.kernel(), left), Err(Errno(libc::EBADF)));
     assert_eq!(world.open_descriptors(), 1);
-    one.kernel().close(right).unwrap();
+    close(one.kernel(), right).unwrap();
     drop((one, other));
     assert_eq!(world.open_descriptors(), 0);
 }

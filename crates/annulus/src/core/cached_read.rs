@@ -15,8 +15,8 @@
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
+use annulus_ring::Kernel;
 use annulus_ring::abi::Errno;
-use annulus_ring::{AnyKernel, Kernel};
 use annulus_task::coop;
 
 use super::Core;
@@ -49,7 +49,7 @@ impl Luck {
     const GOOD: Self = Self::Tried { pause: 0, left: 0 };
 
     /// Whether the file may be asked without waiting for a device.
-    pub(super) fn may_be(&mut self, kernel: &mut AnyKernel, fd: RawFd) -> bool {
+    pub(super) fn may_be(&mut self, kernel: &mut (impl Kernel + ?Sized), fd: RawFd) -> bool {
         if *self == Self::Unknown {
             let flags = kernel.status_flags(fd);
             let is_cached = flags.is_ok_and(|flags| flags & libc::O_DIRECT == 0);
@@ -59,7 +59,7 @@ impl Luck {
     }
 
     /// Whether the next read is tried.
-    fn is_with(&mut self, kernel: &mut AnyKernel, fd: RawFd) -> bool {
+    fn is_with(&mut self, kernel: &mut (impl Kernel + ?Sized), fd: RawFd) -> bool {
         if !self.may_be(kernel, fd) {
             return false;
         }
@@ -89,7 +89,7 @@ impl Luck {
 
 /// Fills the room from the page cache, up to its end or the end of the file.
 fn fill(
-    kernel: &mut AnyKernel,
+    kernel: &mut (impl Kernel + ?Sized),
     fd: RawFd,
     room: &mut [MaybeUninit<u8>],
     offset: u64,
@@ -109,7 +109,7 @@ fn fill(
 /// may give: where the cache ends before the file does. A device that is read without a position
 /// gives what it has by itself, a packet for instance, and gives it once.
 #[cold]
-fn goes_on(kernel: &mut AnyKernel, fd: RawFd, offset: u64) -> bool {
+fn goes_on(kernel: &mut (impl Kernel + ?Sized), fd: RawFd, offset: u64) -> bool {
     // Where nobody says what it is, a short read is an answer too.
     kernel.statx(fd, libc::STATX_TYPE | libc::STATX_SIZE).is_ok_and(|stat| {
         match u32::from(stat.stx_mode) & libc::S_IFMT {

@@ -23,8 +23,8 @@
 //! requests that the kernel ends without anybody's help (a second of real time at most, for some
 //! never end). After anything has completed it looks a millisecond longer, for answers of peers.
 
+use annulus_ring::Kernel;
 use annulus_ring::abi::Errno;
-use annulus_ring::{AnyKernel, Kernel as _};
 
 use super::key::Key;
 use super::table::{Lane, Phase};
@@ -59,7 +59,7 @@ impl Clock {
 
     /// The time on it.
     #[inline]
-    pub(crate) fn now_ns(&self, kernel: &AnyKernel) -> u64 {
+    pub(crate) fn now_ns(&self, kernel: &(impl Kernel + ?Sized)) -> u64 {
         match self.paused_ns {
             None => self.running_ns(kernel.now()),
             Some(paused_ns) => paused_ns,

@@ -168,7 +168,9 @@ pub(crate) struct CloseFd(pub(crate) RawFd);
 
 impl CloseFd {
     fn by_call(self, core: &Core) -> io::Result<()> {
-        let closed = core.state.borrow_mut().ring.kernel().close(self.0);
+        let mut state = core.state.borrow_mut();
+        // SAFETY: the record has given it up to this operation, whose request has not closed it.
+        let closed = unsafe { state.ring.kernel().close(self.0) };
         closed.map_err(io::Error::from)
     }
 }

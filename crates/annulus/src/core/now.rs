@@ -42,7 +42,9 @@ impl Owned {
         let fd = self.raw_fd();
         self.with(|state, _| {
             loop {
-                return match call(state.ring.kernel(), fd) {
+                // SAFETY: the calls of this file leave it in its place.
+                let kernel = unsafe { state.ring.any_kernel() };
+                return match call(kernel, fd) {
                     Ok(moved) => Ok(Now::Done(moved)),
                     Err(Errno(libc::EINTR)) => continue,
                     Err(Errno(libc::EAGAIN)) => Ok(Now::Wait),

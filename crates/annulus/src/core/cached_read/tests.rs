@@ -1,5 +1,7 @@
 //! When a file is asked for its cached bytes, and when no more.
 
+use annulus_ring::AnyKernel;
+
 use super::*;
 
 #[test]

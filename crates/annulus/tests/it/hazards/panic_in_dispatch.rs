@@ -50,8 +50,9 @@ unsafe impl Layer for Panicking {
         &mut self.0
     }
 
-    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        let closed = self.0.close(fd);
+    unsafe fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        // SAFETY: the caller's promise is passed on.
+        let closed = unsafe { self.0.close(fd) };
         let panics = PANICS.get();
         PANICS.set(panics.saturating_sub(1));
         assert!(panics == 0, "a kernel panics, as this test wants");
