@@ -12,7 +12,7 @@
 //!
 //! Owns: the choice of victims and how they end. Does not own: what they wait for (`ground`).
 
-mod ground;
+pub mod ground;
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};

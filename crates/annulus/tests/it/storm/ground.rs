@@ -266,7 +266,7 @@ fn connect(address: SocketAddr) -> io::Result<std::net::TcpStream> {
 }
 
 /// A timer of the kernel. Unlike the ring's, it may cross threads.
-struct Expires(&'static Timespec);
+pub struct Expires(pub &'static Timespec);
 
 impl Op for Expires {
     const OPCODE: Opcode = Timeout::OPCODE;
