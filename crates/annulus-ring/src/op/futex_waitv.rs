@@ -14,6 +14,10 @@ use crate::OpConflict;
 /// # Kernel
 /// `FUTEX_WAITV`, since 6.7. Armed *inline*; the waker completes it.
 ///
+/// A private wait has to begin when the process has, or had, a second thread. Since Linux 6.17 the
+/// first one gives a process a table of its own for private futexes, in which no wake finds a wait
+/// that is older (`PR_FUTEX_HASH_GET_SLOTS` of prctl(2) says whether it is there).
+///
 /// # Errors
 /// `EAGAIN` (one does not hold its value), `EINVAL`, `EFAULT`, `ECANCELED`.
 ///

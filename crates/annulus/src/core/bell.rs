@@ -29,7 +29,7 @@ use std::sync::atomic::AtomicU32;
 
 use annulus_ring::abi::{Opcode, Sqe};
 use annulus_ring::op::{FutexWait, Op as _, Read, Target};
-use annulus_ring::{AnyKernel, Kernel as _, Ring};
+use annulus_ring::{Kernel, Ring};
 use annulus_task::CoreId;
 
 use super::{futex_hash, process};
@@ -84,7 +84,7 @@ impl Bell {
     }
 
     /// Sleeps on it without its request, which is not armed; refused if that cannot be done.
-    pub(crate) fn sleep(&self, kernel: &mut AnyKernel) -> Ended {
+    pub(crate) fn sleep(&self, kernel: &mut (impl Kernel + ?Sized)) -> Ended {
         match self.word() {
             Some(word) => word.sleep(|atomic| kernel.wait_on_word(atomic, SILENT)),
             None => Ended::Refused,

@@ -10,8 +10,8 @@
 
 use std::io;
 
-/// `PR_FUTEX_HASH` of prctl(2), and what of it asks for the size of the process's own table: 0 if it
-/// has none, EINVAL before there was such a thing.
+/// `PR_FUTEX_HASH` of prctl(2), and what of it asks for the size of the process's own table: 0 if
+/// it has none, EINVAL before there was such a thing.
 const PR_FUTEX_HASH: libc::c_int = 78;
 const PR_FUTEX_HASH_GET_SLOTS: libc::c_ulong = 2;
 

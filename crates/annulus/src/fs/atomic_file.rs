@@ -119,7 +119,7 @@ impl AtomicFile {
     /// # Kernel
     /// As [`create`](Self::create), without `STATX` and fchown(2).
     ///
-    /// ```no_run
+    /// ```
     /// # #[annulus::main]
     /// # async fn main() -> std::io::Result<()> {
     /// # let dir = tempfile::tempdir()?;

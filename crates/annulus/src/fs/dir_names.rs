@@ -352,7 +352,7 @@ impl Dir {
     /// `OPENAT2` with `O_PATH | O_NOFOLLOW`, 5.6; then readlinkat(2), on a thread where it may
     /// block.
     ///
-    /// ```no_run
+    /// ```
     /// # #[annulus::main]
     /// # async fn main() -> std::io::Result<()> {
     /// # use annulus::fs::Dir;
@@ -444,7 +444,7 @@ impl Dir {
     /// # Kernel
     /// `OPENAT2`, 5.6; then as [`fs::read_dir`](super::read_dir()).
     ///
-    /// ```no_run
+    /// ```
     /// # #[annulus::main]
     /// # async fn main() -> std::io::Result<()> {
     /// # use annulus::fs::Dir;

@@ -19,6 +19,7 @@ mod connect_begun_before;
 mod cq_overflow;
 mod direct_descriptor_leak;
 mod exec;
+mod first_thread;
 mod forgotten_cancel;
 pub mod fork;
 mod interrupted_enter;

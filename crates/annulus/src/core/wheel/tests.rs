@@ -249,6 +249,19 @@ impl Oracle {
         (tick, self.sequence)
     }
 
+    /// The same timers are there, and each is found by its key, or not.
+    fn check(&self, wheel: &mut Wheel<u64>, keys: &[(TimerKey, (u64, u64))]) {
+        let mut there: Vec<_> = wheel.iter().map(|(_, token)| *token).collect();
+        let mut expected: Vec<_> = self.timers.values().copied().collect();
+        there.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(there, expected);
+        assert_eq!(wheel.len(), expected.len());
+        for (key, name) in keys {
+            assert_eq!(wheel.get_mut(*key).copied(), self.timers.get(name).copied());
+        }
+    }
+
     fn expire(&mut self, now_ns: u64) -> Vec<u64> {
         self.now_ns = self.now_ns.max(now_ns);
         let later = self.timers.split_off(&(self.now_ns / TICK_NS + 1, 0));
@@ -340,16 +353,7 @@ proptest! {
                 }
                 prop_assert_eq!(fired, oracle.expire(now_ns));
             }
-            prop_assert_eq!(wheel.len(), oracle.timers.len());
-            let mut there: Vec<_> = wheel.iter().map(|(_, token)| *token).collect();
-            there.sort_unstable();
-            let mut expected: Vec<_> = oracle.timers.values().copied().collect();
-            expected.sort_unstable();
-            prop_assert_eq!(there, expected);
-            for (key, expected) in &keys {
-                let what = wheel.get_mut(*key).map(|token| *token);
-                prop_assert_eq!(what, oracle.timers.get(expected).copied());
-            }
+            oracle.check(&mut wheel, &keys);
             let next_ns = wheel.next_deadline_ns();
             // One beyond the last tick of the clock never comes.
             let first = oracle.timers.first_key_value();

@@ -24,7 +24,7 @@ use annulus_sim::{Fault, Faults, Profile, World};
 use super::{all_returned, few_buffers, pattern, read_to_end};
 use crate::cancel::{until, yield_to_kernel};
 use crate::harness::ground::{is_whole_run, on_both, on_both_with, seeds, under_world};
-use crate::harness::{made, run_on, share_process};
+use crate::harness::{assert_nothing_left, made, run_on, share_process};
 
 /// One stream that comes to its end in the `round`th way. True if that was a reset.
 async fn come_to_an_end(round: usize) -> io::Result<bool> {
@@ -234,9 +234,10 @@ where
         let world = World::new(seed).with_faults(Faults::none());
         let runtime = made(under_world(&world, Profile::LINUX_6_18, builder()));
         runtime.block_on(body(world.clone(), seed)).unwrap();
-        let last = runtime.shutdown();
+        let mut last = runtime.leave();
         let count = world.report().count(Fault::WrongBuffer);
-        assert_eq!((last.stale_cqes, last.leases_out, last.ops_in_flight), (count, 0, 0));
+        assert_eq!(std::mem::take(&mut last.stale_cqes), count);
+        assert_nothing_left(&last);
         assert_eq!((world.in_flight(), world.open_descriptors()), (0, 0), "of the kernel");
         wrong += count;
     }
