@@ -1,9 +1,9 @@
 //! A ring that waits for a futex before the process has a second thread is not found by a wake.
 //!
 //! *Evidence*: Linux 6.17 gives a process a table of its own for the futexes that it shares with
-//! nobody, when it starts its first thread. Waits that are in the table of the system stay there. A
-//! runtime of one thread, asleep in its ring, that started its first thread by `spawn_blocking`
-//! slept for ever.
+//! nobody, when it starts its first thread (PR_FUTEX_HASH(2const)). Waits that are in the table of
+//! the system stay there. A runtime of one thread, asleep in its ring, that started its first
+//! thread by `spawn_blocking` slept for ever; lalinsky/zio#402.
 //!
 //! *Answer*: the table is there before a ring may wait (`core::futex_hash`).
 //!
