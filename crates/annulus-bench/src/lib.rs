@@ -72,3 +72,11 @@ pub const GREETING: &str = "Hello, world!\n";
 pub fn wrong(what: &str) -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned())
 }
+
+/// The error of a program that does not know this way of doing its work.
+#[cold]
+#[cfg(feature = "programs")]
+fn no_variant<T>(variant: &str) -> std::io::Result<T> {
+    let message = format!("no variant {variant:?} of this program");
+    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, message))
+}

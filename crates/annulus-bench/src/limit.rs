@@ -91,14 +91,8 @@ fn is_registered(variant: &str) -> io::Result<bool> {
     match variant {
         "" => Ok(false),
         "registered" => Ok(true),
-        _ => no_variant(variant),
+        _ => crate::no_variant(variant),
     }
-}
-
-/// An error of a loop that does not know this way of doing it.
-fn no_variant<T>(variant: &str) -> io::Result<T> {
-    let message = format!("no variant {variant:?} of this program");
-    Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
 /// What a ring that is measured is built with: its waits are kept out of the I/O-wait statistics,

@@ -64,12 +64,6 @@ pub fn knows(family: &str, variant: &str) -> bool {
     }
 }
 
-/// An error of a program that does not know this way of doing it.
-fn no_variant<T>(variant: &str) -> io::Result<T> {
-    let message = format!("no variant {variant:?} of this program");
-    Err(io::Error::new(io::ErrorKind::Unsupported, message))
-}
-
 /// Runs a future as a task, as the programs of all runtimes do: in some of them the future of
 /// `block_on` is none, and is slower.
 ///

@@ -64,7 +64,7 @@ impl Waiting {
             "" => Self::default(),
             "tick" => Self { tick: true, ..Self::default() },
             "spin" => Self { spin: Duration::from_micros(50), ..Self::default() },
-            _ => return super::no_variant(variant),
+            _ => return crate::no_variant(variant),
         })
     }
 }

@@ -32,7 +32,7 @@ pub fn mode(variant: &str) -> io::Result<Accept> {
         "steered" => Accept::Steered,
         "round-robin" => Accept::RoundRobin,
         "least-connections" => Accept::LeastConnections,
-        _ => return super::no_variant(variant),
+        _ => return crate::no_variant(variant),
     })
 }
 

@@ -41,7 +41,7 @@ pub fn tuned(variant: &str) -> io::Result<Builder> {
         "buffers-few" => builder.buffers_published(1).buffer_count(1),
         "buffers-whole" => builder.buffers_incremental(false),
         "buffers-16k" => builder.buffer_bytes(16384),
-        _ => return super::no_variant(variant),
+        _ => return crate::no_variant(variant),
     })
 }
 
