@@ -65,6 +65,8 @@ const fn echoing(name: &'static str, way: &'static str, what: &'static str) -> P
 
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
+/// Where the resolution of timers does.
+const FIRING: &[&str] = &["timer-fire"];
 /// Where the size of a buffer does.
 const LARGE: &[&str] = &["echo-64k-1", "echo-64k", "echo-64k-1000", "echo-64k-8000"];
 /// Where a loop can register files and buffers; elsewhere it would be the same again.
@@ -86,6 +88,7 @@ const fn accepting(name: &'static str, way: &'static str, what: &'static str) ->
 pub const PEERS: &[Peer] = &[
     OURS,
     Peer { only: LONELY, ..variant(&OURS, "annulus-spin", "spin", "spins for 50 µs") },
+    Peer { only: FIRING, ..variant(&OURS, "annulus-slack", "slack", "timers late by up to 1 ms") },
     Peer { only: LONELY, ..variant(&OURS, "annulus-no-tick", "no-tick", "leaves the tick alone") },
     Peer {
         only: LARGE,

@@ -60,6 +60,7 @@ pub fn knows(family: &str, variant: &str) -> bool {
     runs && match family {
         "echo" => echo::tuned(variant).is_ok(),
         "accept" => accept::mode(variant).is_ok(),
+        "timer-insert" | "timer-cancel" | "timer-fire" => timer::tuned(variant).is_ok(),
         _ => variant.is_empty(),
     }
 }

@@ -53,6 +53,9 @@ type Entry = (&'static str, Child, &'static str, &'static [&'static str]);
 /// Where ways of waiting tell themselves apart.
 const LONELY: &[&str] = &["echo-1"];
 
+/// Where the resolution of timers does.
+const FIRING: &[&str] = &["timer-fire"];
+
 /// Where the size of a buffer does.
 const LARGE: &[&str] = &["echo-64k-1", "echo-64k", "echo-64k-1000", "echo-64k-8000"];
 
@@ -66,6 +69,7 @@ const SHARED: &[&str] = &["accept-1", "accept-1000"];
 const ENTRIES: &[Entry] = &[
     (OURS, Child::Annulus, "", &[]),
     ("annulus-spin", Child::Annulus, "spin", LONELY),
+    ("annulus-slack", Child::Annulus, "slack", FIRING),
     ("annulus-no-tick", Child::Annulus, "no-tick", LONELY),
     ("annulus-buffers-16k", Child::Annulus, "buffers-16k", LARGE),
     ("annulus-per-core", Child::Annulus, "per-core", SHARED),

@@ -187,6 +187,8 @@ pub(crate) struct State {
     pub(crate) waiters: Waiters,
     pub(crate) clock: Clock,
     pub(crate) wheel: Wheel<Due>,
+    /// How much longer than until its next timer the core may sleep.
+    timer_slack_ns: u64,
     pub(crate) pools: Pools,
     pub(crate) fixed_free: Vec<u32>,
     /// Which places of the ring's table of registered buffers are taken.

@@ -24,12 +24,6 @@ pub(crate) enum Due {
     AcceptRest(Key),
 }
 
-impl Default for Due {
-    fn default() -> Self {
-        Self::Sleep(Waiter::default())
-    }
-}
-
 impl State {
     /// Arms a timer.
     pub(crate) fn start_timer(&mut self, deadline_ns: u64, due: Due) -> TimerKey {

@@ -385,12 +385,13 @@ impl State {
         ended != Ended::Refused
     }
 
-    /// How long until the next timer is due, or the bound if that is less.
+    /// How long until the next timer has to fire, or the bound if that is less.
     pub(super) fn until_next_timer(&mut self, bound_ns: Option<u64>) -> Option<u64> {
         let Some(deadline_ns) = self.wheel.next_deadline_ns() else {
             return bound_ns;
         };
-        let left_ns = deadline_ns.saturating_sub(self.now_ns());
+        let latest_ns = deadline_ns.saturating_add(self.timer_slack_ns);
+        let left_ns = latest_ns.saturating_sub(self.now_ns());
         Some(bound_ns.map_or(left_ns, |bound_ns| bound_ns.min(left_ns)))
     }
 

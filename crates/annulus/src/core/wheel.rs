@@ -79,7 +79,8 @@ pub(crate) struct Wheel<T> {
 struct Timer<T> {
     /// One that had passed when the timer was inserted may be an earlier one.
     deadline_ns: u64,
-    what: T,
+    /// None while it is free.
+    what: Option<T>,
     prev: u32,
     next: u32,
     /// Odd while in a list, even while free.
@@ -117,7 +118,7 @@ impl<T> Timer<T> {
     }
 }
 
-impl<T: Default> Wheel<T> {
+impl<T> Wheel<T> {
     /// An empty wheel; it allocates with the first timer.
     pub(crate) fn new(now_ns: u64) -> Self {
         Self {
@@ -155,7 +156,7 @@ impl<T: Default> Wheel<T> {
         } else {
             deadline_ns
         };
-        timer.what = what;
+        timer.what = Some(what);
         timer.generation = timer.generation.wrapping_add(1);
         let generation = timer.generation;
         self.link(index);
@@ -167,7 +168,7 @@ impl<T: Default> Wheel<T> {
     pub(crate) fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
         let timer = self.timers.get_mut(key.index as usize)?;
         // Generations of keys are odd, those of free elements even.
-        (timer.generation == key.generation).then_some(&mut timer.what)
+        if timer.generation == key.generation { timer.what.as_mut() } else { None }
     }
 
     /// Takes a timer out, with what was to happen; `None` if it was popped or cancelled before.
@@ -175,7 +176,7 @@ impl<T: Default> Wheel<T> {
         self.get_mut(key)?;
         let list = self.list_of(self.timers[key.index as usize].tick());
         self.unlink(key.index, list);
-        Some(self.release(key.index))
+        self.release(key.index)
     }
 
     /// An instant by which to call [`advance`](Self::advance) again, or `None` without timers that
@@ -223,7 +224,7 @@ impl<T: Default> Wheel<T> {
             return None;
         }
         self.unlink(index, DUE);
-        Some(self.release(index))
+        self.release(index)
     }
 
     /// Those that have expired, in the order in which they would be popped.
@@ -240,8 +241,7 @@ impl<T: Default> Wheel<T> {
 
     /// Every timer there is, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> + '_ {
-        let linked = self.timers.iter().filter(|timer| timer.generation % 2 == 1);
-        linked.map(|timer| (timer.deadline_ns, &timer.what))
+        self.timers.iter().filter_map(|timer| Some((timer.deadline_ns, timer.what.as_ref()?)))
     }
 
     /// The first list that is not empty, and the tick at which its slot starts, if that ever comes.
@@ -286,11 +286,20 @@ impl<T: Default> Wheel<T> {
 
     /// Empties a slot of another level that starts now: each timer goes to a lower level, or is
     /// due.
+    ///
+    /// The list is followed from both ends, for where the next timer is in memory is known only
+    /// once this one has come from there: so two are on their way at a time instead of one.
     fn move_down(&mut self, list: usize) {
         let head = self.empty(list);
         let mut index = head;
+        let mut from_end = self.timers[head as usize].prev;
+        let mut met = false;
         loop {
             let next = self.timers[index as usize].next;
+            if !met {
+                met = from_end == index || from_end == next;
+                from_end = self.timers[from_end as usize].prev;
+            }
             self.link(index);
             if next == head {
                 return;
@@ -370,19 +379,19 @@ impl<T: Default> Wheel<T> {
         }
         let index = self.timers.len();
         assert!(index < NIL as usize, "more than 2^32 - 1 timers on one core");
-        let what = T::default();
-        self.timers.push(Timer { deadline_ns: 0, what, prev: NIL, next: NIL, generation: 0 });
+        let free = Timer { deadline_ns: 0, what: None, prev: NIL, next: NIL, generation: 0 };
+        self.timers.push(free);
         index as u32
     }
 
     /// Frees an element that is in no list any more, and returns what it had.
-    fn release(&mut self, index: u32) -> T {
+    fn release(&mut self, index: u32) -> Option<T> {
         let timer = &mut self.timers[index as usize];
         timer.generation = timer.generation.wrapping_add(1);
         timer.next = self.free;
         self.free = index;
         self.len -= 1;
-        std::mem::take(&mut timer.what)
+        timer.what.take()
     }
 }
 

@@ -124,6 +124,21 @@ impl Builder {
         self
     }
 
+    /// How much later than it could a timer may fire, default zero.
+    ///
+    /// A core that sleeps is woken for its earliest timer. With a slack it sleeps that much longer,
+    /// and what has become due meanwhile fires in the same turn: many timers cost fewer wake-ups.
+    /// This is of all timers of a core: sleeps, intervals, timeouts, deadlines of operations and
+    /// bounds of its own. None fires early, their order is the same, and a core that is awake for
+    /// something else fires whatever is due. A paused clock is exact in any case.
+    ///
+    /// Without slack a timer fires with the tick of 65.5 µs after its deadline. A million timers in
+    /// half a second take 0.7 of the CPU time with a slack of one millisecond (`bench timer-fire`).
+    pub fn timer_slack(mut self, slack: Duration) -> Self {
+        self.config.timer_slack_ns = nanos(slack);
+        self
+    }
+
     /// Whether the clock of [`time`](crate::time) stands still from the start, default false; see
     /// [`time::pause`](crate::time::pause). For tests: `#[annulus::test(start_paused = true)]`.
     pub fn start_paused(mut self, start_paused: bool) -> Self {

@@ -56,6 +56,7 @@ mod runtime;
 mod serving;
 mod signals;
 mod sim;
+mod slack;
 mod splicing;
 mod sqpoll;
 mod stall;
