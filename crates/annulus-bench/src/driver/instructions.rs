@@ -1,4 +1,5 @@
-//! User-space instructions per operation, with callgrind.
+//! What can be counted of an operation, with callgrind: user-space instructions, system calls and
+//! allocations.
 //!
 //! Owns: running a program twice, with one and with two lots of operations; the difference leaves
 //! out what starting takes. Phases that alternate with others tell callgrind themselves what is to
@@ -39,11 +40,27 @@ fn is_phased(workload: &Workload) -> bool {
     workload.group == "time"
 }
 
-/// Counts them.
+/// What one operation takes.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Counts {
+    /// User-space instructions.
+    pub instructions: f64,
+    /// System calls. To look at the clock is one here, since Valgrind has no vDSO.
+    pub calls: Option<f64>,
+    /// Calls of the C library's `malloc` and its like.
+    pub allocations: Option<f64>,
+}
+
+/// Counts it.
 ///
 /// # Errors
 /// Valgrind is not installed, or does not say a count; the program fails, or stands still.
-pub fn count(program: &Program, load: &Program, workload: &Workload, job: &Job) -> io::Result<f64> {
+pub fn count(
+    program: &Program,
+    load: &Program,
+    workload: &Workload,
+    job: &Job,
+) -> io::Result<Counts> {
     let place = Place::make()?;
     let program = under_valgrind(program, workload, &place.0);
     let counter = Counter { program, load, workload, place: &place.0, patience: PATIENCE };
@@ -62,18 +79,18 @@ struct Counter<'a> {
 }
 
 impl Counter<'_> {
-    fn count(&self, job: &Job) -> io::Result<f64> {
+    fn count(&self, job: &Job) -> io::Result<Counts> {
         let once = |ops| self.run(Job { ops: Some(ops), ..job.clone() });
         let lot = self.workload.lot;
         let few = once(lot)?;
         if is_phased(self.workload) {
-            return per_operation((0, 0), few);
+            return per_operation((Collected::default(), 0), few);
         }
         per_operation(few, once(2 * lot)?)
     }
 
     /// Runs the program once: what callgrind has collected, and for how many operations.
-    fn run(&self, job: Job) -> io::Result<(u64, u64)> {
+    fn run(&self, job: Job) -> io::Result<(Collected, u64)> {
         let process = Process::start(&self.program, &job).map_err(not_installed)?;
         let watched = process.id();
         let mut process = process.within(self.patience, watched);
@@ -81,14 +98,14 @@ impl Counter<'_> {
             return self.served(process, job);
         }
         let sample = process.sample()?;
-        let text = process.last_words()?;
-        let collected = collected(&text)
-            .ok_or_else(|| io::Error::other(format!("valgrind has not said a count: {text}")))?;
+        let words = process.last_words()?;
+        let collected = Collected::taken(&out_file(self.place))
+            .map_err(|why| io::Error::other(format!("no count of valgrind's, {why}: {words}")))?;
         Ok((collected, sample.ops))
     }
 
     /// The same of a server, which is asked for its count while its connections are silent.
-    fn served(&self, mut process: Process, job: Job) -> io::Result<(u64, u64)> {
+    fn served(&self, mut process: Process, job: Job) -> io::Result<(Collected, u64)> {
         let address = Served(process.address()?);
         match address.0 {
             Address::Tcp(address) if self.workload.echoes() => greet(address, job.bytes)?,
@@ -114,30 +131,86 @@ impl Counter<'_> {
     ///
     /// A server that waits in io_uring_enter(2) under Valgrind neither hears the end of its input
     /// nor a signal. vgdb reaches it.
-    fn dumped(&self, process: Process) -> io::Result<u64> {
+    fn dumped(&self, process: Process) -> io::Result<Collected> {
         let mut vgdb = Command::new(VGDB);
         vgdb.arg(vgdb_prefix(self.place)).arg(format!("--pid={}", process.id()));
         bounded(vgdb.args(["dump", "asked"]), self.patience.still)?;
         let file = out_file(self.place).with_extension("1");
-        let text = std::fs::read_to_string(&file)
-            .map_err(|_| io::Error::other("vgdb has not reached the server"))?;
-        // The next run dumps to the same file.
-        std::fs::remove_file(&file)?;
+        let collected = Collected::taken(&file)
+            .map_err(|why| io::Error::other(format!("vgdb has not reached the server: {why}")))?;
         drop(process);
-        total(&text).ok_or_else(|| io::Error::other("callgrind's file has no total"))
+        Ok(collected)
     }
 }
 
-/// The difference of two runs, each with its instructions and its operations.
-fn per_operation(few: (u64, u64), many: (u64, u64)) -> io::Result<f64> {
-    if many.1 <= few.1 || many.0 <= few.0 {
+/// What callgrind has collected of a run.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+struct Collected {
+    instructions: u64,
+    calls: u64,
+    allocations: u64,
+}
+
+/// How the C library calls what allocates.
+const ALLOCATORS: &[&str] =
+    &["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign"];
+
+impl Collected {
+    /// Takes it from a file of callgrind's, which is gone then: the next run writes another.
+    fn taken(file: &Path) -> io::Result<Self> {
+        let text = std::fs::read_to_string(file)?;
+        std::fs::remove_file(file)?;
+        Self::read(&text).ok_or_else(|| io::Error::other("callgrind's file has no totals"))
+    }
+
+    /// Reads such a file: instructions and calls are its totals, allocations what all functions
+    /// together have called.
+    fn read(text: &str) -> Option<Self> {
+        let totals = text.lines().find_map(|line| line.strip_prefix("totals: "))?;
+        let mut totals = totals.split_whitespace().map(str::parse);
+        let instructions = totals.next()?.ok()?;
+        let calls = totals.next()?.ok()?;
+        let mut allocators = Vec::new();
+        let mut allocates = false;
+        let mut allocations = 0;
+        for line in text.lines() {
+            if let Some(times) = line.strip_prefix("calls=") {
+                let times = times.split(' ').next()?.parse::<u64>().ok()?;
+                allocations += if allocates { times } else { 0 };
+            } else if let Some(callee) = line.strip_prefix("cfn=") {
+                // A name stands behind its number where that is used first.
+                let (number, name) = callee.split_once(' ').unwrap_or((callee, ""));
+                if ALLOCATORS.contains(&name) {
+                    allocators.push(number);
+                }
+                allocates = allocators.contains(&number);
+            } else if let Some(function) = line.strip_prefix("fn=") {
+                let named = function.split_once(' ');
+                let allocator = named.filter(|(_, name)| ALLOCATORS.contains(name));
+                allocators.extend(allocator.map(|(number, _)| number));
+            }
+        }
+        Some(Self { instructions, calls, allocations })
+    }
+}
+
+/// The difference of two runs, each with what was collected and its operations.
+fn per_operation(few: (Collected, u64), many: (Collected, u64)) -> io::Result<Counts> {
+    let ((few, few_ops), (many, many_ops)) = (few, many);
+    if many_ops <= few_ops || many.instructions <= few.instructions {
         let message = format!(
-            "{} instructions for {} operations, but {} for {}",
-            few.0, few.1, many.0, many.1
+            "{} instructions for {few_ops} operations, but {} for {many_ops}",
+            few.instructions, many.instructions
         );
         return Err(io::Error::other(message));
     }
-    Ok((many.0 - few.0) as f64 / (many.1 - few.1) as f64)
+    // A run of more may make one call less.
+    let each = |few: u64, many: u64| many.saturating_sub(few) as f64 / (many_ops - few_ops) as f64;
+    Ok(Counts {
+        instructions: each(few.instructions, many.instructions),
+        calls: Some(each(few.calls, many.calls)),
+        allocations: Some(each(few.allocations, many.allocations)),
+    })
 }
 
 /// Runs a command to its end, which must come soon; whether it succeeds does not matter.
@@ -198,6 +271,7 @@ fn vgdb_prefix(place: &Path) -> String {
 fn under_valgrind(program: &Program, workload: &Workload, place: &Path) -> Program {
     let mut before = vec![
         "--tool=callgrind".to_owned(),
+        "--collect-systime=yes".to_owned(),
         format!("--callgrind-out-file={}", out_file(place).display()),
         if workload.is_served() { vgdb_prefix(place) } else { "--vgdb=no".to_owned() },
     ];
@@ -214,17 +288,6 @@ fn not_installed(error: io::Error) -> io::Error {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), "valgrind is not installed"),
         _ => error,
     }
-}
-
-/// The count in a file of callgrind's.
-fn total(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
-}
-
-/// The count in what callgrind prints.
-fn collected(text: &str) -> Option<u64> {
-    let line = text.lines().find(|line| line.contains("Collected : "))?;
-    line.rsplit(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::instructions::Counts;
 use super::machine::Machine;
 use super::process;
 use super::rounds::{Measured, Results, Row};
@@ -19,7 +20,7 @@ pub fn write(results: &Results, file: &Path) -> io::Result<()> {
 }
 
 /// Reads what [`write`] has written. Of a workload that is in several files the last counts, but
-/// for instructions that were counted in one of them only; one that there is no more is left out.
+/// for what was counted in one of them only; one that there is no more is left out.
 ///
 /// # Errors
 /// Those of reading a file; `InvalidData` if it is not such a file.
@@ -29,7 +30,7 @@ pub fn read_all(files: &[PathBuf]) -> io::Result<Results> {
         let mut one = from_text(&std::fs::read_to_string(file)?)?;
         for table in &mut one.tables {
             if let Some(old) = all.tables.iter().find(|old| old.workload == table.workload) {
-                keep_instructions(&old.rows, &mut table.rows);
+                keep_counts(&old.rows, &mut table.rows);
             }
         }
         all.tables.retain(|table| one.tables.iter().all(|new| new.workload != table.workload));
@@ -41,11 +42,11 @@ pub fn read_all(files: &[PathBuf]) -> io::Result<Results> {
     Ok(all)
 }
 
-fn keep_instructions(old: &[Row], new: &mut [Row]) {
-    let is_asked = |row: &&mut Row| row.instructions.is_some() || row.uncounted.is_some();
+fn keep_counts(old: &[Row], new: &mut [Row]) {
+    let is_asked = |row: &&mut Row| row.counts.is_some() || row.uncounted.is_some();
     for row in new.iter_mut().filter(|row| !is_asked(row) && !row.again) {
         let counted = old.iter().find(|old| old.peer == row.peer && !old.again);
-        row.instructions = counted.and_then(|old| old.instructions);
+        row.counts = counted.and_then(|old| old.counts);
         row.uncounted = counted.and_then(|old| old.uncounted.clone());
     }
 }
@@ -69,7 +70,9 @@ fn table(measured: &Measured) -> Value {
             "peer": row.peer,
             "version": row.version,
             "again": row.again,
-            "instructions": row.instructions,
+            "instructions": row.counts.map(|counts| counts.instructions),
+            "calls": row.counts.and_then(|counts| counts.calls),
+            "allocations": row.counts.and_then(|counts| counts.allocations),
             "uncounted": row.uncounted,
             "samples": samples,
         })
@@ -116,7 +119,7 @@ fn parse_table(value: &Value) -> Option<Measured> {
             peer: text(value, "peer")?,
             version: text(value, "version")?,
             again: value.get("again")?.as_bool()?,
-            instructions: value.get("instructions").and_then(Value::as_f64),
+            counts: parse_counts(value),
             uncounted: text(value, "uncounted"),
             samples: value.get("samples")?.as_array()?.iter().filter_map(process::sample).collect(),
         })
@@ -129,21 +132,36 @@ fn parse_table(value: &Value) -> Option<Measured> {
     })
 }
 
+/// Files of before there were more than instructions have these.
+fn parse_counts(value: &Value) -> Option<Counts> {
+    let number = |name: &str| value.get(name).and_then(Value::as_f64);
+    Some(Counts {
+        instructions: number("instructions")?,
+        calls: number("calls"),
+        allocations: number("allocations"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn instructions_that_were_counted_before_are_kept() {
-        let row = |peer: &str, instructions| Row {
-            peer: peer.to_owned(),
-            instructions,
-            ..Row::default()
-        };
-        let old = [row("a", Some(1.0)), row("b", Some(2.0))];
-        let mut new = [row("b", None), row("a", Some(3.0)), row("c", None)];
-        keep_instructions(&old, &mut new);
-        assert_eq!(new.map(|row| row.instructions), [Some(2.0), Some(3.0), None]);
+    fn what_was_counted_before_is_kept() {
+        let counts = |instructions| Counts { instructions, ..Counts::default() };
+        let row = |peer: &str, counts| Row { peer: peer.to_owned(), counts, ..Row::default() };
+        let old = [row("a", Some(counts(1.0))), row("b", Some(counts(2.0)))];
+        let mut new = [row("b", None), row("a", Some(counts(3.0))), row("c", None)];
+        keep_counts(&old, &mut new);
+        assert_eq!(new.map(|row| row.counts), [Some(counts(2.0)), Some(counts(3.0)), None]);
+    }
+
+    #[test]
+    fn files_of_instructions_alone_can_be_read() {
+        let row = json!({ "instructions": 5.0, "calls": null });
+        let counts = Counts { instructions: 5.0, calls: None, allocations: None };
+        assert_eq!(parse_counts(&row), Some(counts));
+        assert_eq!(parse_counts(&json!({ "instructions": null })), None);
     }
 
     #[test]
@@ -153,7 +171,7 @@ mod tests {
             peer: "annulus".to_owned(),
             version: "0.1.0".to_owned(),
             again: true,
-            instructions: Some(1.5),
+            counts: Some(Counts { instructions: 1.5, calls: Some(0.5), allocations: Some(0.0) }),
             uncounted: Some("not today".to_owned()),
             samples: vec![sample],
         };

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use super::instructions::Counts;
 use super::program::OURS;
 use super::rounds::{Measured, Results, Row};
 use crate::table::Table;
@@ -116,6 +117,8 @@ enum Column {
     Rate,
     Ratio,
     Instructions,
+    Calls,
+    Allocations,
     P50,
     P99,
     P999,
@@ -132,8 +135,12 @@ fn columns(measured: &Measured) -> Vec<Column> {
         return vec![Peer, Figure, Spread, Ratio, Base];
     }
     let mut columns = vec![Peer, Figure, Spread, Rate, Ratio];
-    if measured.rows.iter().any(|row| row.instructions.is_some() || row.uncounted.is_some()) {
+    if measured.rows.iter().any(|row| row.counts.is_some() || row.uncounted.is_some()) {
         columns.push(Instructions);
+    }
+    let counts = || measured.rows.iter().filter_map(|row| row.counts);
+    if counts().any(|counts| counts.calls.is_some()) {
+        columns.extend([Calls, Allocations]);
     }
     if workload.kind == Kind::Server {
         columns.extend([P50, P99, P999]);
@@ -157,6 +164,8 @@ impl Column {
             Self::Rate => "per second",
             Self::Ratio => "to annulus",
             Self::Instructions => "instructions",
+            Self::Calls => "calls",
+            Self::Allocations => "allocations",
             Self::P50 => "p50 µs",
             Self::P99 => "p99 µs",
             Self::P999 => "p99.9 µs",
@@ -184,8 +193,10 @@ impl Column {
                 Verdict::Times(ratio) => format!("{ratio:.2} ×"),
             },
             Self::Instructions => {
-                row.instructions.map_or_else(|| "?".to_owned(), |count| format!("{count:.0}"))
+                counted(row, |counts| Some(format!("{:.0}", counts.instructions)))
             }
+            Self::Calls => counted(row, |counts| Some(format!("{:.2}", counts.calls?))),
+            Self::Allocations => counted(row, |counts| Some(format!("{:.2}", counts.allocations?))),
             Self::P50 => micros(&latencies(row, |latency| latency.p50_ns)),
             Self::P99 => micros(&latencies(row, |latency| latency.p99_ns)),
             Self::P999 => micros(&latencies(row, |latency| latency.p999_ns)),
@@ -200,6 +211,11 @@ impl Column {
             }
         }
     }
+}
+
+/// A question mark where it was not.
+fn counted(row: &Row, cell: impl Fn(Counts) -> Option<String>) -> String {
+    row.counts.and_then(cell).unwrap_or_else(|| "?".to_owned())
 }
 
 /// In nanoseconds; no number where none was measured.

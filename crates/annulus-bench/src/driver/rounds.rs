@@ -14,7 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::machine::Machine;
 use super::process::Process;
 use super::program::{OURS, Program};
-use super::{Options, instructions, json, report};
+
+use super::{Options, instructions, instructions::Counts, json, report};
 use crate::pages::Pages;
 use crate::site::Site;
 use crate::{Address, Job, Kind, Sample, Workload, sys};
@@ -76,9 +77,9 @@ pub struct Row {
     /// Whether this is a program that stands in another row as well, for the noise.
     pub again: bool,
     pub samples: Vec<Sample>,
-    /// User-space instructions per operation, where they were counted.
-    pub instructions: Option<f64>,
-    /// Why they could not be counted, where that was tried.
+    /// What was counted of an operation, where it was.
+    pub counts: Option<Counts>,
+    /// Why it could not be, where that was tried.
     pub uncounted: Option<String>,
 }
 
@@ -202,7 +203,7 @@ impl Session<'_> {
                 let (program, job) =
                     (entrants[index].0, self.job(workload, entrants[index].0, file));
                 match instructions::count(program, self.load, workload, &job) {
-                    Ok(count) => row.instructions = Some(count),
+                    Ok(counts) => row.counts = Some(counts),
                     Err(error) => row.uncounted = Some(error.to_string()),
                 }
             }

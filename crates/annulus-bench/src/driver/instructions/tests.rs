@@ -12,40 +12,53 @@ fn workload(name: &str) -> &'static Workload {
     crate::WORKLOADS.iter().find(|workload| workload.name == name).unwrap()
 }
 
-/// What a shell says of itself, which knows how many operations it is asked for.
-fn counted(name: &str, script: &str) -> io::Result<f64> {
+/// What a shell says of itself, which knows how many operations it is asked for, and which file is
+/// callgrind's.
+fn counted(name: &str, script: &str) -> io::Result<Counts> {
     counted_within(AMPLE, name, script)
 }
 
-fn counted_within(patience: Patience, name: &str, script: &str) -> io::Result<f64> {
+fn counted_within(patience: Patience, name: &str, script: &str) -> io::Result<Counts> {
+    let place = Place::make().unwrap();
     let ops = r#"for a in "$0" "$@"; do case $a in --ops=*) ops=${a#--ops=};; esac; done"#;
-    let before = vec!["-c".to_owned(), format!("{ops}; {script}")];
-    counted_of(patience, name, Program { path: "/bin/sh".into(), before, ..Program::default() })
+    let script = format!("{ops}; out='{}'; {script}", out_file(&place.0).display());
+    let before = vec!["-c".to_owned(), script];
+    let shell = Program { path: "/bin/sh".into(), before, ..Program::default() };
+    counted_of(patience, name, shell, place)
 }
 
-fn counted_of(patience: Patience, name: &str, program: Program) -> io::Result<f64> {
-    let place = Place::make().unwrap();
+fn counted_of(
+    patience: Patience,
+    name: &str,
+    program: Program,
+    place: Place,
+) -> io::Result<Counts> {
     let (load, workload) = (&Program::default(), workload(name));
     Counter { program, load, workload, place: &place.0, patience }.count(&Job::default())
 }
 
 #[test]
 fn what_starting_takes_is_left_out_but_of_phases_which_say_when_they_begin() {
-    let script = format!("{SAMPLE}; echo \"==7== Collected : $((ops * 3 + 1000))\" >&2");
-    assert_eq!(counted("nop-1", &script).unwrap(), 3.0);
+    let totals = r#"echo "totals: $((ops * 3 + 1000)) $((ops / 4 + 7)) 99" > $out"#;
+    let malloc = r#"echo "cfn=(8) malloc" >> $out; echo "calls=$((ops * 2 + 5)) 0" >> $out"#;
+    let script = format!("{SAMPLE}; {totals}; {malloc}");
+    let counts = Counts { instructions: 3.0, calls: Some(0.25), allocations: Some(2.0) };
+    assert_eq!(counted("nop-1", &script).unwrap(), counts);
     let all = counted("timer-fire", &script).unwrap();
-    assert_eq!(all, 3.0 + 1000.0 / workload("timer-fire").lot as f64);
+    assert_eq!(all.instructions, 3.0 + 1000.0 / workload("timer-fire").lot as f64);
 }
 
 #[test]
 fn what_cannot_be_counted_has_a_reason() {
     let nowhere = Program { path: "/no/valgrind".into(), ..Program::default() };
-    let error = counted_of(AMPLE, "nop-1", nowhere).unwrap_err();
+    let error = counted_of(AMPLE, "nop-1", nowhere, Place::make().unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "valgrind is not installed");
     let error = counted("nop-1", "echo unhandled syscall >&2; exit 1").unwrap_err();
     assert_eq!(error.to_string(), "unhandled syscall");
     let error = counted("nop-1", SAMPLE).unwrap_err();
-    assert!(error.to_string().contains("has not said a count"), "{error}");
+    assert!(error.to_string().contains("no count of valgrind's"), "{error}");
+    let error = counted("nop-1", &format!("{SAMPLE}; echo nothing > $out")).unwrap_err();
+    assert!(error.to_string().contains("has no totals"), "{error}");
 }
 
 #[test]
@@ -90,9 +103,11 @@ fn a_lot_is_more_than_what_is_asked_at_first() {
 
 #[test]
 fn what_two_runs_do_not_tell_apart_is_said() {
-    assert_eq!(per_operation((100, 10), (180, 20)).unwrap(), 8.0);
-    for many in [(100, 20), (180, 10)] {
-        let error = per_operation((100, 10), many).unwrap_err().to_string();
+    let of = |instructions| Collected { instructions, calls: 9, allocations: 9 };
+    let counts = Counts { instructions: 8.0, calls: Some(0.0), allocations: Some(0.0) };
+    assert_eq!(per_operation((of(100), 10), (of(180), 20)).unwrap(), counts);
+    for many in [(of(100), 20), (of(180), 10)] {
+        let error = per_operation((of(100), 10), many).unwrap_err().to_string();
         assert!(error.contains("100 instructions for 10 operations"), "{error}");
     }
 }
@@ -118,10 +133,14 @@ fn a_place_is_gone_with_what_is_in_it() {
 }
 
 #[test]
-fn the_count_is_found_in_what_callgrind_writes_and_prints() {
-    assert_eq!(total("summary: 7\n\ntotals: 7402395\n"), Some(7_402_395));
-    assert_eq!(total("events: Ir\n"), None);
-    let text = "==7== Events    : Ir\n==7== Collected : 1234567\n==7== \n";
-    assert_eq!(collected(text), Some(1_234_567));
-    assert_eq!(collected("==7== Events    : Ir\n"), None);
+fn counts_are_found_in_what_callgrind_writes() {
+    let file = "events: Ir sysCount sysTime\n\
+        fn=(1) main\n1 5\ncfn=(2) malloc\ncalls=3 0\n0 90 0 0\ncfn=(4) _int_malloc\ncalls=7 0\n\
+        fn=(3) calloc\n1 2\nfn=(5) grow\ncfn=(2)\ncalls=2 10\ncfn=(3)\ncalls=4 0\ncfn=(1)\n\
+        calls=1 0\nsummary: 7\n\ntotals: 7402395 12 345\n";
+    let collected = Collected { instructions: 7_402_395, calls: 12, allocations: 9 };
+    assert_eq!(Collected::read(file), Some(collected));
+    for broken in ["events: Ir\n", "totals: 5\n", "totals: 5 6\ncalls=x 0\n", "totals: x 6\n"] {
+        assert_eq!(Collected::read(broken), None, "{broken}");
+    }
 }

@@ -49,12 +49,14 @@ fn a_peer_that_failed_is_named_below_the_table() {
 
 #[test]
 fn what_could_not_be_counted_says_why() {
-    let counted = Row { instructions: Some(120.4), ..row(OURS, false, &[100]) };
+    let counts = Counts { instructions: 120.4, calls: Some(0.04), allocations: None };
+    let counted = Row { counts: Some(counts), ..row(OURS, false, &[100]) };
     let why = Some("valgrind is not installed".to_owned());
     let uncounted = Row { uncounted: why, ..row("peer", false, &[100]) };
     let text = table(&measured(vec![counted, uncounted])).to_string();
-    assert!(text.contains("instructions\n") && text.contains(" 120\n"), "{text}");
-    assert!(text.contains(" ?\n"), "{text}");
+    assert!(text.contains("  instructions  calls  allocations\n"), "{text}");
+    assert!(text.contains(" 120   0.04            ?\n"), "{text}");
+    assert!(text.contains(" ?      ?            ?\n"), "{text}");
     assert!(text.contains("instructions not counted: peer: valgrind is not installed"), "{text}");
 }
 
