@@ -112,6 +112,16 @@ impl Messenger {
         ReceiveLeased::new(&self.owned, until_end)
     }
 
+    /// As [`recv`](Self::recv), again and again.
+    pub(super) fn datagrams<A: Address>(&self) -> super::Datagrams<'_, A> {
+        super::Datagrams::new(ReceiveLeased::new(&self.owned, |message| endless(message).map(Some)))
+    }
+
+    /// As [`recv_until_end`](Self::recv_until_end), again and again.
+    pub(super) fn packets<A: Address>(&self) -> super::Datagrams<'_, A> {
+        super::Datagrams::new(self.recv_until_end())
+    }
+
     pub(super) fn recv_batch<A: Address>(&self, most: usize) -> ReceiveBatch<'_, A> {
         ReceiveBatch::new(&self.owned, most)
     }

@@ -152,6 +152,35 @@ impl UnixSeqpacket {
         self.socket.recv_until_end()
     }
 
+    /// All packets until the peer has ended its direction, leased, as a stream.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), as an item.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream, or the future of its next item, loses nothing.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv): one request for many, armed again where it has ended.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixSeqpacket::pair()?;
+    /// use futures_util::TryStreamExt as _;
+    ///
+    /// left.send("one").await?;
+    /// left.send("two").await?;
+    /// left.shutdown(std::net::Shutdown::Write)?;
+    /// let packets: Vec<_> = right.packets().try_collect().await?;
+    /// assert_eq!(packets.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn packets(&self) -> super::Datagrams<'_, SocketAddr> {
+        self.socket.packets()
+    }
+
     /// Receives a packet into `buf`; 0 at the end. What does not fit is lost;
     /// [`recv_msg`](Self::recv_msg) tells.
     ///

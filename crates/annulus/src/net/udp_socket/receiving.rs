@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use super::UdpSocket;
 use crate::buf::{BufResult, IoBufMut};
+use crate::net::Datagrams;
 use crate::net::control::Control;
 use crate::net::datagram::{Datagram, Received};
 use crate::op::OpExt;
@@ -81,6 +82,38 @@ impl UdpSocket {
         most: usize,
     ) -> impl OpExt<Output = io::Result<Vec<Datagram>>> + use<'_> {
         self.socket.recv_batch(most)
+    }
+
+    /// All datagrams from now on, leased, as a stream without an end.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), as an item; then the stream goes on.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream, or the future of its next item, loses nothing.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv): one request for many, armed again where it has ended.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # use annulus::net::UdpSocket;
+    /// # let server = UdpSocket::bind("127.0.0.1:0")?;
+    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// # client.connect(server.local_addr()?).await?;
+    /// use futures_util::{StreamExt as _, TryStreamExt as _};
+    ///
+    /// for part in ["one", "two"] {
+    ///     client.send(part).await?;
+    /// }
+    /// let both: Vec<_> = server.datagrams().take(2).try_collect().await?;
+    /// assert_eq!((&*both[0], &*both[1]), (&b"one"[..], &b"two"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn datagrams(&self) -> Datagrams<'_> {
+        self.socket.datagrams()
     }
 
     /// A datagram that has been received and not taken, if there is one and nobody waits for it.

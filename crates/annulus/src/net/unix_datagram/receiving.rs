@@ -8,6 +8,7 @@ use std::os::unix::net::SocketAddr;
 
 use super::UnixDatagram;
 use crate::buf::{BufResult, IoBufMut};
+use crate::net::Datagrams;
 use crate::net::control::Control;
 use crate::net::datagram::{Datagram, Received};
 use crate::op::OpExt;
@@ -68,6 +69,33 @@ impl UnixDatagram {
         most: usize,
     ) -> impl OpExt<Output = io::Result<Vec<Datagram<SocketAddr>>>> + use<'_> {
         self.socket.recv_batch(most)
+    }
+
+    /// All datagrams from now on, leased, as a stream without an end.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), as an item; then the stream goes on.
+    ///
+    /// # Cancel safety
+    /// Dropping the stream, or the future of its next item, loses nothing.
+    ///
+    /// # Kernel
+    /// As [`recv`](Self::recv): one request for many, armed again where it has ended.
+    ///
+    /// ```
+    /// # #[annulus::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let (left, right) = annulus::net::UnixDatagram::pair()?;
+    /// use futures_util::TryStreamExt as _;
+    ///
+    /// left.send("ping").await?;
+    /// let datagram = right.datagrams().try_next().await?.expect("there is no end");
+    /// assert_eq!(&*datagram, b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn datagrams(&self) -> Datagrams<'_, SocketAddr> {
+        self.socket.datagrams()
     }
 
     /// As [`UdpSocket::try_recv`](crate::net::UdpSocket::try_recv).

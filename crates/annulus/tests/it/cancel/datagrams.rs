@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use annulus::net::control::Control;
 use annulus::net::{UdpSocket, UnixDatagram, UnixSeqpacket};
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
 use super::{Cut, Points};
 
 /// What the peer sends, and then `END`.
@@ -83,6 +85,19 @@ fn a_leased_receive_ended_anywhere_loses_no_datagram() {
                 Ok(())
             })
         });
+}
+
+#[test]
+fn a_stream_of_datagrams_ended_anywhere_loses_none() {
+    Points::of(&["net::datagrams::Datagrams"]).real_only("datagrams").run(|cut| {
+        receiving(cut, |socket, taken| async move {
+            let mut datagrams = socket.datagrams().take(4);
+            while let Some(datagram) = datagrams.try_next().await? {
+                note(&taken, &*datagram);
+            }
+            Ok(())
+        })
+    });
 }
 
 #[test]
