@@ -54,7 +54,7 @@ pub struct Options {
     #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
     pub seconds: Duration,
 
-    /// Counts user instructions per operation besides, with valgrind.
+    /// Counts user instructions, system calls and allocations per operation besides, with valgrind.
     #[arg(long)]
     pub instructions: bool,
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::instructions::{self, Counts};
 use super::machine::Machine;
 use super::process::Process;
 use super::program::{OURS, Program};
-
-use super::{Options, instructions, instructions::Counts, json, report};
+use super::{Options, json, report};
 use crate::pages::Pages;
 use crate::site::Site;
 use crate::{Address, Job, Kind, Sample, Workload, sys};
