@@ -166,10 +166,16 @@ impl Collected {
     /// Reads such a file: instructions and calls are its totals, allocations what all functions
     /// together have called.
     fn read(text: &str) -> Option<Self> {
-        let totals = text.lines().find_map(|line| line.strip_prefix("totals: "))?;
-        let mut totals = totals.split_whitespace().map(str::parse);
-        let instructions = totals.next()?.ok()?;
-        let calls = totals.next()?.ok()?;
+        let words = |name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.map(str::split_whitespace)
+        };
+        // What else is collected, a user's `.valgrindrc` may say.
+        let total = |event| {
+            let column = words("events: ")?.position(|name| name == event)?;
+            words("totals: ")?.nth(column)?.parse::<u64>().ok()
+        };
+        let (instructions, calls) = (total("Ir")?, total("sysCount")?);
         let mut allocators = Vec::new();
         let mut allocates = false;
         let mut allocations = 0;

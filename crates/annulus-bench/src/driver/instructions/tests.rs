@@ -39,9 +39,10 @@ fn counted_of(
 
 #[test]
 fn what_starting_takes_is_left_out_but_of_phases_which_say_when_they_begin() {
-    let totals = r#"echo "totals: $((ops * 3 + 1000)) $((ops / 4 + 7)) 99" > $out"#;
+    let events = r#"echo "events: Ir sysCount sysTime" > $out"#;
+    let totals = r#"echo "totals: $((ops * 3 + 1000)) $((ops / 4 + 7)) 99" >> $out"#;
     let malloc = r#"echo "cfn=(8) malloc" >> $out; echo "calls=$((ops * 2 + 5)) 0" >> $out"#;
-    let script = format!("{SAMPLE}; {totals}; {malloc}");
+    let script = format!("{SAMPLE}; {events}; {totals}; {malloc}");
     let counts = Counts { instructions: 3.0, calls: Some(0.25), allocations: Some(2.0) };
     assert_eq!(counted("nop-1", &script).unwrap(), counts);
     let all = counted("timer-fire", &script).unwrap();
@@ -140,7 +141,13 @@ fn counts_are_found_in_what_callgrind_writes() {
         calls=1 0\nsummary: 7\n\ntotals: 7402395 12 345\n";
     let collected = Collected { instructions: 7_402_395, calls: 12, allocations: 9 };
     assert_eq!(Collected::read(file), Some(collected));
-    for broken in ["events: Ir\n", "totals: 5\n", "totals: 5 6\ncalls=x 0\n", "totals: x 6\n"] {
-        assert_eq!(Collected::read(broken), None, "{broken}");
+    let more = "events: Ir Dr Dw sysCount sysTime\ntotals: 5 6 7 8 9\n";
+    let collected = Collected { instructions: 5, calls: 8, allocations: 0 };
+    assert_eq!(Collected::read(more), Some(collected));
+    let of = |events: &str, rest: &str| Collected::read(&format!("events: {events}\n{rest}\n"));
+    assert!(of("Ir sysCount", "totals: 5 6").is_some());
+    assert_eq!(of("Ir", "totals: 5"), None);
+    for broken in ["", "totals: 5", "totals: 5 6\ncalls=x 0", "totals: x 6"] {
+        assert_eq!(of("Ir sysCount", broken), None, "{broken}");
     }
 }
