@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use annulus_ring::{Kernel as _, SocketAddress};
 use futures_core::Stream;
 
+use super::datagram::unix_unnamed;
 use super::recv::{Place, Queue};
 use super::stream::flatten;
 use super::{TcpStream, UnixSeqpacket, UnixStream};
@@ -58,9 +59,11 @@ impl Adopt for TcpStream {
     }
 }
 
-/// A peer that is gone may have left bytes.
+/// Always somebody: a peer that is gone may have left bytes, and one whose name cannot be told may
+/// be there all the same.
 fn unix_peer(address: Option<SocketAddress>) -> Option<UnixAddr> {
-    UnixAddr::try_from(&address.unwrap_or_else(SocketAddress::unix_unnamed)).ok()
+    let named = address.and_then(|address| UnixAddr::try_from(&address).ok());
+    named.or_else(|| unix_unnamed().ok())
 }
 
 impl Adopt for UnixSeqpacket {
@@ -192,8 +195,10 @@ fn peer_or_close<S: Adopt>(state: &mut State, fd: RawFd) -> Option<S::Peer> {
 /// other listeners.
 ///
 /// Each item is what an [`accept`](super::TcpListener::accept) would give, errors included: they do
-/// not end it. Between items it holds neither a connection nor a place in the queue, so dropping it
-/// after any of them loses none.
+/// not end it. It never holds a connection, so none is lost with it. While an item is awaited it
+/// stands in the queue of those who accept, and keeps its place when the future of `next()` is
+/// dropped, which a stream cannot see: poll it again, or drop it, before accepting in another way,
+/// or that way waits behind it.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a, S = TcpStream> {

@@ -45,14 +45,21 @@ impl Address for SocketAddr {
 impl Address for unix::SocketAddr {
     fn of(name: &[u8]) -> io::Result<Self> {
         match name.get(2..).unwrap_or(&[]) {
-            [] => Self::from_pathname(""),
+            [] => unix_unnamed(),
             [0, name @ ..] => Self::from_abstract_name(name),
             path => {
                 let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
-                Self::from_pathname(std::ffi::OsStr::from_bytes(&path[..end]))
+                let path = std::ffi::OsStr::from_bytes(&path[..end]);
+                Self::from_pathname(path).or_else(|_| unix_unnamed())
             }
         }
     }
+}
+
+/// No name. It stands in for the one that the type of `std` cannot hold: a path of 108 bytes, which
+/// fills a `sockaddr_un` to its end, and which whoever connects or sends may have given themselves.
+pub(super) fn unix_unnamed() -> io::Result<unix::SocketAddr> {
+    unix::SocketAddr::from_pathname("")
 }
 
 fn family(name: &[u8]) -> i32 {
@@ -80,7 +87,8 @@ pub(super) fn datagram<A: Address>(message: Message) -> io::Result<Datagram<A>> 
 }
 
 impl<A> Datagram<A> {
-    /// Who has sent it.
+    /// Who has sent it. A Unix sender is unnamed if it is, or if its path is longer than `std` has
+    /// room for, 107 bytes.
     pub fn sender(&self) -> &A {
         &self.sender
     }

@@ -18,9 +18,13 @@ use super::receive::ReceiveLeased;
 /// [`UnixSeqpacket::packets`](super::UnixSeqpacket::packets), which ends with the connection.
 ///
 /// Each item is what a [`recv`](super::UdpSocket::recv) would give: one request receives many, and
-/// is armed again where it has ended. Between items this holds neither datagrams nor a place in the
-/// queue of readers, so it can be dropped after any of them, or be mixed with other ways of
-/// receiving, and nothing is lost. An error is an item, behind which the stream goes on.
+/// is armed again where it has ended. It never holds datagrams, so nothing is lost with it. While
+/// an item is awaited it stands in the queue of readers, and keeps its place when the future of
+/// `next()` is dropped, which a stream cannot see: poll it again, or drop it, before receiving in
+/// another way, or that way waits behind it.
+///
+/// An error is an item, behind which the stream goes on; one that lasts, such as that of a socket
+/// of another core, is every item.
 #[must_use = "streams do nothing unless polled"]
 pub struct Datagrams<'a, A = SocketAddr> {
     receive: ReceiveLeased<'a, Option<Datagram<A>>>,

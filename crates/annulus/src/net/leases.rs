@@ -13,9 +13,10 @@ use crate::core::Owned;
 /// The received bytes, lease by lease, until the peer has ended its direction. Made by
 /// [`TcpStream::leases`](super::TcpStream::leases).
 ///
-/// Each item is what a [`recv`](super::TcpStream::recv) would give. Between items it holds neither
-/// bytes nor a place in the queue of readers, so it can be dropped after any of them, or be mixed
-/// with other ways of reading, and nothing is lost.
+/// Each item is what a [`recv`](super::TcpStream::recv) would give. It never holds bytes, so
+/// nothing is lost with it. While an item is awaited it stands in the queue of readers, and keeps
+/// its place when the future of `next()` is dropped, which a stream cannot see: poll it again, or
+/// drop it, before reading in another way, or that way waits behind it.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Leases<'a> {

@@ -201,7 +201,8 @@ impl TcpListener {
     /// Items are what [`accept`](Self::accept) gives; an error does not end the stream.
     ///
     /// # Cancel safety
-    /// Dropping the stream loses no connection.
+    /// Dropping the stream, or the future of its next item, loses no connection; after the latter
+    /// the stream keeps its place in the queue until it is polled or dropped.
     ///
     /// # Kernel
     /// As [`accept`](Self::accept): one request for any number of items, armed again when the

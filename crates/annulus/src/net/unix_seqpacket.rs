@@ -158,7 +158,8 @@ impl UnixSeqpacket {
     /// As [`recv`](Self::recv), as an item.
     ///
     /// # Cancel safety
-    /// Dropping the stream, or the future of its next item, loses nothing.
+    /// Dropping the stream, or the future of its next item, loses nothing; after the latter the
+    /// stream keeps its place in the queue of readers until it is polled or dropped.
     ///
     /// # Kernel
     /// As [`recv`](Self::recv): one request for many, armed again where it has ended.

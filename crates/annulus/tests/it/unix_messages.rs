@@ -4,15 +4,18 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnix};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram as StdUnix, UnixStream as StdStream};
 use std::path::Path;
 
 use annulus::net::UCred;
 use annulus::net::control::{Control, ControlMessage};
-use annulus::net::{UnixDatagram, UnixListenOptions, UnixSeqpacket, UnixSeqpacketListener};
+use annulus::net::{
+    UnixDatagram, UnixListenOptions, UnixListener, UnixSeqpacket, UnixSeqpacketListener,
+};
 use annulus::runtime::Runtime;
 use annulus_ring::Mask;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::cancel::yield_to_kernel;
 use crate::harness::{
@@ -24,9 +27,12 @@ pub fn address_of(path: &Path) -> io::Result<SocketAddr> {
     SocketAddr::from_pathname(path)
 }
 
+fn checked(res: i32) -> io::Result<i32> {
+    if res < 0 { Err(io::Error::last_os_error()) } else { Ok(res) }
+}
+
 /// A listener of packets, which `std` has no type for.
 pub fn packet_listener(path: &Path) -> io::Result<OwnedFd> {
-    let checked = |res: i32| if res < 0 { Err(io::Error::last_os_error()) } else { Ok(res) };
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
     // SAFETY: socket(2) touches no memory.
     let fd = checked(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
@@ -38,6 +44,32 @@ pub fn packet_listener(path: &Path) -> io::Result<OwnedFd> {
     // SAFETY: listen(2) touches no memory.
     checked(unsafe { libc::listen(fd.as_raw_fd(), 10) })?;
     Ok(fd)
+}
+
+/// A socket whose path fills its address to the last byte, so that `std` has no room for it.
+fn named_to_the_last_byte(kind: i32, directory: &Path) -> io::Result<OwnedFd> {
+    // SAFETY: zero is a value of it.
+    let mut address = unsafe { std::mem::zeroed::<libc::sockaddr_un>() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    address.sun_path.fill(b'n' as libc::c_char);
+    let directory = directory.as_os_str().as_bytes();
+    for (to, from) in address.sun_path.iter_mut().zip(directory.iter().chain(b"/")) {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: socket(2) touches no memory.
+    let fd = checked(unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: it was just opened, and nobody else has it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let bytes = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the address is valid for its length.
+    checked(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), bytes) })?;
+    Ok(fd)
+}
+
+fn connect(fd: &OwnedFd, path: &Path) -> io::Result<()> {
+    let address = annulus_ring::SocketAddress::unix(path)?;
+    // SAFETY: the address is valid for its length.
+    checked(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr(), address.len()) }).map(drop)
 }
 
 fn accept(listener: &OwnedFd) -> io::Result<OwnedFd> {
@@ -280,6 +312,9 @@ fn packets_keep_order_and_edges_and_have_an_end() {
             }
             assert!(right.recv().await?.is_none());
             assert!(right.recv().await?.is_none(), "again");
+            let mut packets = right.packets();
+            assert!(packets.try_next().await?.is_none());
+            assert!(packets.try_next().await?.is_none(), "and again");
             right.send("answer").await?;
             drop(right);
             sending.await.expect("the sender does not panic")
@@ -363,6 +398,71 @@ fn a_unix_datagram_socket_comes_from_std_and_goes_back() {
         other.send(b"again")?;
         let mut got = [0; 10];
         assert_eq!(one.recv(&mut got)?, 5);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_sender_whose_name_std_has_no_room_for_is_unnamed_and_loses_nothing() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("ours");
+    run(async move {
+        let ours = UnixDatagram::bind(&path)?;
+        let named = scratch.path().join("short");
+        let short = StdUnix::bind(&named)?;
+        let long = StdUnix::from(named_to_the_last_byte(libc::SOCK_DGRAM, scratch.path())?);
+        let send = || {
+            for (number, peer) in [&short, &long, &short].into_iter().enumerate() {
+                peer.send_to(&[number as u8], &path)?;
+            }
+            io::Result::Ok(())
+        };
+        let expected = [Some(&*named), None, Some(&*named)];
+
+        send()?;
+        let batch = ours.recv_batch(3).await?;
+        assert_eq!(batch.len(), 3);
+        for (number, (datagram, from)) in batch.iter().zip(expected).enumerate() {
+            assert_eq!((&**datagram, datagram.sender().as_pathname()), (&[number as u8][..], from));
+        }
+        send()?;
+        let stream: Vec<_> = ours.datagrams().take(3).try_collect().await?;
+        assert_eq!(stream.iter().map(|datagram| datagram[0]).collect::<Vec<_>>(), [0, 1, 2]);
+        send()?;
+        for from in expected {
+            let ((_, sender), _) = ours.recv_from(vec![0; 1]).await?;
+            assert_eq!(sender.as_pathname(), from);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_client_whose_name_std_has_no_room_for_is_accepted() {
+    let scratch = Scratch::new();
+    run(async move {
+        let path = scratch.path().join("streams");
+        let listener = UnixListener::bind(&path)?;
+        let client = named_to_the_last_byte(libc::SOCK_STREAM, scratch.path())?;
+        connect(&client, &path)?;
+        let (stream, peer) = listener.accept().await?;
+        assert!(peer.is_unnamed());
+        stream.write_all("welcome").await?;
+        let mut got = [0; 7];
+        StdStream::from(client).read_exact(&mut got)?;
+        assert_eq!(&got, b"welcome");
+
+        let path = scratch.path().join("packets");
+        let listener = UnixSeqpacketListener::bind(&path)?;
+        let again = Scratch::new();
+        let client = named_to_the_last_byte(libc::SOCK_SEQPACKET, again.path())?;
+        connect(&client, &path)?;
+        let (packets, peer) = listener.accept().await?;
+        assert!(peer.is_unnamed());
+        packets.send("welcome").await?;
+        let mut file = File::from(client);
+        file.read_exact(&mut got)?;
+        assert_eq!(&got, b"welcome");
         Ok(())
     });
 }

@@ -206,6 +206,9 @@ fn unix_sockets_of_messages_are_of_their_core() {
     abroad.block_on(async {
         note(&said, "connect", left.connect("/nowhere").await);
         note(&said, "recv_batch", left.recv_batch(2).await);
+        let mut stream = left.datagrams();
+        note(&said, "datagrams", stream.try_next().await);
+        note(&said, "datagrams, the same again", stream.try_next().await);
         note(&said, "try_recv", left.try_recv());
         note(&said, "read", left.read(vec![0; 4]).await);
         note(&said, "recv_from", left.recv_from(vec![0; 4]).await);
@@ -220,6 +223,7 @@ fn unix_sockets_of_messages_are_of_their_core() {
         note(&said, "into_std", leaving.0.into_std().await);
         note(&said, "packets read", first.read(vec![0; 4]).await);
         note(&said, "packets recv_msg", first.recv_msg(vec![0; 4], Control::new()).await);
+        note(&said, "packets", first.packets().try_next().await);
         note(&said, "packets send", first.send("text").await);
         note(&said, "packets send_msg", first.send_msg(("text",), Control::new()).await);
         note(&said, "packets shutdown", first.shutdown(Shutdown::Both));

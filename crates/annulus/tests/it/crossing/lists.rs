@@ -15,8 +15,8 @@ use annulus::fs::{
 use annulus::io::codec::{LengthDelimited, LinesCodec};
 use annulus::io::{AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, Framed, TryIoError};
 use annulus::net::{
-    Datagram, OwnedReadHalf, OwnedWriteHalf, Parsed, PathMtu, Received, ReuniteError, Segments,
-    TcpInfo, TcpSocket, TcpState, TcpStream, UCred, UdpOptions, UdpSocket, UnixDatagram,
+    Datagram, Datagrams, OwnedReadHalf, OwnedWriteHalf, Parsed, PathMtu, Received, ReuniteError,
+    Segments, TcpInfo, TcpSocket, TcpState, TcpStream, UCred, UdpOptions, UdpSocket, UnixDatagram,
     UnixListenOptions, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream, control,
 };
 use annulus::runtime::{self};
@@ -26,6 +26,8 @@ use annulus::sync::{
     RwLockReadGuard, RwLockWriteGuard, Semaphore, SendError, TryAcquireError, TryRecvError,
     TrySendError, Wait, cross, mpsc, oneshot, watch,
 };
+
+use futures_util::TryStreamExt as _;
 
 use super::{Stays, crosses, is_send};
 
@@ -59,6 +61,7 @@ fn sockets_of_messages_and_their_futures_cross_threads() {
     crosses::<UnixSeqpacket>();
     crosses::<UnixSeqpacketListener>();
     crosses::<Datagram>();
+    crosses::<Datagrams<'_>>();
     crosses::<Received>();
     crosses::<Segments<'_>>();
     crosses::<control::Control>();
@@ -79,6 +82,7 @@ fn sockets_of_messages_and_their_futures_cross_threads() {
         unix.send("text").await?;
         drop(datagram.take_rights());
         unix.read(vec![0; 8]).await.map(drop)?;
+        drop(udp.datagrams().try_next().await?);
         udp.connect("localhost:1").await
     }
     let _ = |udp: &UdpSocket, unix: &UnixDatagram| is_send(holds(udp, unix));
