@@ -133,7 +133,7 @@ impl Builder {
     /// something else fires whatever is due. A paused clock is exact in any case.
     ///
     /// Without slack a timer fires with the tick of 65.5 µs after its deadline. A million timers in
-    /// half a second take 0.7 of the CPU time with a slack of one millisecond (`bench timer-fire`).
+    /// half a second take 0.6 of the CPU time with a slack of one millisecond (`bench timer-fire`).
     pub fn timer_slack(mut self, slack: Duration) -> Self {
         self.config.timer_slack_ns = nanos(slack);
         self

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use annulus::runtime::{Builder, Runtime, metrics};
 use annulus::time::{Instant, sleep, sleep_until, timeout};
+use annulus_ring::abi::{Features, TimeoutFlags, Timespec};
+use annulus_ring::op::Timeout;
+use annulus_ring::{AnyKernel, Mask};
 
 use crate::harness::ground::{Ground, run_on_ground};
 use crate::harness::run_on;
@@ -104,6 +107,27 @@ fn a_core_that_is_awake_fires_what_is_due() {
         .await;
         Ok(())
     });
+}
+
+#[test]
+fn a_core_with_any_slack_sleeps_until_something_else_wakes_it() {
+    static LATER: Timespec = Timespec { sec: 0, nsec: 20_000_000 };
+    for mask in [Mask::none(), Mask::none().features(Features::EXT_ARG)] {
+        let builder = with(Duration::MAX).kernel(AnyKernel::default).mask(mask);
+        run_on(builder.keep_tick(false), async {
+            let sleeping = annulus::spawn(sleep(MS));
+            annulus::task::yield_now().await;
+            let before = metrics()?.waits;
+            let spec = &raw const LATER;
+            let timeout = Timeout { spec, count: 0, flags: TimeoutFlags::EMPTY };
+            // SAFETY: the specification is a static.
+            let _ = unsafe { annulus::submit(timeout) }.await;
+            let waits = metrics()?.waits - before;
+            assert!(waits <= 3, "{waits} waits for one request: is the limit too large?");
+            sleeping.await.expect("it does not panic");
+            Ok(())
+        });
+    }
 }
 
 #[test]
