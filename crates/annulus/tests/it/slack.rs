@@ -14,6 +14,7 @@ use annulus_ring::{AnyKernel, Mask};
 
 use crate::harness::ground::{Ground, run_on_ground};
 use crate::harness::run_on;
+use crate::hostile::skip_unless_quiet;
 
 const MS: Duration = Duration::from_millis(1);
 /// How late a timer may be without slack, and with it besides: the wheel counts in these.
@@ -112,6 +113,9 @@ fn a_core_that_is_awake_fires_what_is_due() {
 #[test]
 fn a_core_with_any_slack_sleeps_until_something_else_wakes_it() {
     static LATER: Timespec = Timespec { sec: 0, nsec: 20_000_000 };
+    if skip_unless_quiet() {
+        return;
+    }
     for mask in [Mask::none(), Mask::none().features(Features::EXT_ARG)] {
         let builder = with(Duration::MAX).kernel(AnyKernel::default).mask(mask);
         run_on(builder.keep_tick(false), async {
