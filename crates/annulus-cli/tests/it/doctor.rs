@@ -10,11 +10,11 @@ use crate::sandbox::{self, Answer, Sandbox};
 
 const SYSCTL: &str = "/proc/sys/kernel/io_uring_disabled";
 
-/// Users of their own: locked memory is charged to the user, over all processes.
-const SMALL_MEMLOCK_USER: u32 = 65534;
-const TINY_MEMLOCK_USER: u32 = 65533;
-const FULL_MEMLOCK_USER: u32 = 65531;
-const NO_MEMLOCK_USER: u32 = 65532;
+/// A user whom nobody else charges, not even this test in another process: what a ring locks counts
+/// for its user, until the kernel has taken it apart. `which` tells those of this program apart.
+fn user(which: u32) -> u32 {
+    0x4000_0000 + std::process::id() * 4 + which
+}
 
 fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -141,7 +141,7 @@ fn a_small_memlock_limit_makes_the_ring_smaller_and_not_impossible() {
     if !allowed() || !own_user() {
         return;
     }
-    for (uid, bytes) in [(SMALL_MEMLOCK_USER, 64 << 10), (TINY_MEMLOCK_USER, 16 << 10)] {
+    for (uid, bytes) in [(user(0), 64 << 10), (user(1), 16 << 10)] {
         let json = json(&Sandbox::new(&["doctor", "--json"]).memlock(uid, bytes).run());
         assert_eq!(json["refusal"], Value::Null, "{json:#}");
         let charge = json["ring"]["ring_bytes"].as_u64().unwrap();
@@ -156,7 +156,7 @@ fn a_ring_without_room_for_its_buffer_ring_is_not_enough_and_the_remedy_says_so(
         return;
     }
     // Four pages: a ring of 64 entries fills them.
-    let output = Sandbox::new(&["doctor", "--json"]).memlock(FULL_MEMLOCK_USER, 16 << 10).run();
+    let output = Sandbox::new(&["doctor", "--json"]).memlock(user(2), 16 << 10).run();
     let json = json(&output);
     if json["ring"]["sq_entries"] != 64 || json["ring"]["ring_bytes"] != 16 << 10 {
         skip("a ring does not fill this limit here (charged since 6.14, in pages of 4 KiB)");
@@ -173,7 +173,7 @@ fn no_locked_memory_at_all_is_named_with_its_remedy() {
     if !allowed() {
         return;
     }
-    let output = Sandbox::new(&["doctor"]).memlock(NO_MEMLOCK_USER, 0).run();
+    let output = Sandbox::new(&["doctor"]).memlock(user(3), 0).run();
     if output.status.success() {
         skip(
             "a ring opened without locked memory, so this kernel does not charge rings (before \

@@ -173,6 +173,8 @@ fn listings_that_nobody_reads_hold_little_too() {
         most.set(most.get().max(site.count("annulus_http2_held_bytes")));
         site.count("annulus_requests_total") == u64::from(STREAMS)
     });
+    // All may have been made between the looks; as nobody reads them, they stay.
+    most.set(most.get().max(site.count("annulus_http2_held_bytes")));
     assert!(most.get() > HELD_BYTES, "listings are made: {} bytes", most.get());
     assert!(most.get() < HELD_BYTES + LISTING_BYTES, "{} bytes", most.get());
     assert!(site.count("annulus_requests_total{core=\"0\",class=\"5xx\"}") > 0);

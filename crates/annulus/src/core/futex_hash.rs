@@ -8,7 +8,9 @@
 //! Owns: that the table is there before a ring waits for a futex. A forked child has none again;
 //! whoever makes a ring there asks anew.
 
-use std::io;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::{io, ptr};
 
 /// `PR_FUTEX_HASH` of prctl(2), and what of it asks for the size of the process's own table: 0 if
 /// it has none, EINVAL before there was such a thing.
@@ -29,7 +31,25 @@ pub(crate) fn settle() -> bool {
     }
 }
 
+/// Starts a thread and awaits its end. By pthread_create(3): around a thread of its own `std` takes
+/// locks that a forked child may find taken for ever, by a thread that only its parent has.
 fn first_thread() -> io::Result<()> {
-    let thread = std::thread::Builder::new().name("annulus-first".to_owned()).spawn(|| ())?;
-    thread.join().map_err(|_| io::Error::other("a thread that does nothing panicked"))
+    let checked = |errno| match errno {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    };
+    let mut thread = MaybeUninit::uninit();
+    let (attributes, argument) = (ptr::null(), ptr::null_mut());
+    // SAFETY: no attributes are the defaults, and `nothing` looks at no argument.
+    checked(unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, nothing, argument) })?;
+    // SAFETY: it was started, so this was written.
+    let thread = unsafe { thread.assume_init() };
+    // SAFETY: nobody else has its name, so it is neither joined nor detached; nobody wants its
+    // result.
+    checked(unsafe { libc::pthread_join(thread, ptr::null_mut()) })
+}
+
+/// What that thread does.
+extern "C" fn nothing(_: *mut c_void) -> *mut c_void {
+    ptr::null_mut()
 }

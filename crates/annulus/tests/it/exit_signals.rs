@@ -10,6 +10,7 @@ use annulus::serve::{self, Handle, Signal, Workers};
 use annulus::signal::{SignalKind, signal};
 use annulus::time::timeout;
 
+use crate::harness::forking::fork;
 use crate::harness::{check, own_process, wait_for};
 use crate::hazards::fork::in_child;
 
@@ -103,8 +104,7 @@ fn two_servers_of_one_process_hear_it() {
 fn a_second_signal_ends_the_process_as_if_nobody_handled_it() {
     let _own = own_process();
     // SAFETY: the child is of the tests of signals, and ends here.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "fork failed");
+    let child = unsafe { fork() };
     if child == 0 {
         let server = server();
         let ended = waiting(&server.0);

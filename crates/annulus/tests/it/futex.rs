@@ -16,6 +16,7 @@ use annulus_ring::abi::Opcode;
 use futures_util::poll;
 
 use crate::cancel::yield_to_kernel;
+use crate::harness::forking::fork;
 use crate::harness::{check, made, own_process, run, run_on, share_process, skip};
 use crate::hazards::fork::in_child;
 
@@ -217,7 +218,7 @@ fn two_processes_take_turns_by_a_word_in_shared_memory() {
     let forked = std::cell::Cell::new(0);
     check(Runtime::builder(), async {
         // SAFETY: the child makes a runtime of its own, and ends with _exit; no other test runs.
-        let child = unsafe { libc::fork() };
+        let child = unsafe { fork() };
         if child == 0 {
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let words = SharedWords::from_fd(there).expect("it is sealed");

@@ -1,5 +1,6 @@
 //! What the tests share: runtimes and launches that must be clean at the end, and pairs of sockets.
 
+pub mod forking;
 pub mod ground;
 mod rules;
 

@@ -15,6 +15,7 @@ use std::process::Command;
 use annulus::fs::{AtomicFile, replace};
 use annulus::runtime::Runtime;
 
+use crate::harness::forking::fork;
 use crate::harness::{share_process, wait_for};
 use crate::hostile::Quiet as _;
 
@@ -70,8 +71,7 @@ fn kill_one(path: &Path, from: u64, state: &mut u64) -> u64 {
     // SAFETY: made just now, for nobody else.
     let [mut reader, mut writer] = ends.map(|end| unsafe { std::fs::File::from_raw_fd(end) });
     // SAFETY: the nursery runs nothing beside this test; the child ends by being killed.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "fork failed");
+    let child = unsafe { fork() };
     if child == 0 {
         drop(reader);
         let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -8,18 +8,19 @@
 //!
 //! *Also proven*: `annulus-ring` (`fork`).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use annulus::buf::Lease;
 use annulus::net::UnixStream;
 use annulus::runtime::{CoreHandle, Runtime};
 
-use crate::harness::{assert_nothing_left, own_process, wait_for};
+use crate::harness::forking::fork;
+use crate::harness::{assert_nothing_left, check, own_process, wait_for};
 
 /// Runs `child` in a forked child, and gives how that ended: 0 if `child` returned.
 pub fn in_child(child: impl FnOnce()) -> i32 {
-    // SAFETY: the child calls what a child of a process with threads may in practice (glibc makes
-    // its allocator usable there), and ends with _exit.
-    let pid = unsafe { libc::fork() };
-    assert!(pid >= 0, "fork failed");
+    // SAFETY: the child ends with _exit, and has its own runtimes.
+    let pid = unsafe { fork() };
     if pid == 0 {
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
         // SAFETY: ends this process at once.
@@ -142,7 +143,7 @@ fn a_forked_child_leaves_its_parents_runtime_alone() {
     let runtime = Runtime::new().unwrap();
     let (left, right) = runtime.block_on(async { UnixStream::pair() }).unwrap();
     // SAFETY: the child only drops what it inherited and exits; no other test runs meanwhile.
-    let child = unsafe { libc::fork() };
+    let child = unsafe { fork() };
     if child == 0 {
         drop(left);
         drop(runtime);
@@ -156,4 +157,48 @@ fn a_forked_child_leaves_its_parents_runtime_alone() {
         assert_eq!(&*right.recv().await.unwrap().unwrap(), b"alive");
     });
     assert_nothing_left(&runtime.shutdown());
+}
+
+#[test]
+fn a_child_of_a_process_that_was_starting_threads_can_have_a_runtime() {
+    let _own = own_process();
+    let enough = AtomicBool::new(false);
+    let ended: Vec<i32> = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                // ORDERING: Relaxed; a wish, which orders nothing.
+                while !enough.load(Ordering::Relaxed) {
+                    // std copies the name while it holds its lock: the longer, the more often a
+                    // child is made meanwhile.
+                    let thread = std::thread::Builder::new().name("n".repeat(1 << 20));
+                    let _ = thread.spawn(|| ()).map(std::thread::JoinHandle::join);
+                }
+            });
+        }
+        let child = || {
+            // SAFETY: the child has a runtime of its own, starts no thread by std, and ends with
+            // _exit. It is meant to be made while others start threads.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: takes a number; the signal ends a child that waits.
+                unsafe { libc::alarm(30) };
+                let ran = std::panic::catch_unwind(|| {
+                    check(Runtime::builder().entries(16), async { Ok(()) });
+                });
+                // SAFETY: ends this process at once.
+                unsafe { libc::_exit(i32::from(ran.is_err())) };
+            }
+            if child < 0 { child } else { wait_for(child) }
+        };
+        // As soon as one has failed it is enough: each that waits does so until its alarm.
+        let ended = (0..300).map(|_| child()).scan(false, |failed, status| {
+            let seen = std::mem::replace(failed, status != 0);
+            (!seen).then_some(status)
+        });
+        let ended = ended.collect();
+        // ORDERING: Relaxed, as above.
+        enough.store(true, Ordering::Relaxed);
+        ended
+    });
+    assert!(ended.iter().all(|status| *status == 0), "{ended:?}");
 }
