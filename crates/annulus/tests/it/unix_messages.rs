@@ -31,13 +31,16 @@ fn checked(res: i32) -> io::Result<i32> {
     if res < 0 { Err(io::Error::last_os_error()) } else { Ok(res) }
 }
 
+fn socket(kind: i32) -> io::Result<OwnedFd> {
+    // SAFETY: socket(2) touches no memory.
+    let fd = checked(unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: it was just opened, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// A listener of packets, which `std` has no type for.
 pub fn packet_listener(path: &Path) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-    // SAFETY: socket(2) touches no memory.
-    let fd = checked(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
-    // SAFETY: it was just opened, and nobody else has it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let fd = socket(libc::SOCK_SEQPACKET)?;
     let address = annulus_ring::SocketAddress::unix(path)?;
     // SAFETY: the address is valid for its length.
     checked(unsafe { libc::bind(fd.as_raw_fd(), address.as_ptr(), address.len()) })?;
@@ -56,10 +59,7 @@ fn named_to_the_last_byte(kind: i32, directory: &Path) -> io::Result<OwnedFd> {
     for (to, from) in address.sun_path.iter_mut().zip(directory.iter().chain(b"/")) {
         *to = *from as libc::c_char;
     }
-    // SAFETY: socket(2) touches no memory.
-    let fd = checked(unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: it was just opened, and nobody else has it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let fd = socket(kind)?;
     let bytes = size_of_val(&address) as libc::socklen_t;
     // SAFETY: the address is valid for its length.
     checked(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), bytes) })?;
